@@ -1,0 +1,1 @@
+"""Speak to the outside: the roadmap file, git, agents, channels."""

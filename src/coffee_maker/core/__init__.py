@@ -1,0 +1,1 @@
+"""Decides: no input or output, no clock, no logging."""

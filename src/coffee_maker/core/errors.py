@@ -1,0 +1,234 @@
+"""Every refusal a user can meet: the docstring is the sentence, with a hint, an exit code and an HTTP status.
+
+A refusal is raised with the values that its sentence and hint name: ``raise ItemNotFound(ref="9")``. Faces catch
+`Refusal` in one place and print `message` and `hint`; anything else that escapes is our own bug (exit code 3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+DONE = 0
+REFUSED = 1
+USAGE = 2
+BUG = 3
+NOT_FOUND = 4
+CONFLICT = 5
+TRY_AGAIN = 75
+INTERRUPTED = 130
+
+
+class Refusal(Exception):
+    """The operation was refused."""
+
+    code: ClassVar[str] = "refused"
+    exit_code: ClassVar[int] = REFUSED
+    http_status: ClassVar[int] = 400
+    retryable: ClassVar[bool] = False
+    default_hint: ClassVar[str] = ""
+
+    def __init__(self, *, hint: str | None = None, **values: Any) -> None:
+        self.values: Mapping[str, Any] = values
+        self.message = _sentence(type(self)).format_map(values)
+        self.hint = hint if hint is not None else self.default_hint.format_map(values)
+        super().__init__(self.message)
+
+
+def _sentence(kind: type[Refusal]) -> str:
+    """The first paragraph of the class's docstring, on one line."""
+    return " ".join((kind.__doc__ or kind.__name__).split("\n\n")[0].split())
+
+
+class NotFound(Refusal):
+    """{what} was not found."""
+
+    code = "not_found"
+    exit_code = NOT_FOUND
+    http_status = 404
+
+
+class Conflict(Refusal):
+    """{what} has changed meanwhile."""
+
+    code = "conflict"
+    exit_code = CONFLICT
+    http_status = 409
+
+
+class TryAgain(Refusal):
+    """{what} is busy; the bounded wait ran out."""
+
+    code = "try_again"
+    exit_code = TRY_AGAIN
+    http_status = 503
+    retryable = True
+
+
+class WrongUsage(Refusal):
+    """{problem}"""
+
+    code = "usage"
+    exit_code = USAGE
+
+
+# --- locks -----------------------------------------------------------------------------------------------------
+
+
+class LockBusy(TryAgain):
+    """{what} is held by {holder} since {since}; waited {waited}."""
+
+    code = "lock_busy"
+    default_hint = "Try again in a moment. If that process hangs, end it: the lock goes with it."
+
+
+# --- the document ----------------------------------------------------------------------------------------------
+
+
+class ItemNotFound(NotFound):
+    """There is no item {ref} in the roadmap."""
+
+    code = "item_not_found"
+    default_hint = "`coffee-roadmap view` lists the items."
+
+
+class AmbiguousReference(Refusal):
+    """{ref} could mean several items: {candidates}."""
+
+    code = "ambiguous_reference"
+    default_hint = "Name one of them by its full key, e.g. PRIORITY-3#2."
+
+
+class UnknownStatus(Refusal):
+    """{status} is no status."""
+
+    code = "unknown_status"
+    default_hint = "Statuses: planned, in_progress, blocked, manual_review, complete, cancelled."
+
+
+class EditRefused(Refusal):
+    """{problem}"""
+
+    code = "edit_refused"
+
+
+class RevisionChanged(Conflict):
+    """{what} is at revision {actual}, not {expected}: somebody changed it meanwhile."""
+
+    code = "revision_changed"
+    default_hint = "Look at it again (`coffee-roadmap view {ref}`) and repeat with the new revision."
+
+
+# --- the roadmap file ------------------------------------------------------------------------------------------
+
+
+class RoadmapMissing(NotFound):
+    """There is no roadmap at {path}."""
+
+    code = "roadmap_missing"
+    default_hint = "`coffee-roadmap init` makes one, or name yours with --roadmap or COFFEE_ROADMAP."
+
+
+class RoadmapUnusable(Refusal):
+    """{path} cannot be used as the roadmap: {problem}."""
+
+    code = "roadmap_unusable"
+
+
+# --- the store -------------------------------------------------------------------------------------------------
+
+
+class UnknownDatabase(Refusal):
+    """There is no database named {name}; the configured ones are: {known}."""
+
+    code = "unknown_database"
+
+
+class DatabaseBusy(TryAgain):
+    """The database {name} is busy: {holder}; waited {waited}."""
+
+    code = "database_busy"
+    default_hint = "Try again in a moment; `coffee-roadmap db status` shows who holds it."
+
+
+class DatabaseUnusable(Refusal):
+    """The database {name} cannot be used: {problem}."""
+
+    code = "database_unusable"
+    default_hint = "`coffee-roadmap db check` tells more; `coffee-roadmap db restore` brings back a backup."
+
+
+class DatabaseTooNew(Refusal):
+    """The database {name} has schema version {found}; this program knows versions up to {known}."""
+
+    code = "database_too_new"
+    default_hint = "Upgrade coffee-roadmap on this machine to at least the version that wrote the database."
+
+
+# --- messages --------------------------------------------------------------------------------------------------
+
+
+class NotificationNotFound(NotFound):
+    """There is no notification {id}."""
+
+    code = "notification_not_found"
+    default_hint = "`coffee-roadmap notifications` lists them."
+
+
+class AlreadyAnswered(Conflict):
+    """Question {id} was already answered by {by} via {via} at {at}: {answer}."""
+
+    code = "already_answered"
+
+
+class NotAnOption(Refusal):
+    """{answer} is none of the options of question {id}: {options}."""
+
+    code = "not_an_option"
+    default_hint = "Answer with one of them, by its text or its number."
+
+
+class NotAnswerable(Refusal):
+    """Notification {id} is {state} and takes no answer."""
+
+    code = "not_answerable"
+
+
+class NoAnswerYet(TryAgain):
+    """Question {id} was not answered within {waited}; it has expired, which is no refusal."""
+
+    code = "no_answer"
+    default_hint = "A late answer still counts: `coffee-roadmap notifications respond {id} ANSWER`."
+
+
+# --- claims ----------------------------------------------------------------------------------------------------
+
+
+class AlreadyClaimed(Conflict):
+    """{item} is claimed by {owner} until {until}."""
+
+    code = "already_claimed"
+
+
+class ClaimLost(Conflict):
+    """The claim on {item} with fencing number {fence} is no longer held by {owner}."""
+
+    code = "claim_lost"
+
+
+# --- settings --------------------------------------------------------------------------------------------------
+
+
+class BadSetting(Refusal):
+    """{where}: {problem}."""
+
+    code = "bad_setting"
+
+
+# --- channels --------------------------------------------------------------------------------------------------
+
+
+class ChannelFailed(TryAgain):
+    """Channel {channel} could not deliver: {problem}."""
+
+    code = "channel_failed"

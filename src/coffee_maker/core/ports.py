@@ -1,0 +1,305 @@
+"""What the work room needs from the outside, with the promises that every implementation keeps.
+
+Each port has a contract suite in ``tests/contract``; every implementation runs it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime, timedelta
+from typing import NamedTuple, Protocol
+
+from coffee_maker.core.history import Change, NewChange
+from coffee_maker.core.questions import Delivery, Draft, Notification, State
+
+
+class Clock(Protocol):
+    """The time, in UTC with microseconds."""
+
+    def now(self) -> datetime: ...
+
+
+# --- the store -------------------------------------------------------------------------------------------------
+
+
+class RoadmapState(NamedTuple):
+    """The last recorded version, and the temporary file through which it goes (or went) into place.
+
+    `pending` is written in the transaction that records a version; the file of that name exists exactly until the
+    version is in place and what it replaced has been looked at, so its existence after a crash says what to finish.
+    """
+
+    hash: str  # sha256 hex of the recorded version's bytes
+    pending: str | None  # file name in the roadmap's own directory
+    before: str | None  # the hash of the version that `pending` is to replace
+
+
+class RoadmapLog(Protocol):
+    """`roadmap_versions`, `roadmap_history` and the one row of `roadmap_state`."""
+
+    def state(self) -> RoadmapState | None: ...
+    def set_state(self, state: RoadmapState) -> None: ...
+    def save_version(self, digest: str, content: bytes, at: datetime) -> None:
+        """Keep the content under its sha256; again with the same digest only renews its time. Stored compressed."""
+
+    def version(self, digest_or_prefix: str) -> bytes | None:
+        """The content, by its hash or a revision (first digits) that names one version; None when not kept."""
+
+    def versions(self, limit: int) -> Sequence[str]:
+        """Hashes of the kept versions that were in the file, most recently recorded first."""
+
+    def prune_versions(self, *, keep_last: int, keep_since: datetime) -> int:
+        """Forget versions older than both bounds (never the current one); tells how many."""
+
+    def append(self, change: NewChange) -> int:
+        """Record one change; its `before_hash` must be the newest change's `after_hash`, or ValueError."""
+
+    def changes(self, *, item: str | None = None, limit: int | None = None, after_id: int = 0) -> Sequence[Change]:
+        """Newest first."""
+
+    def change(self, change_id: int) -> Change | None: ...
+
+
+class NotificationTable(Protocol):
+    """`notifications`."""
+
+    def create(self, draft: Draft, at: datetime) -> tuple[Notification, bool]:
+        """The stored notification, and whether it is new (False: the idempotency key was known)."""
+
+    def get(self, notification_id: int) -> Notification | None: ...
+    def find(
+        self,
+        *,
+        states: Iterable[State] = (),
+        item: str | None = None,
+        after_id: int = 0,
+        limit: int | None = None,
+    ) -> Sequence[Notification]:
+        """Oldest first; with no states, all."""
+
+    def set_state(self, notification_id: int, state: State, at: datetime, *, only_from: Iterable[State]) -> bool:
+        """Change the state if it is one of `only_from`; tells whether it did."""
+
+    def answer(self, notification_id: int, answer: str, *, by: str, via: str, at: datetime) -> bool:
+        """Store the one answer, if there is none yet and it was not dismissed; tells whether it did."""
+
+    def due(self, now: datetime) -> Sequence[Notification]:
+        """Open questions whose deadline has passed."""
+
+
+class DeliveryTable(Protocol):
+    """`deliveries`: the outbox, one row per notification and channel."""
+
+    def add(self, notification_id: int, channel: str, at: datetime) -> None:
+        """Put into the outbox; once per notification and channel."""
+
+    def take(self, now: datetime, *, lease: timedelta, limit: int = 20) -> Sequence[Delivery]:
+        """Deliveries whose turn has come; their next try is moved by `lease`, so that no second worker takes them."""
+
+    def delivered(self, delivery_id: int, outside_id: str | None, at: datetime) -> None: ...
+    def failed(self, delivery_id: int, error: str, *, next_try: datetime | None, at: datetime) -> None:
+        """Note a failed attempt; without a next try it is given up."""
+
+    def of(self, notification_id: int) -> Sequence[Delivery]: ...
+
+
+class Claim(NamedTuple):
+    """The right to work on one item. `fence` grows with every claim ever made, so an old holder can be told apart."""
+
+    item: str
+    owner: str
+    fence: int
+    until: datetime
+
+
+class ClaimTable(Protocol):
+    """`claims`."""
+
+    def take(self, item: str, owner: str, *, lease: timedelta, now: datetime) -> Claim:
+        """Claim; raises `AlreadyClaimed` while another owner's lease runs. A new fencing number every time."""
+
+    def renew(self, claim: Claim, *, lease: timedelta, now: datetime) -> Claim:
+        """Prolong; raises `ClaimLost` unless this very claim (owner and fence) still stands."""
+
+    def check(self, claim: Claim, now: datetime) -> None:
+        """Raises `ClaimLost` unless this very claim stands and its lease runs."""
+
+    def release(self, claim: Claim) -> None:
+        """Give back; nothing happens when it was lost."""
+
+    def held(self, now: datetime) -> Sequence[Claim]: ...
+
+
+class Heartbeat(NamedTuple):
+    """A daemon's sign of life. `seen` carries what it sees (roadmap hash, device, inode, boot id, mount kind)."""
+
+    daemon: str
+    host: str
+    pid: int
+    boot_id: str
+    state: str  # idle | working | waiting | stopping
+    item: str | None
+    step: str | None
+    at: datetime
+    seen: Mapping[str, object]
+
+
+class HeartbeatTable(Protocol):
+    """`heartbeats`, one row per daemon; and `handshakes`, by which `sync` asks every daemon what it sees."""
+
+    def beat(self, heartbeat: Heartbeat) -> None: ...
+    def all(self) -> Sequence[Heartbeat]: ...
+    def forget(self, daemon: str) -> None: ...
+    def ask(self, nonce: str, at: datetime) -> None: ...
+    def open_asks(self, since: datetime) -> Sequence[str]: ...
+    def reply(self, nonce: str, daemon: str, seen: Mapping[str, object], at: datetime) -> None: ...
+    def replies(self, nonce: str) -> Mapping[str, Mapping[str, object]]: ...
+
+
+class Transaction(Protocol):
+    """One transaction on the shared database `notifications`."""
+
+    @property
+    def roadmap(self) -> RoadmapLog: ...
+    @property
+    def notifications(self) -> NotificationTable: ...
+    @property
+    def deliveries(self) -> DeliveryTable: ...
+    @property
+    def claims(self) -> ClaimTable: ...
+    @property
+    def heartbeats(self) -> HeartbeatTable: ...
+
+
+class Run(NamedTuple):
+    """One attempt of an agent at an item, in the analytics database."""
+
+    item: str
+    daemon: str
+    agent: str
+    branch: str
+    started: datetime
+    ended: datetime | None
+    outcome: str | None  # complete | manual_review | failed | lost
+    detail: str | None
+    exit_code: int | None
+    commit: str | None
+
+
+class RunLog(Protocol):
+    """`runs` in the analytics database."""
+
+    def start(self, run: Run) -> int: ...
+    def end(self, run_id: int, run: Run) -> None: ...
+    def list(self, *, item: str | None = None, limit: int | None = None) -> Sequence[tuple[int, Run]]: ...
+
+
+class Wakeup(Protocol):
+    """Sleeps until another connection has committed to the shared database."""
+
+    def wait(self, timeout: float) -> bool:
+        """True as soon as something was committed since the last call (within 100 ms on SQLite, at once on
+        PostgreSQL); False after `timeout` seconds. It may wake for nothing; it never misses a commit."""
+
+
+class Store(Protocol):
+    """The shared databases. One operation, one transaction."""
+
+    def writing(self) -> AbstractContextManager[Transaction]:
+        """A writer's transaction: it excludes other writers from its beginning, so what it reads stays true until it
+        commits; committed (durably) when the block ends, rolled back when it raises. Raises `DatabaseBusy` when the
+        bounded wait ran out, `DatabaseUnusable` and `DatabaseTooNew`. Opening it creates or migrates the schema."""
+
+    def reading(self) -> AbstractContextManager[Transaction]:
+        """A consistent snapshot that never writes and never waits for a writer."""
+
+    def runs(self) -> AbstractContextManager[RunLog]:
+        """A writer's transaction on the analytics database."""
+
+    def wakeup(self) -> AbstractContextManager[Wakeup]:
+        """Everything committed after this was entered wakes."""
+
+
+# --- the repository --------------------------------------------------------------------------------------------
+
+
+class Worktree(NamedTuple):
+    """A work tree of its own for one run."""
+
+    path: str
+    branch: str
+    base: str  # commit it started from
+
+
+class Repository(Protocol):
+    """The project's git repository. The person's index, HEAD, hooks and work tree are never touched."""
+
+    def log_version(self, content: bytes, message: str) -> str:
+        """Append the roadmap's content to ``refs/roadmap/log`` by compare-and-swap; the commit."""
+
+    def publish(self, content: bytes, message: str) -> str | None:
+        """Commit the roadmap to the current branch when nothing of the person's is in the way; None: not now."""
+
+    def open_worktree(self, path: str, branch: str) -> Worktree:
+        """A work tree at `path` on `branch`; an existing one of that name is found again."""
+
+    def commit_all(self, worktree: Worktree, message: str, *, leave_out: Sequence[str]) -> str | None:
+        """Commit what changed in that work tree, except the paths left out; None when nothing changed."""
+
+    def close_worktree(self, worktree: Worktree) -> None:
+        """Remove the work tree, keep the branch."""
+
+
+# --- agents ----------------------------------------------------------------------------------------------------
+
+
+class Task(NamedTuple):
+    """What an agent is asked to do, and the limits it has."""
+
+    key: str
+    title: str
+    text: str  # the item's own text
+    directory: str  # the work tree
+    log: str  # path of the file that takes the agent's output
+    timeout: timedelta
+    max_output: int  # bytes
+    answers: Mapping[str, str]  # question -> the person's answer
+
+
+class AgentResult(NamedTuple):
+    """How it went. An agent that failed is a result, not an exception."""
+
+    ok: bool
+    exit_code: int | None
+    reason: str | None  # why not ok, for the person
+    output_tail: str
+
+
+class Agent(Protocol):
+    """Does one item in a directory. When `run` returns, no process that it started is left."""
+
+    name: str
+
+    def check(self) -> str | None:
+        """What is missing for it to run, or None."""
+
+    def run(self, task: Task, stop: Stop) -> AgentResult: ...
+
+
+class Stop(Protocol):
+    """Asked between waits whether the work is to end (lease lost, Ctrl-C)."""
+
+    def requested(self) -> str | None: ...
+
+
+# --- channels --------------------------------------------------------------------------------------------------
+
+
+class Channel(Protocol):
+    """One way in which a notification reaches a person."""
+
+    name: str
+
+    def send(self, notification: Notification) -> str | None:
+        """Deliver; the outside id if there is one. Raises `ChannelFailed` with a sentence when it did not work."""

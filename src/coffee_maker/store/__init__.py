@@ -1,0 +1,1 @@
+"""Remembers: the shared databases, on SQLite or PostgreSQL."""

@@ -1,0 +1,1 @@
+"""Public guardrails for scripts that live beside a project."""

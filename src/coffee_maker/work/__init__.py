@@ -1,0 +1,1 @@
+"""Does: the only room that opens transactions."""
