@@ -82,6 +82,13 @@ class LockBusy(TryAgain):
     default_hint = "Try again in a moment. If that process hangs, end it: the lock goes with it."
 
 
+class LockUnusable(Refusal):
+    """{path} is not a regular file, so it cannot serve as a lock."""
+
+    code = "lock_unusable"
+    default_hint = "Something else put it there: move it out of the data directory, then try again."
+
+
 # --- the document ----------------------------------------------------------------------------------------------
 
 

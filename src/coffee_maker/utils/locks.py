@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import fcntl
 import os
-import socket
-import threading
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
-from coffee_maker.core.errors import LockBusy
+from coffee_maker.core.errors import LockBusy, LockUnusable
 
 _NOTE_BYTES = 512
 
@@ -37,6 +36,7 @@ def acquire(path: str, *, what: str, timeout: float, purpose: str = "") -> int:
     started = time.monotonic()
     while True:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, 0o660)
+        _refuse_unless_plain(fd, path)
         left = timeout - (time.monotonic() - started)
         if not _try(fd) and not _wait(fd, left):
             raise LockBusy(what=what, waited=f"{timeout:g} s", **_read_note(path))
@@ -44,6 +44,13 @@ def acquire(path: str, *, what: str, timeout: float, purpose: str = "") -> int:
             _write_note(fd, purpose)
             return fd
         os.close(fd)  # somebody replaced the lock file (a library that unlinks it): take the one that counts
+
+
+def _refuse_unless_plain(fd: int, path: str) -> None:
+    """A planted pipe or device is no lock (a symlink was refused when opening)."""
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise LockUnusable(path=path)
 
 
 def release(fd: int) -> None:
@@ -79,6 +86,8 @@ def _wait(fd: int, seconds: float) -> bool:
     ``flock`` has no time limit of its own and a signal would belong to the whole process, so a thread waits; when it
     is given up on and gets the lock after all, closing the descriptor lets the lock go at once.
     """
+    import threading  # only a lock that is busy pays for it
+
     guard = threading.Lock()
     done = threading.Event()
     given_up = False
@@ -117,7 +126,7 @@ def _still_at(fd: int, path: str) -> bool:
 def _write_note(fd: int, purpose: str) -> None:
     """Leave a note of who holds the lock and since when, for the refusal of others; it decides nothing."""
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    note = f"{socket.gethostname()} process {os.getpid()}{' (' + purpose + ')' if purpose else ''}\n{now}\n"
+    note = f"{os.uname().nodename} process {os.getpid()}{' (' + purpose + ')' if purpose else ''}\n{now}\n"
     os.ftruncate(fd, 0)
     os.pwrite(fd, note.encode()[:_NOTE_BYTES], 0)
 
