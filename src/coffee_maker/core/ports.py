@@ -221,6 +221,42 @@ class Store(Protocol):
         """Everything committed after this was entered wakes."""
 
 
+# --- the roadmap's file --------------------------------------------------------------------------------------
+
+
+class Taken(NamedTuple):
+    """A content that somebody saved between our reading and our placing."""
+
+    content: bytes
+    placed: bool  # True: it was taken out and our text is in place; False: it is still in place and ours is not
+
+
+class RoadmapFile(Protocol):
+    """ROADMAP.md on disk. A new text is staged beside it and then placed in one step."""
+
+    path: str
+
+    def read(self) -> bytes:
+        """The whole content; raises `RoadmapMissing` or `RoadmapUnusable`."""
+
+    def stage(self, content: bytes) -> str:
+        """Write the content, durably, beside the file with its mode and owner; the name to place it by."""
+
+    def place(self, staged: str, expected: str) -> Taken | None:
+        """Put it into place, durably; None when the file held the content with the sha256 `expected`. After a
+        `Taken` the file stays under its staged name until `discard`."""
+
+    def staged(self, name: str) -> bytes | None:
+        """What stands under a staged name, None when there is nothing."""
+
+    def discard(self, name: str) -> None: ...
+    def strays(self) -> Sequence[str]:
+        """The staged files that are there."""
+
+    def create(self, content: bytes) -> None:
+        """Make the file; raises `FileExistsError` when there is one."""
+
+
 # --- the repository --------------------------------------------------------------------------------------------
 
 

@@ -1,0 +1,359 @@
+"""The roadmap's file: read without tricks, replaced in one step, and nothing that anybody else wrote is dropped.
+
+The directory is opened once and everything happens relative to it, never through a symlink or a pipe. A new text is
+*staged* (written and synced under a random name in the same directory) and then *placed*: the two files are exchanged
+in one step (``renameat2`` with ``RENAME_EXCHANGE``), so what was taken out can be looked at afterwards, and an editor's
+save between our reading and our placing is found, not lost. Where the system has no exchange, the text is compared
+right before a plain rename; what is saved between these two system calls (measured: 20 to 60 microseconds) is lost.
+
+An editor that writes in place holds the file open meanwhile. A read lease (``F_SETLEASE``) can only be had while nobody
+has the file open for writing, so we wait for the writer to finish, before reading and again for what was taken out.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from hashlib import sha256
+from signal import SIGURG
+
+from coffee_maker.core.errors import RoadmapMissing, RoadmapUnusable
+from coffee_maker.core.ports import Taken
+from coffee_maker.utils.mounts import mount_id
+
+MAX_BYTES = 20_000_000
+"""A text beyond this is no roadmap that a person reads; the largest real one that we know has 1.2 MB."""
+
+_RENAME_EXCHANGE = 2  # see rename(2)
+_TEXT_ENDINGS = (".md", ".markdown", ".mdown", ".txt")
+_MARK = ".coffee-"
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+class RoadmapFile:
+    """One ROADMAP.md. `patience` is how many seconds a writer that has the file open is waited for, and `gap` how
+    many seconds a file that is missing is looked for again: several programs remove a file and make it anew."""
+
+    def __init__(self, path: str, *, patience: float = 2.0, gap: float = 0.2) -> None:
+        self.path = path
+        self._patience = patience
+        self._gap = gap
+
+    def read(self) -> bytes:
+        """The whole content; raises `RoadmapMissing` or `RoadmapUnusable`."""
+        for _ in self._gaps():
+            with suppress(RoadmapMissing):
+                return self._read()
+        return self._read()
+
+    def _read(self) -> bytes:
+        with self._directory() as (directory, name), _open(directory, name, self.path) as fd:
+            return _read_steady(fd, self.path, self._patience)[0]
+
+    def _gaps(self) -> Iterator[None]:
+        """Until the gap is over; the caller tries once more afterwards."""
+        deadline = time.monotonic() + self._gap
+        while time.monotonic() < deadline:
+            yield
+            time.sleep(0.01)  # nothing tells when a file comes back
+
+    def stage(self, content: bytes) -> str:
+        """Write `content` beside the roadmap with its mode, owner and attributes, synced; the name to place it by."""
+        with self._directory() as (directory, name):
+            with _open(directory, name, self.path) as original:
+                self._refuse_unsuitable(directory, name, original)
+                staged = f".{name}{_MARK}{os.urandom(6).hex()}"
+                with self._refusals("write beside it"):
+                    self._write(directory, staged, content, original)
+            return staged
+
+    def place(self, staged: str, expected: str) -> Taken | None:
+        """Put the staged text into the roadmap's place.
+
+        None when the file held the content with the sha256 `expected`. Otherwise the content that somebody else saved
+        meanwhile: it must be merged and placed again, and the file stays under its staged name (as what was taken out,
+        or, without the exchange, as the text that did not go in) until `discard`.
+        """
+        with self._directory() as (directory, name), self._refusals("put the new text into its place"):
+            if not self._exchange(directory, staged, name):
+                return self._replace(directory, staged, name, expected)
+            os.fsync(directory)
+            with _open(directory, staged, self.path) as fd:
+                taken, quiet = _read_steady(fd, self.path, self._patience)
+            if not quiet:
+                raise RoadmapUnusable(
+                    path=self.path,
+                    problem="another program keeps it open for writing",
+                    hint="Close it there, then run `coffee-roadmap sync`: nothing of either side is lost.",
+                )
+            if sha256(taken).hexdigest() == expected:
+                os.unlink(staged, dir_fd=directory)
+                return None
+            return Taken(taken, placed=True)
+
+    def staged(self, name: str) -> bytes | None:
+        """What stands under a staged name; None when there is nothing."""
+        with self._directory() as (directory, _):
+            try:
+                with _open(directory, name, self.path) as fd:
+                    return _read_steady(fd, self.path, self._patience)[0]
+            except RoadmapMissing:
+                return None
+
+    def discard(self, name: str) -> None:
+        """Remove a staged file that has had its use."""
+        with self._directory() as (directory, _), suppress(FileNotFoundError):
+            os.unlink(name, dir_fd=directory)
+
+    def strays(self) -> tuple[str, ...]:
+        """Names of staged files that are there (left by a crash, or of a writer at work)."""
+        with self._directory() as (directory, name):
+            return tuple(sorted(one for one in os.listdir(directory) if one.startswith(f".{name}{_MARK}")))
+
+    def create(self, content: bytes) -> None:
+        """Make the file; raises `FileExistsError` when there is one."""
+        with self._directory(missing_ok=True) as (directory, name), self._refusals("create it"):
+            fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666, dir_fd=directory)
+            with os.fdopen(fd, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(fd)
+            os.fsync(directory)
+
+    @contextmanager
+    def _directory(self, *, missing_ok: bool = False) -> Iterator[tuple[int, str]]:
+        real = _follow(self.path, missing_ok=missing_ok)
+        try:
+            fd = os.open(os.path.dirname(real), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            raise RoadmapMissing(path=self.path) from None
+        except OSError as error:
+            raise RoadmapUnusable(path=self.path, problem=f"its directory: {_words(error)}") from error
+        try:
+            yield fd, os.path.basename(real)
+        finally:
+            os.close(fd)
+
+    @contextmanager
+    def _refusals(self, doing: str) -> Iterator[None]:
+        try:
+            yield
+        except FileExistsError:
+            raise
+        except OSError as error:
+            raise RoadmapUnusable(
+                path=self.path, problem=f"could not {doing}: {_words(error)}", hint=_cure(error)
+            ) from error
+
+    def _refuse_unsuitable(self, directory: int, name: str, fd: int) -> None:
+        here, above = mount_id(fd), mount_id(directory)
+        if here is not None and above is not None and here != above:
+            raise RoadmapUnusable(
+                path=self.path,
+                problem="it is mounted as a single file, so other programs' saves would go to another file",
+                hint="Mount its directory instead (for Docker: `-v ./docs:/project/docs`, never the file).",
+            )
+        if os.fstat(fd).st_nlink == 0:
+            raise RoadmapUnusable(
+                path=self.path,
+                problem="the file was replaced or removed behind a mount and is only kept by it",
+                hint="Mount the directory instead of the file and restart the container.",
+            )
+        if not os.access(name, os.W_OK, dir_fd=directory, effective_ids=os.access in os.supports_effective_ids):
+            raise RoadmapUnusable(
+                path=self.path, problem="it is read-only for this user", hint=f"Make it writable: chmod u+w {self.path}"
+            )
+
+    def _write(self, directory: int, staged: str, content: bytes, original: int) -> None:
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        fd = os.open(staged, flags, 0o600, dir_fd=directory)
+        try:
+            self._like(fd, original)
+            view = memoryview(content)
+            while view:
+                view = view[os.write(fd, view) :]
+            os.fsync(fd)
+            os.fsync(directory)
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(staged, dir_fd=directory)
+            raise
+        finally:
+            os.close(fd)
+
+    def _like(self, fd: int, original: int) -> None:
+        """Give the new file the owner, mode and extended attributes of the old one."""
+        old, new = os.fstat(original), os.fstat(fd)
+        if (old.st_uid, old.st_gid) != (new.st_uid, new.st_gid):
+            try:
+                os.fchown(fd, old.st_uid, old.st_gid)
+            except PermissionError:
+                raise RoadmapUnusable(
+                    path=self.path,
+                    problem=f"it belongs to user {old.st_uid}, group {old.st_gid}, which user {new.st_uid} cannot keep",
+                    hint="Run as its owner (in a container: `--user $(id -u):$(id -g)`), or chown it.",
+                ) from None
+        os.fchmod(fd, stat.S_IMODE(old.st_mode))
+        if hasattr(os, "listxattr"):
+            with suppress(OSError):  # a file system without attributes, or one that only its owner may set
+                for attribute in os.listxattr(original):
+                    os.setxattr(fd, attribute, os.getxattr(original, attribute))
+
+    def _exchange(self, directory: int, staged: str, name: str) -> bool:
+        for _ in self._gaps():
+            with suppress(FileNotFoundError):
+                return _exchange(directory, staged, name)
+        return _exchange(directory, staged, name)
+
+    def _replace(self, directory: int, staged: str, name: str, expected: str) -> Taken | None:
+        """Without the exchange: compare right before the rename."""
+        with _open(directory, name, self.path) as fd:
+            found = _read_steady(fd, self.path, self._patience)[0]
+        if sha256(found).hexdigest() != expected:
+            return Taken(found, placed=False)
+        os.replace(staged, name, src_dir_fd=directory, dst_dir_fd=directory)
+        os.fsync(directory)
+        return None
+
+
+def _follow(path: str, *, missing_ok: bool) -> str:
+    """The real path. A symlink of the user's own is followed, one that could have been planted is refused.
+
+    Whoever may write the directory can plant a symlink to any file of the user's; it is only followed to a text file
+    (by its name) that belongs to the same user as the link.
+    """
+    try:
+        link = os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        if missing_ok:
+            return os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
+        raise RoadmapMissing(path=path) from None
+    except OSError as error:
+        raise RoadmapUnusable(path=path, problem=_words(error), hint=_cure(error)) from error
+    if not stat.S_ISLNK(link.st_mode):
+        return os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
+    real = os.path.realpath(path)
+    try:
+        target = os.stat(real, follow_symlinks=False)
+    except OSError as error:
+        raise RoadmapUnusable(path=path, problem=f"it is a symlink to {real}: {_words(error)}") from error
+    if target.st_uid != link.st_uid or not real.lower().endswith(_TEXT_ENDINGS):
+        raise RoadmapUnusable(
+            path=path,
+            problem=f"it is a symlink to {real}, which is no text file of the link's owner",
+            hint="If it is meant, name the file itself: `[roadmap] path` in coffee-roadmap.toml.",
+        )
+    return real
+
+
+@contextmanager
+def _open(directory: int, name: str, path: str) -> Iterator[int]:
+    try:
+        fd = os.open(name, _READ, dir_fd=directory)
+    except FileNotFoundError:
+        raise RoadmapMissing(path=path) from None
+    except OSError as error:
+        raise RoadmapUnusable(path=path, problem=_words(error), hint=_cure(error)) from error
+    try:
+        mode = os.fstat(fd).st_mode
+        if not stat.S_ISREG(mode):
+            raise RoadmapUnusable(
+                path=path,
+                problem="it is a directory" if stat.S_ISDIR(mode) else "it is no regular file",
+                hint="Name the Markdown file itself with --roadmap or `[roadmap] path`.",
+            )
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def _read_steady(fd: int, path: str, patience: float) -> tuple[bytes, bool]:
+    """The content, and whether nobody had the file open for writing while it was read."""
+    deadline = time.monotonic() + patience
+    while not (quiet := _lease(fd)) and time.monotonic() < deadline:
+        time.sleep(0.005)  # a writer has it open: nothing tells when it closes
+    try:
+        size = os.fstat(fd).st_size
+        if size > MAX_BYTES:
+            raise RoadmapUnusable(
+                path=path,
+                problem=f"it has {size / 1e6:.0f} MB, more than the {MAX_BYTES / 1e6:.0f} MB that a roadmap may have",
+                hint="Move finished parts into an archive file of their own, or name the right file with --roadmap.",
+            )
+        chunks: list[bytes] = []
+        offset = 0
+        while chunk := os.pread(fd, 1 << 20, offset):
+            chunks.append(chunk)
+            offset += len(chunk)
+        return b"".join(chunks), quiet
+    except OSError as error:
+        raise RoadmapUnusable(path=path, problem=f"could not read it: {_words(error)}") from error
+    finally:
+        _end_lease(fd)
+
+
+def _lease(fd: int) -> bool:
+    """Take a read lease; False when somebody has the file open for writing. True where there are no leases."""
+    if not hasattr(fcntl, "F_SETLEASE"):
+        return True
+    try:
+        # An opener for writing breaks the lease with a signal; SIGURG is one that is ignored by default.
+        fcntl.fcntl(fd, fcntl.F_SETSIG, int(SIGURG))
+        fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+    except OSError as error:
+        return error.errno != errno.EAGAIN
+    return True
+
+
+def _end_lease(fd: int) -> None:
+    if hasattr(fcntl, "F_SETLEASE"):
+        with suppress(OSError):
+            fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+
+
+def _exchange(directory: int, one: str, other: str) -> bool:
+    """Exchange two names in one step; False where the system or the file system cannot."""
+    import ctypes
+
+    rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if rename is None:
+        return False
+    if rename(directory, os.fsencode(one), directory, os.fsencode(other), ctypes.c_uint(_RENAME_EXCHANGE)) == 0:
+        return True
+    code = ctypes.get_errno()
+    if code in (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP):
+        return False
+    if code == errno.ENOENT:
+        raise FileNotFoundError(code, os.strerror(code))
+    raise OSError(code, os.strerror(code))
+
+
+def _words(error: OSError) -> str:
+    known = {
+        errno.ELOOP: "it is a symlink that somebody put there meanwhile",
+        errno.ENXIO: "it is a pipe or socket, no regular file",
+        errno.EACCES: "no permission",
+        errno.EPERM: "not permitted",
+        errno.EROFS: "the file system is read-only",
+        errno.ENOSPC: "the disk is full",
+        errno.EDQUOT: "the disk quota is used up",
+        errno.EBUSY: "it is a mount point of its own",
+    }
+    return known.get(error.errno or 0, os.strerror(error.errno) if error.errno else str(error))
+
+
+def _cure(error: OSError) -> str:
+    cures = {
+        errno.EACCES: "Run as the owner of the directory, or make it writable for this user.",
+        errno.EPERM: "Look at the file's attributes (lsattr) and owner.",
+        errno.EROFS: "Mount it writable, or use a checkout on a writable disk.",
+        errno.ENOSPC: "Free some space and try again; nothing was changed.",
+        errno.EDQUOT: "Free some space and try again; nothing was changed.",
+        errno.EBUSY: "Mount the directory instead of the single file.",
+    }
+    return cures.get(error.errno or 0, "")
