@@ -223,6 +223,77 @@ class ClaimLost(Conflict):
     code = "claim_lost"
 
 
+# --- the repository and the agents -----------------------------------------------------------------------------
+
+
+class GitMissing(Refusal):
+    """The program git was not found."""
+
+    code = "git_missing"
+    default_hint = "Install git, or put it on the PATH."
+
+
+class GitFailed(Refusal):
+    """git {command} failed: {problem}."""
+
+    code = "git_failed"
+
+
+class NotARepository(Refusal):
+    """{path} is not inside a git repository."""
+
+    code = "not_a_repository"
+    default_hint = "Agents work in git work trees of their own: `git init` there, commit what you have, then try again."
+
+
+class BareRepository(Refusal):
+    """{path} is a bare git repository: it has no work tree."""
+
+    code = "bare_repository"
+    default_hint = "Clone it and run the daemon in the clone."
+
+
+class NoCommitYet(Refusal):
+    """The git repository at {path} has no commit yet, so there is nothing to branch from."""
+
+    code = "no_commit_yet"
+    default_hint = "Make a first commit, then try again."
+
+
+class RepositoryBusy(TryAgain):
+    """The git repository at {path} is in the middle of a {operation}."""
+
+    code = "repository_busy"
+    default_hint = "Bring it to its end (`git status` there says how), then try again; a running daemon waits for it."
+
+
+class BranchInUse(Conflict):
+    """The branch {branch} is checked out in {where}."""
+
+    code = "branch_in_use"
+    default_hint = "Switch that work tree to another branch, then try again."
+
+
+class WorktreeMoved(Conflict):
+    """The work tree {path} should be on {branch}, but it is on {head}."""
+
+    code = "worktree_moved"
+    default_hint = "Look at it there; what was done is kept."
+
+
+class AgentUnusable(Refusal):
+    """The agent {agent} cannot run: {problem}."""
+
+    code = "agent_unusable"
+
+
+class DaemonStopped(Refusal):
+    """The daemon was stopped: {reason}."""
+
+    code = "daemon_stopped"
+    exit_code = INTERRUPTED
+
+
 # --- settings --------------------------------------------------------------------------------------------------
 
 
