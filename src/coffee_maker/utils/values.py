@@ -1,0 +1,102 @@
+"""Reading single values from a settings file, with what was expected when one is wrong."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from coffee_maker.utils.durations import EXPECTED, parse_duration
+
+
+class WrongValue(ValueError):
+    """What was expected instead; a sentence's second half."""
+
+
+Reader = Callable[[Any, str], Any]
+"""Takes a value as TOML gives it and the folder that relative paths start from; raises ValueError with what was
+expected."""
+
+
+def text(value: Any, base: str) -> str:
+    if not isinstance(value, str) or not value.strip() or "\0" in value:
+        raise WrongValue("expected a text")
+    return value
+
+
+def path(value: Any, base: str) -> str:
+    return os.path.normpath(os.path.join(base, os.path.expanduser(text(value, base))))
+
+
+def pattern(value: Any, base: str) -> str:
+    try:
+        re.compile(text(value, base))
+    except re.error as error:
+        raise WrongValue(f"it is no regular expression ({error})") from None
+    return str(value)
+
+
+def flag(value: Any, base: str) -> bool:
+    if not isinstance(value, bool):
+        raise WrongValue("expected true or false")
+    return value
+
+
+def count(value: Any, base: str) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise WrongValue("expected a whole number of 1 or more")
+    return value
+
+
+def duration(value: Any, base: str) -> timedelta:
+    if not isinstance(value, str):
+        raise WrongValue(f'expected {EXPECTED}, in quotes: "60s"')
+    parsed = parse_duration(value)
+    if parsed <= timedelta():
+        raise WrongValue(f"expected {EXPECTED}, longer than nothing")
+    return parsed
+
+
+_SIZE = re.compile(r"(\d{1,15})\s*([KMG]?)B?", re.ASCII | re.IGNORECASE)
+_FACTORS = {"": 1, "K": 1000, "M": 1_000_000, "G": 1_000_000_000}
+
+
+def size(value: Any, base: str) -> int:
+    match = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
+    number = int(match[1]) * _FACTORS[match[2].upper()] if match else value
+    if not isinstance(number, int) or isinstance(number, bool) or number < 1:
+        raise WrongValue('expected a size such as "10MB", or a number of bytes')
+    return number
+
+
+def words(value: Any, base: str) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(word, str) and "\0" not in word for word in value):
+        raise WrongValue('expected a list of texts: ["one", "two"]')
+    return tuple(value)
+
+
+def command(value: Any, base: str) -> tuple[str, ...]:
+    """A list is a program and its arguments; a text is a line for the shell."""
+    argv = ("sh", "-c", value) if isinstance(value, str) and value.strip() else words(value, base)
+    if not argv or not argv[0]:
+        raise WrongValue("expected a command: a list of the program and its arguments, or a line for the shell")
+    return argv
+
+
+def one_of(*choices: str) -> Reader:
+    def read(value: Any, base: str) -> str:
+        if value not in choices:
+            raise WrongValue(f"expected {' or '.join(choices)}{nearest(str(value), choices)}")
+        return str(value)
+
+    return read
+
+
+def nearest(word: str, known: tuple[str, ...]) -> str:
+    """`` (did you mean that?)``, or nothing when nothing is near."""
+    import difflib
+
+    near = difflib.get_close_matches(word.lower(), known, n=1, cutoff=0.6)
+    return f" (did you mean {near[0]}?)" if near else ""
