@@ -208,6 +208,31 @@ class NoAnswerYet(TryAgain):
     default_hint = "A late answer still counts: `coffee-roadmap notifications respond {id} ANSWER`."
 
 
+class StillOpen(NoAnswerYet):
+    """Question {id} was not answered within {waited}; it stays open."""
+
+    code = "still_open"
+    default_hint = "It can be answered any time: `coffee-roadmap notifications respond {id} ANSWER`."
+
+
+class BadAnswer(Refusal):
+    """Question {id} does not take this answer: {problem}."""
+
+    code = "bad_answer"
+
+
+class BadNotification(Refusal):
+    """The notification was not created: {problem}."""
+
+    code = "bad_notification"
+
+
+class UnknownChannel(Refusal):
+    """There is no channel {channel}; the configured ones are: {known}."""
+
+    code = "unknown_channel"
+
+
 # --- claims ----------------------------------------------------------------------------------------------------
 
 
