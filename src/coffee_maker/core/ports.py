@@ -265,7 +265,9 @@ class Worktree(NamedTuple):
 
     path: str
     branch: str
-    base: str  # commit it started from
+    base: str  # commit where the branch left the project's own
+    project: str  # the project's directory in it (the same as `path`, unless the project lies below the top)
+    aside: str | None = None  # where leftovers of an earlier attempt were put, untouched
 
 
 class Repository(Protocol):
@@ -277,14 +279,18 @@ class Repository(Protocol):
     def publish(self, content: bytes, message: str) -> str | None:
         """Commit the roadmap to the current branch when nothing of the person's is in the way; None: not now."""
 
+    def check(self) -> None:
+        """Raises a refusal when no work tree can be made here now (no repository, no commit yet, mid-rebase, …)."""
+
     def open_worktree(self, path: str, branch: str) -> Worktree:
-        """A work tree at `path` on `branch`; an existing one of that name is found again."""
+        """A work tree at `path` on `branch`; an existing one of that name is found again, its leftovers kept aside."""
 
     def commit_all(self, worktree: Worktree, message: str, *, leave_out: Sequence[str]) -> str | None:
-        """Commit what changed in that work tree, except the paths left out; None when nothing changed."""
+        """Commit what changed in that work tree, except the paths left out (relative to the project); None when
+        nothing did, neither now nor in commits made there since `base`."""
 
     def close_worktree(self, worktree: Worktree) -> None:
-        """Remove the work tree, keep the branch."""
+        """Remove the work tree, keep the branch; one that holds something uncommitted stays."""
 
 
 # --- agents ----------------------------------------------------------------------------------------------------
@@ -296,11 +302,14 @@ class Task(NamedTuple):
     key: str
     title: str
     text: str  # the item's own text
-    directory: str  # the work tree
+    directory: str  # the project's directory in the work tree
+    branch: str
+    item_file: str  # path of a file outside the work tree that takes the text
     log: str  # path of the file that takes the agent's output
     timeout: timedelta
     max_output: int  # bytes
     answers: Mapping[str, str]  # question -> the person's answer
+    environment: Mapping[str, str] = {}  # read only; e.g. COFFEE_DATA_DIR, so that it can ask the person
 
 
 class AgentResult(NamedTuple):

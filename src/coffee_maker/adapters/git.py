@@ -1,0 +1,182 @@
+"""The project's git repository: the `Repository` port on the git program.
+
+An agent gets a work tree of its own outside the person's, on a branch of its own. Nothing that is found there is ever
+deleted: a work tree with leftovers of an earlier attempt is moved aside as it is, and the move is told.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from coffee_maker.adapters import git_log
+from coffee_maker.adapters.git_program import FALLBACK_IDENTITY, SLOW, Git, in_a_line, plain_message
+from coffee_maker.core.errors import (
+    BareRepository,
+    BranchInUse,
+    GitFailed,
+    NoCommitYet,
+    NotARepository,
+    RepositoryBusy,
+    WorktreeMoved,
+)
+from coffee_maker.core.ports import Worktree
+
+# The HEAD of these is a passing state of the person's, no place to branch from.
+_NOT_WHILE = frozenset({"rebase", "bisect"})
+_ADD_TRIES = 5  # git's own locks (config, refs) are held for milliseconds by other daemons that do the same
+
+
+class _Registered(NamedTuple):
+    """One work tree that git knows of."""
+
+    path: str
+    branch: str | None  # full ref name
+
+
+class GitRepository:
+    """`Repository` for the roadmap at `roadmap`, whose project is the directory `project`."""
+
+    def __init__(self, project: str, roadmap: str, *, program: str = "git") -> None:
+        self._project = os.path.realpath(project)
+        self._roadmap = roadmap
+        self._git = Git(self._project, program=program)
+
+    # --- the roadmap's versions
+
+    def log_version(self, content: bytes, message: str) -> str:
+        """See the port; the file keeps its path below the top of the repository that holds it."""
+        git, path = self._place_of_roadmap()
+        return git_log.append(git, path, content, message)
+
+    def publish(self, content: bytes, message: str) -> str | None:
+        """See the port and `git_log.publish` for what is in the way."""
+        git, path = self._place_of_roadmap()
+        return git_log.publish(git, path, content, message)
+
+    def _place_of_roadmap(self) -> tuple[Git, str]:
+        """git in the directory of the file itself (behind a link, and in its own submodule), and its path there."""
+        real = os.path.realpath(self._roadmap)
+        git = self._git.at(os.path.dirname(real))
+        return git, os.path.relpath(real, _top(git))
+
+    # --- work trees
+
+    def check(self) -> None:
+        """Raises the refusal that says why no work tree can be made here now."""
+        _top(self._git)
+        git_dir = self._git.must("rev-parse", "--absolute-git-dir")
+        busy = git_log.operation(git_dir)
+        if busy in _NOT_WHILE:
+            raise RepositoryBusy(path=self._project, operation=busy)
+        if self._git.ask("rev-parse", "--verify", "--quiet", "HEAD^0").code != 0:
+            raise NoCommitYet(path=self._project)
+
+    def open_worktree(self, path: str, branch: str) -> Worktree:
+        """See the port. An earlier attempt's branch is gone on with; its leftovers are kept aside, unchanged."""
+        self.check()
+        path = os.path.realpath(path)
+        ref = f"refs/heads/{branch}"
+        head = self._git.must("rev-parse", "HEAD^0")
+        trees = self._worktrees()
+        for tree in trees:
+            if tree.branch == ref and tree.path != path and os.path.isdir(tree.path):
+                raise BranchInUse(branch=branch, where=tree.path)
+        known = next((tree for tree in trees if tree.path == path), None)
+        aside = self._make_way(path, ref, known)
+        if not os.path.isdir(path):
+            self._add(path, branch, head)
+        base = self._git.must("merge-base", head, ref)
+        prefix = os.path.relpath(self._project, _top(self._git))
+        return Worktree(path, branch, base, os.path.normpath(os.path.join(path, prefix)), aside)
+
+    def commit_all(self, worktree: Worktree, message: str, *, leave_out: Sequence[str]) -> str | None:
+        """See the port. What the agent committed itself counts too; ignore rules are respected, no hook runs."""
+        git = self._git.at(worktree.path)
+        head = git.ask("symbolic-ref", "--quiet", "HEAD").text
+        if head != f"refs/heads/{worktree.branch}":
+            raise WorktreeMoved(path=worktree.path, branch=worktree.branch, head=head or "no branch")
+        git.must("reset", "--quiet", timeout=SLOW)  # only this run's index; what the agent staged is staged again below
+        without = [f":(top,exclude,literal){path}" for path in _inside(worktree, leave_out)]
+        git.must("add", "--all", "--", ":(top)", *without, timeout=SLOW)
+        if git.ask("diff", "--cached", "--quiet", timeout=SLOW).code != 0:
+            self._commit(git, message)
+        tip = git.must("rev-parse", "HEAD^0")
+        return None if tip == worktree.base else tip
+
+    def close_worktree(self, worktree: Worktree) -> None:
+        """See the port. One that still holds something uncommitted stays where it is."""
+        self._git.ask("worktree", "remove", worktree.path, timeout=SLOW)
+
+    def _commit(self, git: Git, message: str) -> None:
+        command = ["commit", "--quiet", "--no-verify", "--no-gpg-sign", "--cleanup=whitespace", "-F", "-"]
+        text = plain_message(message).encode()
+        if git.ask(*command, stdin=text, timeout=SLOW).code != 0:
+            git.must(*command, stdin=text, timeout=SLOW, extra=FALLBACK_IDENTITY)
+
+    def _worktrees(self) -> list[_Registered]:
+        found = []
+        for block in self._git.must("worktree", "list", "--porcelain").split("\n\n"):
+            facts = dict(line.partition(" ")[::2] for line in block.splitlines())
+            if "worktree" in facts:
+                found.append(_Registered(os.path.realpath(facts["worktree"]), facts.get("branch")))
+        return found
+
+    def _make_way(self, path: str, ref: str, known: _Registered | None) -> str | None:
+        """Leave `path` either free or a clean work tree on `ref`; where what was in the way lies now."""
+        if not os.path.lexists(path):
+            return None
+        if known and known.branch == ref and self._is_clean(path):
+            return None
+        aside = next(name for name in _names_beside(path) if not os.path.lexists(name))
+        if known is None:
+            os.rename(path, aside)
+            return aside
+        # A branch can be out in one work tree only: the one kept aside lets go of it, its files stay as they are.
+        tree = self._git.at(path)
+        tree.must("update-ref", "--no-deref", "HEAD", tree.must("rev-parse", "HEAD^0"))
+        self._git.must("worktree", "move", path, aside, timeout=SLOW)
+        return aside
+
+    def _is_clean(self, path: str) -> bool:
+        status = self._git.at(path).ask("status", "--porcelain", timeout=SLOW)
+        return status.code == 0 and not status.out
+
+    def _add(self, path: str, branch: str, head: str) -> None:
+        """Check the branch out at `path`, made from `head` when it is new. --force: only over a stale registration."""
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        exists = self._git.ask("show-ref", "--verify", "--quiet", f"refs/heads/{branch}").code == 0
+        what = [path, branch] if exists else ["-b", branch, "--no-track", path, head]
+        for attempt in range(_ADD_TRIES):
+            done = self._git.ask("worktree", "add", "--force", "--quiet", *what, timeout=SLOW)
+            if done.code == 0:
+                return
+            if attempt + 1 == _ADD_TRIES or "lock" not in done.err:
+                raise GitFailed(command="worktree add", problem=in_a_line(done.err) or f"exit code {done.code}")
+
+
+def _names_beside(path: str) -> list[str]:
+    return [f"{path}.left-{number}" for number in range(1, 1000)]
+
+
+def _inside(worktree: Worktree, paths: Sequence[str]) -> list[str]:
+    """Paths of the project as paths below the work tree's top; those that lie outside of it are nothing to git."""
+    below = [os.path.relpath(os.path.join(worktree.project, path), worktree.path) for path in paths]
+    return [path for path in below if path.split(os.sep, 1)[0] not in (os.curdir, os.pardir)]
+
+
+def _top(git: Git) -> str:
+    """The top of the work tree that git's directory lies in."""
+    if not os.path.isdir(git.directory):
+        raise NotARepository(path=git.directory)
+    done = git.ask("rev-parse", "--is-bare-repository", "--show-toplevel")
+    if done.text.startswith("true"):
+        raise BareRepository(path=git.directory)
+    if done.code == 0:
+        return os.path.realpath(done.text.partition("\n")[2])
+    if "not a git repository" in done.err:
+        raise NotARepository(path=git.directory)
+    if git.ask("rev-parse", "--git-dir").code == 0:  # inside .git itself
+        raise NotARepository(path=git.directory)
+    raise GitFailed(command="rev-parse", problem=done.err)

@@ -1,0 +1,158 @@
+"""The git program, run by argument list with an environment of our own.
+
+Nothing of the caller's repository variables (``GIT_DIR``, ``GIT_INDEX_FILE``, … as a hook has them) reaches it, it
+never asks anything (no prompt, no editor, no pager, no signing dialogue), runs no hook and no file system monitor,
+speaks plain English and has bounded time. Measured: 2.5 to 4 ms a call.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from coffee_maker.core.errors import GitFailed, GitMissing
+
+QUICK = 30.0  # seconds; plumbing takes milliseconds, so this is a bound and no expectation
+SLOW = 600.0  # checking out or staging a large work tree
+
+# What a person may set on purpose and git should see; every other GIT_ variable belongs to the caller's own repository.
+_KEPT = frozenset(
+    {
+        "GIT_AUTHOR_NAME",
+        "GIT_AUTHOR_EMAIL",
+        "GIT_COMMITTER_NAME",
+        "GIT_COMMITTER_EMAIL",
+        "GIT_CONFIG_GLOBAL",
+        "GIT_CONFIG_SYSTEM",
+        "GIT_CONFIG_NOSYSTEM",
+        "GIT_EXEC_PATH",
+        "GIT_CEILING_DIRECTORIES",
+    }
+)
+_ALWAYS = {
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_OPTIONAL_LOCKS": "0",  # reading never takes the person's index lock
+    "GIT_EDITOR": "true",
+    "GIT_PAGER": "cat",
+    "GIT_ASKPASS": "true",
+    "SSH_ASKPASS": "true",
+    "LC_ALL": "C",
+}
+_QUIET = (
+    "core.hooksPath=/dev/null",
+    "core.fsmonitor=false",
+    "commit.gpgSign=false",
+    "gc.auto=0",
+    "maintenance.auto=false",
+    "core.quotePath=false",
+)
+# Never fail for want of a name: a commit by nobody in particular is better than a version that is not kept.
+FALLBACK_IDENTITY = {
+    "GIT_AUTHOR_NAME": "coffee-roadmap",
+    "GIT_AUTHOR_EMAIL": "coffee-roadmap@localhost",
+    "GIT_COMMITTER_NAME": "coffee-roadmap",
+    "GIT_COMMITTER_EMAIL": "coffee-roadmap@localhost",
+}
+
+
+class Done(NamedTuple):
+    """A git call that ended."""
+
+    code: int
+    out: bytes
+    err: str
+
+    @property
+    def text(self) -> str:
+        return os.fsdecode(self.out).rstrip("\n")
+
+
+def clean_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment that git gets."""
+    kept = {name: value for name, value in environ.items() if not name.startswith("GIT_") or name in _KEPT}
+    return {**kept, **_ALWAYS}
+
+
+class Git:
+    """git in one directory."""
+
+    def __init__(self, directory: str, *, program: str = "git") -> None:
+        self.directory = directory
+        self._program = program
+
+    def at(self, directory: str) -> Git:
+        """The same git in another directory."""
+        return Git(directory, program=self._program)
+
+    def ask(
+        self, *args: str, stdin: bytes = b"", timeout: float = QUICK, extra: Mapping[str, str] | None = None
+    ) -> Done:
+        """Run and hand back how it ended; raises only when git is missing or took longer than `timeout`."""
+        import subprocess
+
+        settings = [part for setting in _QUIET for part in ("-c", setting)]
+        argv = [self._program, *settings, *args]
+        environment = {**clean_environment(os.environ), **(extra or {})}
+        try:
+            with subprocess.Popen(
+                argv,
+                cwd=self.directory,
+                env=environment,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,  # Ctrl-C is ours to handle; git is not to be cut in the middle
+            ) as process:
+                try:
+                    out, err = process.communicate(stdin, timeout)
+                except subprocess.TimeoutExpired:
+                    _end_group(process.pid)
+                    raise GitFailed(command=args[0], problem=f"it took longer than {timeout:g} s") from None
+        except FileNotFoundError as error:
+            if not os.path.isdir(self.directory):
+                raise GitFailed(command=args[0], problem=f"{self.directory} is no directory") from error
+            raise GitMissing() from error
+        except OSError as error:
+            raise GitFailed(command=args[0], problem=error.strerror or str(error)) from error
+        return Done(process.returncode, out, err.decode(errors="replace").strip())
+
+    def must(
+        self, *args: str, stdin: bytes = b"", timeout: float = QUICK, extra: Mapping[str, str] | None = None
+    ) -> str:
+        """Run; the output as text. Raises `GitFailed` with git's own words when it exits other than 0."""
+        done = self.ask(*args, stdin=stdin, timeout=timeout, extra=extra)
+        if done.code != 0:
+            raise GitFailed(command=args[0], problem=in_a_line(done.err) or f"exit code {done.code}")
+        return done.text
+
+    def commit_tree(self, tree: str, message: str, *, parent: str | None) -> str:
+        """A commit of a tree, on no branch yet. When git has no identity for it, a stated fallback is used."""
+        parents = ["-p", parent] if parent else []
+        command = ["commit-tree", "--no-gpg-sign", *parents, "-F", "-", tree]
+        text = plain_message(message).encode()
+        done = self.ask(*command, stdin=text)
+        if done.code == 0:
+            return done.text
+        return self.must(*command, stdin=text, extra=FALLBACK_IDENTITY)
+
+
+def plain_message(message: str) -> str:
+    """A commit message without what git refuses or a terminal obeys: only printable text and line ends stay."""
+    kept = "".join(sign if sign == "\n" or sign.isprintable() else " " for sign in message)
+    return kept.strip() + "\n"
+
+
+def in_a_line(words: str) -> str:
+    """git's complaint as one line without its prefixes and its advice."""
+    lines = [line.strip() for line in words.splitlines()]
+    told = [line for line in lines if line and not line.startswith("hint:")]
+    return "; ".join(line.removeprefix("fatal: ").removeprefix("error: ") for line in told)[:500]
+
+
+def _end_group(pid: int) -> None:
+    import signal
+    from contextlib import suppress
+
+    with suppress(ProcessLookupError):
+        os.killpg(pid, signal.SIGKILL)
