@@ -1,0 +1,260 @@
+"""The roadmap's file: safe reading, staging, placing by exchange, and the tricks of a hostile directory."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+import threading
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from coffee_maker.adapters import roadmap_file
+from coffee_maker.adapters.roadmap_file import RoadmapFile
+from coffee_maker.core.errors import RoadmapMissing, RoadmapUnusable
+
+
+def digest(content: bytes) -> str:
+    return sha256(content).hexdigest()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "ROADMAP.md"
+    path.write_bytes(b"one\r\n")
+    return path
+
+
+@pytest.fixture
+def file(path: Path) -> RoadmapFile:
+    return RoadmapFile(str(path), patience=0.05, gap=0.0)
+
+
+@pytest.fixture(params=["exchange", "rename"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Both ways of placing; a system without the exchange cannot be had here, so it is switched off."""
+    if request.param == "rename":
+        monkeypatch.setattr(roadmap_file, "_exchange", lambda *_: False)
+    return str(request.param)
+
+
+def test_stage_and_place_replace_the_content_and_leave_nothing_behind(file: RoadmapFile, path: Path, way: str) -> None:
+    staged = file.stage(b"two")
+    assert path.read_bytes() == b"one\r\n"
+    assert file.staged(staged) == b"two"
+    assert file.strays() == (staged,)
+    assert file.place(staged, digest(b"one\r\n")) is None
+    assert path.read_bytes() == b"two"
+    assert os.listdir(path.parent) == ["ROADMAP.md"]
+
+
+def test_a_save_between_reading_and_placing_is_handed_back(file: RoadmapFile, path: Path, way: str) -> None:
+    staged = file.stage(b"ours")
+    path.write_bytes(b"theirs")
+    taken = file.place(staged, digest(b"one\r\n"))
+    assert taken is not None
+    assert taken.content == b"theirs"
+    assert taken.placed is (way == "exchange")
+    assert path.read_bytes() == (b"ours" if taken.placed else b"theirs")
+    assert file.staged(staged) == (b"theirs" if taken.placed else b"ours")
+    file.discard(staged)
+    assert file.strays() == ()
+
+
+def test_a_writer_that_has_the_file_open_is_waited_for(path: Path) -> None:
+    file = RoadmapFile(str(path), patience=30)
+    staged = file.stage(b"ours")
+    writer = os.open(path, os.O_WRONLY | os.O_TRUNC)
+    os.write(writer, b"half")
+
+    def finish() -> None:
+        # Placing has exchanged the names as soon as the staged one holds the writer's half.
+        while (path.parent / staged).read_bytes() != b"half":
+            pass
+        os.write(writer, b" and whole")
+        os.close(writer)
+
+    thread = threading.Thread(target=finish)
+    thread.start()
+    taken = file.place(staged, digest(b"one\r\n"))
+    thread.join()
+    assert taken is not None
+    assert taken.content == b"half and whole"
+
+
+def test_a_writer_that_never_closes_is_refused_and_nothing_is_lost(file: RoadmapFile, path: Path) -> None:
+    staged = file.stage(b"ours")
+    with path.open("ab") as writer:
+        with pytest.raises(RoadmapUnusable, match="open for writing"):
+            file.place(staged, digest(b"one\r\n"))
+        writer.write(b"late")
+    assert path.read_bytes() == b"ours"
+    assert file.staged(staged) == b"one\r\nlate"
+
+
+def test_a_reader_is_not_killed_when_a_writer_breaks_its_lease(path: Path) -> None:
+    """The lease's signal must be one that is ignored by default."""
+    path.write_bytes(b"x" * 3_000_000)
+    code = (
+        "import sys\nfrom coffee_maker.adapters.roadmap_file import RoadmapFile\n"
+        "print('ready', flush=True)\nfile = RoadmapFile(sys.argv[1], patience=0.001)\n"
+        "for _ in range(300): file.read()\nprint('done')"
+    )
+    child = subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE, text=True)
+    assert child.stdout is not None
+    assert child.stdout.readline() == "ready\n"
+    while child.poll() is None:
+        with path.open("r+b") as writer:
+            writer.write(b"y")
+    assert child.stdout.read() == "done\n"
+    assert child.wait() == 0
+
+
+def test_mode_and_attributes_are_kept(file: RoadmapFile, path: Path, way: str) -> None:
+    path.chmod(0o640)
+    try:
+        os.setxattr(path, "user.note", b"mine")
+    except OSError as error:
+        assert error.errno == errno.ENOTSUP  # a file system without attributes has none to keep
+    attributes = os.listxattr(path)
+    file.place(file.stage(b"two"), digest(b"one\r\n"))
+    assert path.stat().st_mode & 0o7777 == 0o640
+    assert os.listxattr(path) == attributes
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to make a file of another owner")
+def test_owner_is_kept(file: RoadmapFile, path: Path, way: str) -> None:
+    os.chown(path, 12345, 54321)
+    file.place(file.stage(b"two"), digest(b"one\r\n"))
+    assert (path.stat().st_uid, path.stat().st_gid) == (12345, 54321)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to act as another user")
+def test_a_foreign_owner_or_directory_is_refused_with_the_cure(path: Path) -> None:
+    code = (
+        "import os, sys\n"
+        "from coffee_maker.adapters.roadmap_file import RoadmapFile\n"
+        "from coffee_maker.core.errors import Refusal\n"
+        "os.setgid(23456); os.setuid(23456)\n"
+        "try: RoadmapFile(sys.argv[1]).stage(b'x')\nexcept Refusal as error: print(error.message, '|', error.hint)"
+    )
+
+    def attempt() -> str:
+        return subprocess.run([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE, text=True).stdout
+
+    for directory in path.parents[:3]:
+        directory.chmod(0o755)
+    path.chmod(0o666)
+    assert "could not write beside it: no permission" in attempt()
+    path.parent.chmod(0o777)
+    assert "belongs to user 0" in attempt()
+    assert "--user" in attempt()
+    path.chmod(0o644)
+    assert "read-only for this user" in attempt()
+    assert os.listdir(path.parent) == ["ROADMAP.md"]
+
+
+def test_the_users_own_symlink_is_followed_and_kept(tmp_path: Path, way: str) -> None:
+    real = tmp_path / "notes" / "plan.md"
+    real.parent.mkdir()
+    real.write_bytes(b"one")
+    link = tmp_path / "ROADMAP.md"
+    link.symlink_to(real)
+    file = RoadmapFile(str(link))
+    assert file.read() == b"one"
+    assert file.place(file.stage(b"two"), digest(b"one")) is None
+    assert link.is_symlink()
+    assert real.read_bytes() == b"two"
+
+
+def test_planted_symlinks_pipes_and_directories_are_refused(tmp_path: Path) -> None:
+    secret = tmp_path / "id_rsa"
+    secret.write_bytes(b"secret")
+    path = tmp_path / "ROADMAP.md"
+    file = RoadmapFile(str(path), gap=0.0)
+    path.symlink_to(secret)
+    with pytest.raises(RoadmapUnusable, match="symlink"):
+        file.read()
+    path.unlink()
+    path.symlink_to(tmp_path / "nowhere.md")
+    with pytest.raises(RoadmapUnusable, match="symlink"):
+        file.read()
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(RoadmapUnusable, match="no regular file"):
+        file.read()
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(RoadmapUnusable, match="directory"):
+        file.read()
+    path.rmdir()
+    with pytest.raises(RoadmapMissing):
+        file.read()
+    with pytest.raises(RoadmapMissing):
+        RoadmapFile(str(tmp_path / "no" / "where.md"), gap=0.0).read()
+    assert secret.read_bytes() == b"secret"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to give files to another user")
+def test_a_symlink_to_somebody_elses_text_is_refused(tmp_path: Path) -> None:
+    other = tmp_path / "theirs.md"
+    other.write_bytes(b"x")
+    os.chown(other, 12345, 12345)
+    (tmp_path / "ROADMAP.md").symlink_to(other)
+    with pytest.raises(RoadmapUnusable, match="no text file of the link's owner"):
+        RoadmapFile(str(tmp_path / "ROADMAP.md")).read()
+
+
+def test_a_file_that_is_made_anew_is_not_called_missing(path: Path) -> None:
+    path.unlink()
+    timer = threading.Timer(0.05, lambda: path.write_bytes(b"back"))
+    timer.start()
+    assert RoadmapFile(str(path), gap=30).read() == b"back"
+    timer.join()
+
+
+def test_a_huge_file_is_refused_before_it_is_read(file: RoadmapFile, path: Path) -> None:
+    os.truncate(path, 50_000_000)
+    with pytest.raises(RoadmapUnusable, match="50 MB"):
+        file.read()
+
+
+def test_a_full_disk_leaves_the_roadmap_and_no_rest(
+    file: RoadmapFile, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_fd: int, _data: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "write", full)  # a full disk of its own is in tests/faults; this is the unit's own path
+    with pytest.raises(RoadmapUnusable, match="disk is full"):
+        file.stage(b"two")
+    assert path.read_bytes() == b"one\r\n"
+    assert os.listdir(path.parent) == ["ROADMAP.md"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount")
+def test_a_single_file_mount_is_refused_with_the_cure(path: Path, tmp_path: Path) -> None:
+    code = (
+        "import sys\nfrom coffee_maker.adapters.roadmap_file import RoadmapFile\n"
+        "from coffee_maker.core.errors import Refusal\n"
+        "try: RoadmapFile(sys.argv[1]).stage(b'x')\nexcept Refusal as error: print(error.message, '|', error.hint)"
+    )
+    other = tmp_path / "other.md"
+    other.write_bytes(b"x")
+    command = f'mount --bind "{other}" "{path}" && exec "$0" -c "$1" "{path}"'
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", command, sys.executable, code], capture_output=True, text=True
+    )
+    assert "mounted as a single file" in done.stdout, done.stderr
+    assert "directory" in done.stdout
+
+
+def test_create_never_overwrites(file: RoadmapFile, path: Path) -> None:
+    with pytest.raises(FileExistsError):
+        file.create(b"new")
+    path.unlink()
+    file.create(b"new")
+    assert path.read_bytes() == b"new"
