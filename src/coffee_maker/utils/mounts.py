@@ -27,9 +27,9 @@ class Mount(NamedTuple):
 def mount_id(fd: int) -> int | None:
     """The id of the mount that an open descriptor was reached through."""
     try:
-        with open(f"/proc/self/fdinfo/{fd}", encoding="ascii") as lines:
+        with open(f"/proc/self/fdinfo/{fd}", "rb") as lines:
             for line in lines:
-                if line.startswith("mnt_id:"):
+                if line.startswith(b"mnt_id:"):
                     return int(line[7:])
     except OSError:
         pass
