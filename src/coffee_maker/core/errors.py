@@ -142,6 +142,25 @@ class RoadmapUnusable(Refusal):
     code = "roadmap_unusable"
 
 
+class NothingToRestore(NotFound):
+    """No recorded version of {path} is kept."""
+
+    code = "nothing_to_restore"
+
+
+class ChangeNotFound(NotFound):
+    """There is no change {id} in the history."""
+
+    code = "change_not_found"
+    default_hint = "`coffee-roadmap history` lists them."
+
+
+class CannotUndo(Conflict):
+    """Change {id} cannot be undone: {problem}."""
+
+    code = "cannot_undo"
+
+
 # --- the store -------------------------------------------------------------------------------------------------
 
 
@@ -163,6 +182,12 @@ class DatabaseUnusable(Refusal):
 
     code = "database_unusable"
     default_hint = "`coffee-roadmap db check` tells more; `coffee-roadmap db restore` brings back a backup."
+
+
+class DataDirectoryUnusable(Refusal):
+    """The data directory {directory} cannot be used: {problem}."""
+
+    code = "data_directory_unusable"
 
 
 class DatabaseTooNew(Refusal):
@@ -335,3 +360,50 @@ class ChannelFailed(TryAgain):
     """Channel {channel} could not deliver: {problem}."""
 
     code = "channel_failed"
+
+
+# --- faces -----------------------------------------------------------------------------------------------------
+
+
+class OutputLost(Refusal):
+    """The result could not be written to standard output: {problem}."""
+
+    code = "output_lost"
+    default_hint = "What the command did is done; only its report is lost."
+
+
+class InputMissing(Refusal):
+    """Standard input cannot be read: {problem}."""
+
+    code = "input_missing"
+    default_hint = "Give the text as an argument, or pipe it in."
+
+
+class DiskFull(Refusal):
+    """There is no space left where {where} is."""
+
+    code = "disk_full"
+    default_hint = "Make room there, then repeat the command; what was acknowledged before is safe."
+
+
+class OutOfReach(Refusal):
+    """{path} cannot be used: {problem}."""
+
+    code = "out_of_reach"
+    default_hint = "Check who owns it and who may write there; `coffee-roadmap doctor` looks at the whole set-up."
+
+
+class NeedsYes(Refusal):
+    """{what} needs --yes, because nobody can be asked here."""
+
+    code = "needs_yes"
+    default_hint = "Look at it with --dry-run first; with --yes it is done without asking."
+
+
+class InternalError(Refusal):
+    """This is our bug, not yours: {error}."""
+
+    code = "internal_error"
+    exit_code = BUG
+    http_status = 500
+    default_hint = "The details are in {log}; please send it with your report."

@@ -276,6 +276,9 @@ class Repository(Protocol):
     def log_version(self, content: bytes, message: str) -> str:
         """Append the roadmap's content to ``refs/roadmap/log`` by compare-and-swap; the commit."""
 
+    def newest_logged(self) -> str | None:
+        """The message of the newest commit in the log; None when there is no log yet."""
+
     def publish(self, content: bytes, message: str) -> str | None:
         """Commit the roadmap to the current branch when nothing of the person's is in the way; None: not now."""
 

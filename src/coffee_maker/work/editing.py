@@ -1,0 +1,262 @@
+"""The one way to change ROADMAP.md: lock, settle with what is recorded, change, record, replace, acknowledge."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import NamedTuple, Required, TypedDict, Unpack
+
+from coffee_maker.core import edits
+from coffee_maker.core.changes import diff
+from coffee_maker.core.document import Document
+from coffee_maker.core.edits import Edit, Place
+from coffee_maker.core.errors import NothingToRestore, RevisionChanged
+from coffee_maker.core.history import Change, ChangeType, Outcome
+from coffee_maker.core.items import Status
+from coffee_maker.core.ports import Clock, RoadmapFile, Store, Transaction
+from coffee_maker.core.questions import Notification
+from coffee_maker.utils import locks
+from coffee_maker.work import outside, undoing
+from coffee_maker.work.outside import Row
+from coffee_maker.work.recording import Options, Recorder
+
+
+class Order(TypedDict, total=False):
+    """Who orders a change and under which conditions; every writing operation takes these by name."""
+
+    by: Required[str]
+    reason: str | None
+    if_revision: str | None  # of the item or of the document; refused with `RevisionChanged` when it is another
+    dry_run: bool
+    guard: Callable[[Transaction], None] | None  # called in the recording transaction: a claim is checked there
+
+
+class ItemEdits(NamedTuple):
+    """What `edit` is to change on an item; None and empty leave as it is."""
+
+    status: Status | None = None
+    title: str | None = None
+    fields: Mapping[str, str | None] = {}  # a None removes the field
+    check: tuple[str, ...] = ()  # boxes by number or text
+    uncheck: tuple[str, ...] = ()
+    body: str | None = None
+
+
+Step = Callable[[Document], Edit]
+
+
+class Editing:
+    """The operations on one roadmap. Each takes the lock for as long as it writes, and no longer."""
+
+    def __init__(self, store: Store, file: RoadmapFile, clock: Clock, options: Options) -> None:
+        self._store = store
+        self._file = file
+        self._options = options
+        self._recorder = Recorder(store, file, clock, options)
+
+    # --- reading ---
+
+    def read(self) -> Document:
+        """The document as it stands in the file; takes no lock and opens no database."""
+        return self._recorder.parse(self._file.read())
+
+    def reconcile(self) -> Document:
+        """Finish what a crash left and record what was changed outside; the document."""
+        with self._lock("reconcile"):
+            document = self._recorder.settle()
+            self._recorder.tidy()
+            return document
+
+    def history(self, item: str | None = None, *, limit: int | None = None, after_id: int = 0) -> Sequence[Change]:
+        """The recorded changes, newest first; of one item when a reference is given (also of one that is gone)."""
+        with self._store.reading() as tx:
+            return tx.roadmap.changes(item=item, limit=limit, after_id=after_id)
+
+    # --- writing ---
+
+    def set_status(self, ref: str, status: Status, **order: Unpack[Order]) -> Outcome:
+        """Change an item's status words and nothing else."""
+        return self._change("status_change", ref, [lambda doc: edits.set_status(doc, ref, status)], order)
+
+    def add(
+        self,
+        title: str,
+        *,
+        number: str | None = None,
+        status: Status = Status.PLANNED,
+        fields: Mapping[str, str] | None = None,
+        body: str = "",
+        place: Place = Place("last"),  # noqa: B008 - a named tuple cannot change
+        **order: Unpack[Order],
+    ) -> Outcome:
+        """Add an item in the form of its neighbours; without a number it gets the next free one."""
+
+        def step(doc: Document) -> Edit:
+            taken = self._numbers_ever_used()
+            return edits.add_item(
+                doc, title=title, number=number, status=status, body=body, fields=fields or {}, place=place, taken=taken
+            )
+
+        return self._change("add", None, [step], order)
+
+    def edit(self, ref: str, wanted: ItemEdits, **order: Unpack[Order]) -> Outcome:
+        """Change several things of one item as one change."""
+        steps = list(_steps(ref, wanted))
+        kind: ChangeType = "status_change" if wanted.status is not None and len(steps) == 1 else "update"
+        return self._change(kind, ref, steps, order)
+
+    def move(self, ref: str, place: Place, **order: Unpack[Order]) -> Outcome:
+        """Move an item to another place; its text stays as it is."""
+        return self._change("move", ref, [lambda doc: edits.move_item(doc, ref, place)], order)
+
+    def remove(self, ref: str, **order: Unpack[Order]) -> Outcome:
+        """Remove an item; its text stays in the history."""
+        return self._change("delete", ref, [lambda doc: edits.remove_item(doc, ref)], order)
+
+    def undo(self, change_id: int | None = None, **order: Unpack[Order]) -> Outcome:
+        """Take back one change (the newest that is not undone yet) as a new change, and only that one."""
+        with self._lock("undo"):
+            before = self._recorder.settle()
+            with self._store.reading() as tx:
+                change = undoing.pick(tx.roadmap, change_id)
+                row = undoing.take_back(tx.roadmap, change, before, order["by"], order.get("reason"))
+            self._check_revision(before, change.item, order.get("if_revision"))
+            return self._record(before, row, order)
+
+    def choose(self, question: Notification) -> Outcome | None:
+        """Carry out the answer to a question about a merge conflict; None when the file stays as it is."""
+        choice = question.context.get("choice")
+        if not isinstance(choice, dict) or question.answer != outside.TAKE:
+            return None
+        with self._lock("choose"):
+            before = self._recorder.settle()
+            with self._store.reading() as tx:
+                row = undoing.take_other(
+                    tx.roadmap, before, choice, question, item_pattern=self._options.item_pattern
+                )
+            return self._record(before, row, {"by": question.answered_by or outside.PERSON}) if row else None
+
+    def restore_recorded(self) -> Document:
+        """Put the last recorded version back where the file is missing or empty."""
+        with self._lock("restore"):
+            with self._store.reading() as tx:
+                state = tx.roadmap.state()
+                content = tx.roadmap.version(state.hash) if state else None
+            if content is None:
+                raise NothingToRestore(path=self._file.path)
+            self._recorder.restore(content)
+            return self._recorder.settle()
+
+    # --- how ---
+
+    @contextmanager
+    def _lock(self, purpose: str) -> Iterator[None]:
+        options = self._options
+        with locks.hold(options.lock_path, what="ROADMAP.md", timeout=options.lock_timeout, purpose=purpose):
+            yield
+
+    def _change(self, kind: ChangeType, ref: str | None, steps: Sequence[Step], order: Order) -> Outcome:
+        if order.get("dry_run"):
+            before = self.read()
+            return self._outcome(before, *self._plan(before, kind, ref, steps, order), None)
+        with self._lock(kind):
+            before = self._recorder.settle()
+            after, row = self._plan(before, kind, ref, steps, order)
+            if after.digest == before.digest:
+                return self._outcome(before, after, row, None)
+            return self._record(before, row, order)
+
+    def _plan(
+        self, before: Document, kind: ChangeType, ref: str | None, steps: Sequence[Step], order: Order
+    ) -> tuple[Document, Row]:
+        """The document after all steps, and the row that tells it."""
+        self._check_revision(before, ref, order.get("if_revision"))
+        old = before.item(ref) if ref is not None else None
+        after, key = before, old.key if old else None
+        done: list[Edit] = []
+        for step in steps:
+            one = step(after)
+            after = after.apply(one.splices)
+            key = one.key or key
+            done.append(one)
+        old_text = before.text_of(old) if old else None
+        new_text = after.text_of(after.item(key)) if key is not None and kind != "delete" else None
+        single = done[0] if len(done) == 1 else None
+        row = Row(
+            order["by"],
+            kind,
+            key,
+            single.before if single else old_text,
+            single.after if single else new_text,
+            old_text,
+            new_text,
+            order.get("reason"),
+            after.text,
+        )
+        return after, row
+
+    def _record(self, before: Document, row: Row, order: Order) -> Outcome:
+        if order.get("dry_run"):
+            after = Document.from_text(row.text, item_pattern=self._options.item_pattern)
+            return self._outcome(before, after, row, None)
+        after, change_id = self._recorder.record(before, [row], guard=order.get("guard"))
+        return self._outcome(before, after, row, change_id)
+
+    def _outcome(self, before: Document, after: Document, row: Row, change_id: int | None) -> Outcome:
+        item = next((one for one in after.items if one.key == row.item), None) if row.change_type != "delete" else None
+        name = self._file.path.rpartition("/")[2]
+        return Outcome(
+            row.item,
+            row.change_type,
+            row.before,
+            row.after,
+            item.revision if item else None,
+            after.revision,
+            change_id,
+            diff(before.text, row.text, path=name) if change_id is None else "",
+        )
+
+    def _check_revision(self, document: Document, ref: str | None, expected: str | None) -> None:
+        if expected is None or document.digest.startswith(expected):
+            return
+        item = next((one for one in document.items if one.key == ref), None)
+        if item is None and ref is not None:
+            item = document.item(ref)
+        if item is not None and item.revision == expected:
+            return
+        actual = item.revision if item else document.revision
+        raise RevisionChanged(
+            what=item.key if item else "The roadmap", actual=actual, expected=expected, ref=item.key if item else ""
+        )
+
+    def _numbers_ever_used(self) -> frozenset[str]:
+        """Ids of items that were removed: their numbers are not given again."""
+        with self._store.reading() as tx:
+            return frozenset(
+                change.item.partition("#")[0]
+                for change in tx.roadmap.changes()
+                if change.item and change.change_type == "delete"
+            )
+
+
+def _steps(ref: str, wanted: ItemEdits) -> Iterable[Step]:
+    """One step per wanted edit; the body comes first, since it may bring the fields and boxes that others name."""
+    if wanted.body is not None:
+        yield partial(_swap, edits.replace_body, ref, wanted.body)
+    if wanted.status is not None:
+        yield partial(_swap, edits.set_status, ref, wanted.status)
+    for name, value in wanted.fields.items():
+        yield partial(_swap, edits.set_field, ref, name, value)
+    for which in wanted.check:
+        yield partial(_swap, edits.tick, ref, which, True)
+    for which in wanted.uncheck:
+        yield partial(_swap, edits.tick, ref, which, False)
+    if wanted.title is not None:
+        yield partial(_swap, edits.set_title, ref, wanted.title)
+
+
+def _swap(edit: Callable[..., Edit], ref: str, *rest: object) -> Edit:
+    """`edit` with the document, which a step is called with, in the first place."""
+    *values, document = rest
+    return edit(document, ref, *values)

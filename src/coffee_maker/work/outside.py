@@ -1,0 +1,191 @@
+"""What to make of a text that another program saved: a plain edit, a stale buffer, a return to an old version.
+
+Nothing here reads or writes; `recording` does what is decided here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from coffee_maker.core.changes import describe
+from coffee_maker.core.document import Document
+from coffee_maker.core.errors import Refusal, RoadmapUnusable
+from coffee_maker.core.history import ChangeType
+from coffee_maker.core.merge import MergeConflict, best_base, merge
+from coffee_maker.core.ports import RoadmapLog
+from coffee_maker.core.questions import Draft, Kind, Level, Source
+
+PERSON = "person"
+EDITED_OUTSIDE = "edited outside coffee-roadmap"
+KEEP, TAKE = "keep the file", "take the recorded change"
+"""The two options of the question about a conflict."""
+
+_BASES = 50
+_MANY_VANISHED = 3
+_LONGEST_SHOWN = 200
+
+Tell = Callable[[int], Draft]
+"""Makes a notification, given the history id of the change that it is about."""
+
+
+class Row(NamedTuple):
+    """A change that is about to be recorded, without what the recorder knows itself (time, hashes, diff)."""
+
+    changed_by: str
+    change_type: ChangeType
+    item: str | None
+    before: str | None
+    after: str | None
+    before_text: str | None
+    after_text: str | None
+    reason: str | None
+    text: str  # the whole document afterwards
+    undoes: int | None = None
+
+
+class Absorbed(NamedTuple):
+    """How an outside text goes into the record."""
+
+    document: Document  # what the file is to hold
+    rows: list[Row]  # from what was recorded to `document`
+    tell: tuple[Tell, ...] = ()
+    keep: tuple[Document, ...] = ()  # further texts to be kept as versions
+
+
+def load_bases(log: RoadmapLog, current: str) -> list[bytes]:
+    """The versions that a stale buffer may have been read from, newest first."""
+    digests = [digest for digest in log.versions(_BASES) if digest != current]
+    contents = (log.version(digest) for digest in (current, *digests))
+    return [content for content in contents if content is not None]
+
+
+def base_of(bases: Sequence[bytes], theirs: Document) -> bytes:
+    """The version that the outside text descends from."""
+    texts = []
+    for content in bases:
+        try:
+            texts.append(content.decode())
+        except UnicodeDecodeError:  # kept, but never a text: see `unreadable_save`
+            continue
+    return texts[best_base(texts, theirs.text)].encode()
+
+
+def merge_in(recorded: Document, theirs: Document, base: bytes | None, item_pattern: str | None) -> Absorbed:
+    """The outside text merged with what was recorded since its base."""
+    if base is None or base == recorded.data:
+        rows = rows_between(recorded, theirs, PERSON, EDITED_OUTSIDE)
+        return Absorbed(theirs, rows, _vanished(rows))
+    merged = merge(base.decode(), recorded.text, theirs.text, item_pattern=item_pattern)
+    document = Document.from_text(merged.text, item_pattern=item_pattern)
+    rows = rows_between(recorded, document, PERSON, f"{EDITED_OUTSIDE}, from an older version: merged")
+    if not merged.conflicts:
+        return Absorbed(document, rows, _vanished(rows))
+    other = merge(base.decode(), theirs.text, recorded.text, item_pattern=item_pattern)
+    alternative = Document.from_text(other.text, item_pattern=item_pattern)
+    question = _conflict_question(merged.conflicts, document, alternative)
+    return Absorbed(document, rows, (*_vanished(rows), question), (alternative,))
+
+
+def restored(recorded: Document, theirs: Document) -> Absorbed:
+    """An exact return to an older version: a checkout, a restored backup, an editor's undo."""
+    reason = f"the file is exactly version {theirs.revision} again"
+    row = Row(PERSON, "restore", None, recorded.revision, theirs.revision, None, None, reason, theirs.text)
+
+    def tell(change: int) -> Draft:
+        return Draft(
+            Source.DAEMON,
+            Kind.INFO,
+            f"ROADMAP.md was replaced by the older version {theirs.revision} (before: {recorded.revision}). "
+            f"It was recorded as a restore. To take it back: coffee-roadmap undo {change}",
+            title="The roadmap went back to an older version",
+            idempotency_key=f"restore:{change}",
+        )
+
+    return Absorbed(theirs, [row], (tell,))
+
+
+def rows_between(before: Document, after: Document, by: str, reason: str | None) -> list[Row]:
+    """The difference, item by item."""
+    return [
+        Row(by, one.change_type, one.key, one.before, one.after, one.before_text, one.after_text, reason, one.text)
+        for one in describe(before, after)
+    ]
+
+
+def refuse_emptied(theirs: Document, recorded: Document, path: str) -> None:
+    """An empty file where items were is an accident (a crashed editor, a full disk), not an edit."""
+    if theirs.text.strip() or not recorded.items:
+        return
+    raise RoadmapUnusable(
+        path=path,
+        problem=f"it is empty, but its last recorded version {recorded.revision} has {len(recorded.items)} items",
+        hint="`coffee-roadmap init` puts the last recorded version back.",
+    )
+
+
+def unreadable_save(digest: str, error: Refusal) -> Tell:
+    """Somebody saved what is no text while a change was being written; it is kept, the roadmap stays."""
+
+    def tell(change: int) -> Draft:
+        return Draft(
+            Source.DAEMON,
+            Kind.ALERT,
+            f"While a change was written, another program saved something into ROADMAP.md that is no text "
+            f"({error.message}). The roadmap was kept; what was saved is version {digest[:12]} in the database.",
+            title="An unreadable save of the roadmap was set aside",
+            level=Level.HIGH,
+            idempotency_key=f"unreadable:{digest}",
+        )
+
+    return tell
+
+
+def _vanished(rows: Sequence[Row]) -> tuple[Tell, ...]:
+    """A warning when several items disappeared at once: that is how a bad merge looks."""
+    gone = [row.item for row in rows if row.change_type == "delete" and row.item]
+    if len(gone) < _MANY_VANISHED:
+        return ()
+
+    def tell(change: int) -> Draft:
+        return Draft(
+            Source.DAEMON,
+            Kind.ALERT,
+            f"{len(gone)} items disappeared from ROADMAP.md in one outside edit: {', '.join(gone[:20])}. Each is in "
+            "`coffee-roadmap history`; `coffee-roadmap undo N` brings one back.",
+            title=f"{len(gone)} items disappeared from the roadmap",
+            level=Level.HIGH,
+            idempotency_key=f"vanished:{change}",
+        )
+
+    return (tell,)
+
+
+def _conflict_question(conflicts: Sequence[MergeConflict], merged: Document, alternative: Document) -> Tell:
+    lines = [
+        f"- {one.key or 'text outside items'}, {one.what}: the file has {_short(one.kept)}, "
+        f"the recorded change was {_short(one.other)}"
+        for one in conflicts
+    ]
+
+    def tell(change: int) -> Draft:
+        return Draft(
+            Source.DAEMON,
+            Kind.QUESTION,
+            "An editor saved an older copy of ROADMAP.md. Both sides were merged; these changed on both:\n"
+            + "\n".join(lines)
+            + "\nThe file has the editor's side; the other side is in the history.",
+            title="Both sides changed the same thing",
+            level=Level.HIGH,
+            item=conflicts[0].key,
+            options=(KEEP, TAKE),
+            context={"choice": {"merged": merged.digest, "alternative": alternative.digest}},
+            idempotency_key=f"merge:{merged.digest}:{alternative.digest}",
+        )
+
+    return tell
+
+
+def _short(text: str) -> str:
+    flat = " ".join(text.split())
+    return f"“{flat[:_LONGEST_SHOWN]}{'…' if len(flat) > _LONGEST_SHOWN else ''}”"

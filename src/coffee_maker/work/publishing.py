@@ -1,0 +1,103 @@
+"""Every recorded version goes to git afterwards: an outbox whose cursor is the log's own newest commit.
+
+It runs after the roadmap's lock is released and never fails an operation. Whoever holds the publishing lock writes the
+versions of all others along, in the order of the history, so that nobody waits and no version is out of order.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from contextlib import suppress
+
+from coffee_maker.core.errors import LockBusy, Refusal
+from coffee_maker.core.history import Change
+from coffee_maker.core.ports import Repository, Store
+from coffee_maker.utils import locks
+
+_CURSOR = re.compile(r"^Roadmap-Change: (\d+)$", re.MULTILINE)
+_ROUNDS = 5
+_MOST_AT_ONCE = 500
+
+
+class Publishing:
+    """Brings ``refs/roadmap/log`` (and, when wanted, the current branch) up to the recorded history."""
+
+    def __init__(self, store: Store, repository: Repository, *, directory: str, log: bool, commit: bool) -> None:
+        self._store = store
+        self._repository = repository
+        self._lock = os.path.join(directory, "publishing.lock")
+        self._note = os.path.join(directory, "publishing.problem")
+        self._log = log
+        self._commit = commit
+
+    def catch_up(self) -> None:
+        """Write what is not in git yet. A failure is noted for `problem` and tried again after the next change."""
+        if not (self._log or self._commit):
+            return
+        try:
+            for _ in range(_ROUNDS):
+                with locks.hold(self._lock, what="publishing", timeout=0.0, purpose="publish"):
+                    if not self._write_new():
+                        break
+        except LockBusy:
+            return  # the holder writes ours too
+        except (Refusal, OSError) as error:
+            self._remember(str(error))
+        else:
+            with suppress(FileNotFoundError):
+                os.unlink(self._note)
+
+    def problem(self) -> str | None:
+        """Why the newest versions are not in git, for `doctor`."""
+        try:
+            with open(self._note, encoding="utf-8", errors="replace") as note:
+                return note.read().strip() or None
+        except FileNotFoundError:
+            return None
+
+    def _remember(self, problem: str) -> None:
+        with suppress(OSError), open(self._note, "w", encoding="utf-8") as note:
+            note.write(problem + "\n")
+
+    def _write_new(self) -> bool:
+        """Write the changes after the cursor; tells whether there were any."""
+        newest = self._repository.newest_logged() if self._log else None
+        found = _CURSOR.findall(newest or "")
+        cursor = int(found[-1]) if found else None
+        with self._store.reading() as tx:
+            state = tx.roadmap.state()
+            content = tx.roadmap.version(state.hash) if state else None
+            changes = list(reversed(tx.roadmap.changes(after_id=cursor or 0, limit=_MOST_AT_ONCE)))
+            contents = {change.after_hash: tx.roadmap.version(change.after_hash) for change in changes}
+        if content is None or (cursor is not None and not changes):
+            return False
+        if self._log:
+            told: list[Change] = []
+            for change in changes:
+                told.append(change)
+                version = contents[change.after_hash]
+                if version is not None:  # a step within one outside edit was never a version of its own
+                    self._repository.log_version(version, _message(told))
+                    told = []
+            if cursor is None and not changes:
+                self._repository.log_version(content, "Take up the roadmap\n\nRoadmap-Change: 0\n")
+        if self._commit and changes:
+            self._repository.publish(content, _message(changes[-1:]))
+        return self._log and len(changes) == _MOST_AT_ONCE
+
+
+def _message(changes: list[Change]) -> str:
+    """What a version changed, one line a change, and the cursor."""
+    lines = [_line(change) for change in changes]
+    subject = lines[0] if len(lines) == 1 else f"{lines[0]} and {len(lines) - 1} more"
+    body = "\n".join(lines) if len(lines) > 1 else (changes[0].reason or "")
+    by = changes[-1].changed_by
+    return f"{subject}\n\n{body}\n\nChanged-By: {' '.join(by.split())}\nRoadmap-Change: {changes[-1].id}\n"
+
+
+def _line(change: Change) -> str:
+    what = change.item or "roadmap"
+    if change.change_type == "status_change":
+        return f"{what}: {change.before or 'no status'} -> {change.after}"
+    return f"{what}: {change.change_type}"

@@ -1,0 +1,292 @@
+"""Keeps ROADMAP.md and its record in step: what the file holds is recorded, what is recorded gets into the file.
+
+The order of one change is what keeps P1 to P3 through any crash:
+
+1. the new text is *staged*: written and synced under a random name beside the roadmap;
+2. one transaction records the version, its history rows, and the staged name as *pending*;
+3. the staged file is *placed* by exchange, and what it took out is looked at;
+4. the staged name is removed, and only then is the change acknowledged.
+
+So the staged file exists exactly while something is unfinished. `settle` finishes it: before step 2 it is garbage that
+nothing recorded refers to; between 2 and 3 it holds the recorded text and is placed; between 3 and 4 it holds what was
+taken out, which is thrown away if it is the version before and merged if somebody had saved in between.
+
+Every method here expects the roadmap's lock to be held.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from hashlib import sha256
+from typing import NamedTuple
+
+from coffee_maker.core.changes import diff
+from coffee_maker.core.document import Document
+from coffee_maker.core.errors import NotText, Refusal, RoadmapUnusable
+from coffee_maker.core.history import NewChange
+from coffee_maker.core.ports import Clock, RoadmapFile, RoadmapState, Store, Transaction
+from coffee_maker.work import outside
+from coffee_maker.work.outside import Row, Tell
+
+_MOST_ROUNDS = 20
+_PRUNE_EVERY = 50
+
+
+class Options(NamedTuple):
+    """What the project's settings say about editing."""
+
+    lock_path: str
+    lock_timeout: float = 10.0  # seconds
+    item_pattern: str | None = None
+    channels: tuple[str, ...] = ()
+    keep_versions: int = 500
+    keep_days: int = 90
+
+
+Guard = Callable[[Transaction], None]
+
+
+class Recorder:
+    """The record of one roadmap."""
+
+    def __init__(self, store: Store, file: RoadmapFile, clock: Clock, options: Options) -> None:
+        self._store = store
+        self._file = file
+        self._clock = clock
+        self._options = options
+
+    def parse(self, content: bytes) -> Document:
+        """The document; a text that is none is refused by the file's own name."""
+        try:
+            return Document.from_bytes(content, item_pattern=self._options.item_pattern)
+        except NotText as error:
+            raise RoadmapUnusable(path=self._file.path, problem=error.message, hint=error.hint) from error
+
+    def settle(self) -> Document:
+        """Finish what a crash left, record what was changed outside; the document, equal in file and record."""
+        for _ in range(_MOST_ROUNDS):
+            with self._store.reading() as tx:
+                state = tx.roadmap.state()
+            if state is not None and state.pending is not None and self._finish(state):
+                continue
+            content = self._file.read()
+            document = self.parse(content)
+            if state is None:
+                self._adopt(document)
+            elif document.digest != state.hash:
+                self._absorb_outside(document, state)
+                continue
+            return document
+        raise RoadmapUnusable(
+            path=self._file.path,
+            problem="other programs change it faster than it can be recorded",
+            hint="Find the program that keeps writing it; `coffee-roadmap history` shows what it did so far.",
+        )
+
+    def record(self, document: Document, rows: list[Row], *, guard: Guard | None = None) -> tuple[Document, int]:
+        """Record the rows, of which the last one's text is the new document, and put it into the file.
+
+        Returns the document that the file then holds (more than the last row, if an editor saved meanwhile) and the
+        history id of the last row. `guard` is called first in the recording transaction; what it raises stops all.
+        """
+        final = Document.from_text(rows[-1].text, item_pattern=self._options.item_pattern)
+        staged = self._file.stage(final.data)
+        try:
+            state = RoadmapState(final.digest, staged, document.digest)
+            last = self._write(document, final, rows, (), state, guard=guard)
+        except BaseException:
+            self._file.discard(staged)
+            raise
+        try:
+            return self._put(final, staged, document.digest), last
+        except Refusal as error:
+            self._take_back(document, final, staged, error)
+            raise
+
+    def restore(self, content: bytes) -> None:
+        """Put a recorded content back where the file is missing or empty."""
+        try:
+            self._file.create(content)
+        except FileExistsError:
+            found = self._file.read()
+            if found.strip():
+                return
+            self._file.place(self._file.stage(content), sha256(found).hexdigest())
+
+    def tidy(self) -> int:
+        """Remove staged files that a crash before the record left behind; tells how many."""
+        with self._store.reading() as tx:
+            state = tx.roadmap.state()
+        garbage = [name for name in self._file.strays() if state is None or name != state.pending]
+        for name in garbage:
+            self._file.discard(name)
+        return len(garbage)
+
+    # --- finishing what a crash left ---
+
+    def _finish(self, state: RoadmapState) -> bool:
+        """Finish an interrupted placing; tells whether there was anything to finish."""
+        staged = self._file.staged(state.pending or "")
+        if staged is None:
+            return False
+        if sha256(staged).hexdigest() == state.hash:
+            self._put(self.parse(staged), state.pending or "", state.before or state.hash)
+        else:
+            self._look_at_taken(staged, state)
+        return True
+
+    def _look_at_taken(self, taken: bytes, state: RoadmapState) -> None:
+        """The exchange had happened: what it took out is the version before, or a save of somebody's to be merged."""
+        if sha256(taken).hexdigest() != state.before:
+            with self._store.reading() as tx:
+                recorded = tx.roadmap.version(state.hash)
+            assert recorded is not None  # the current version is never pruned
+            self._merge_taken(taken, self.parse(recorded), state.before or state.hash, state.pending or "", True)
+        self._file.discard(state.pending or "")
+
+    # --- placing ---
+
+    def _put(self, document: Document, staged: str, expected: str) -> Document:
+        """Place a recorded text; an editor's save in between is merged, recorded and placed in turn."""
+        for _ in range(_MOST_ROUNDS):
+            taken = self._file.place(staged, expected)
+            if taken is None:
+                return document
+            before = document
+            document, newly_staged = self._merge_taken(taken.content, document, expected, staged, taken.placed)
+            if newly_staged is None:
+                return document
+            staged, expected = newly_staged, before.digest if taken.placed else sha256(taken.content).hexdigest()
+        raise RoadmapUnusable(path=self._file.path, problem="another program saves it again and again meanwhile")
+
+    def _merge_taken(
+        self, taken: bytes, recorded: Document, base: str, staged: str, placed: bool
+    ) -> tuple[Document, str | None]:
+        """Record a save that came between; the merged document and the name it is staged under (None: in place)."""
+        try:
+            theirs = self.parse(taken)
+        except Refusal as error:
+            if not placed:
+                raise
+            self._keep_unreadable(taken, recorded, error)
+            self._file.discard(staged)
+            return recorded, None
+        with self._store.reading() as tx:
+            base_content = tx.roadmap.version(base)
+        merged = outside.merge_in(recorded, theirs, base_content, self._options.item_pattern)
+        now_staged = self._file.stage(merged.document.data)
+        expected = recorded.digest if placed else theirs.digest
+        state = RoadmapState(merged.document.digest, now_staged, expected)
+        self._write(recorded, merged.document, merged.rows, merged.tell, state, keep=(theirs, *merged.keep))
+        self._file.discard(staged)
+        return merged.document, now_staged
+
+    def _keep_unreadable(self, taken: bytes, recorded: Document, error: Refusal) -> None:
+        digest = sha256(taken).hexdigest()
+        with self._store.writing() as tx:
+            tx.roadmap.save_version(digest, taken, self._clock.now())
+            tx.roadmap.save_version(recorded.digest, recorded.data, self._clock.now())
+            self._notify(tx, (outside.unreadable_save(digest, error),), 0)
+
+    def _take_back(self, before: Document, after: Document, staged: str, error: Refusal) -> None:
+        """The file could not be replaced: record that the change did not happen, so that record and file agree."""
+        if self._file.staged(staged) != after.data:
+            return  # it is in place, or a save of somebody's stands there: `settle` finishes it next time
+        with self._store.reading() as tx:
+            state = tx.roadmap.state()
+        if state is None or state.pending != staged:
+            return
+        row = Row(
+            "coffee-roadmap", "restore", None, None, None, None, None, f"not written: {error.message}", before.text
+        )
+        self._write(after, before, [row], (), RoadmapState(before.digest, None, None))
+        self._file.discard(staged)
+
+    # --- what came from outside ---
+
+    def _adopt(self, document: Document) -> None:
+        """The first time: the file as it is becomes the first version."""
+        with self._store.writing() as tx:
+            if tx.roadmap.state() is None:
+                tx.roadmap.save_version(document.digest, document.data, self._clock.now())
+                tx.roadmap.set_state(RoadmapState(document.digest, None, None))
+
+    def _absorb_outside(self, theirs: Document, state: RoadmapState) -> None:
+        """Record an edit that somebody made with another program, merged with what it did not know."""
+        with self._store.reading() as tx:
+            recorded_content = tx.roadmap.version(state.hash)
+            known = tx.roadmap.version(theirs.digest) is not None
+            bases = [] if known else outside.load_bases(tx.roadmap, state.hash)
+        if recorded_content is None:
+            raise RoadmapUnusable(
+                path=self._file.path,
+                problem=f"the recorded version {state.hash[:12]} is missing from the database",
+                hint="`coffee-roadmap db check` tells more.",
+            )
+        recorded = self.parse(recorded_content)
+        outside.refuse_emptied(theirs, recorded, self._file.path)
+        if known:
+            merged = outside.restored(recorded, theirs)
+        else:
+            base = outside.base_of(bases, theirs)
+            merged = outside.merge_in(recorded, theirs, base, self._options.item_pattern)
+        if merged.document.digest == theirs.digest:
+            now = RoadmapState(theirs.digest, None, None)
+            self._write(recorded, merged.document, merged.rows, merged.tell, now, keep=merged.keep)
+            return
+        staged = self._file.stage(merged.document.data)
+        placing = RoadmapState(merged.document.digest, staged, theirs.digest)
+        keep = (theirs, *merged.keep)
+        self._write(recorded, merged.document, merged.rows, merged.tell, placing, keep=keep)
+        self._put(merged.document, staged, theirs.digest)
+
+    # --- the transaction ---
+
+    def _write(
+        self,
+        before: Document,
+        after: Document,
+        rows: list[Row],
+        tell: tuple[Tell, ...],
+        state: RoadmapState,
+        *,
+        keep: tuple[Document, ...] = (),
+        guard: Guard | None = None,
+    ) -> int:
+        """Record it all in one transaction; the history id of the last row (0 without rows)."""
+        now = self._clock.now()
+        last = 0
+        with self._store.writing() as tx:
+            if guard is not None:
+                guard(tx)
+            for document in (*keep, after):
+                tx.roadmap.save_version(document.digest, document.data, now)
+            text, digest = before.text, before.digest
+            for row in rows:
+                row_digest = after.digest if row is rows[-1] else sha256(row.text.encode()).hexdigest()
+                last = tx.roadmap.append(
+                    NewChange(
+                        now, row.changed_by, row.change_type, row.item, row.before, row.after,
+                        row.before_text, row.after_text, diff(text, row.text, path=self._name), row.reason,
+                        digest, row_digest, row.undoes,
+                    )
+                )  # fmt: skip
+                text, digest = row.text, row_digest
+            tx.roadmap.set_state(state)
+            self._notify(tx, tell, last)
+            if last % _PRUNE_EVERY == 0 and last:
+                since = now - timedelta(days=self._options.keep_days)
+                tx.roadmap.prune_versions(keep_last=self._options.keep_versions, keep_since=since)
+        return last
+
+    def _notify(self, tx: Transaction, tell: tuple[Tell, ...], change: int) -> None:
+        now = self._clock.now()
+        for make in tell:
+            notification, new = tx.notifications.create(make(change), now)
+            for channel in self._options.channels if new else ():
+                tx.deliveries.add(notification.id, channel, now)
+
+    @property
+    def _name(self) -> str:
+        return self._file.path.rpartition("/")[2]
