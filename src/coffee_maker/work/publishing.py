@@ -12,12 +12,11 @@ from contextlib import suppress
 
 from coffee_maker.core.errors import LockBusy, Refusal
 from coffee_maker.core.history import Change
-from coffee_maker.core.ports import Repository, Store
+from coffee_maker.core.ports import Repository, Store, Transaction
 from coffee_maker.utils import locks
 
 _CURSOR = re.compile(r"^Roadmap-Change: (\d+)$", re.MULTILINE)
 _ROUNDS = 5
-_MOST_AT_ONCE = 500
 
 
 class Publishing:
@@ -36,10 +35,12 @@ class Publishing:
         if not (self._log or self._commit):
             return
         try:
+            logged = -1
             for _ in range(_ROUNDS):
                 with locks.hold(self._lock, what="publishing", timeout=0.0, purpose="publish"):
-                    if not self._write_new():
-                        break
+                    logged = self._write_new()
+                if self._newest_change() <= logged:  # nobody came while the lock was held and went away again
+                    break
         except LockBusy:
             return  # the holder writes ours too
         except (Refusal, OSError) as error:
@@ -60,31 +61,37 @@ class Publishing:
         with suppress(OSError), open(self._note, "w", encoding="utf-8") as note:
             note.write(problem + "\n")
 
-    def _write_new(self) -> bool:
-        """Write the changes after the cursor; tells whether there were any."""
+    def _newest_change(self) -> int:
+        with self._store.reading() as tx:
+            return next((change.id for change in tx.roadmap.changes(limit=1)), 0)
+
+    def _write_new(self) -> int:
+        """Write the changes after the cursor; the id of the newest change that is in git then."""
         newest = self._repository.newest_logged() if self._log else None
         found = _CURSOR.findall(newest or "")
         cursor = int(found[-1]) if found else None
         with self._store.reading() as tx:
             state = tx.roadmap.state()
             content = tx.roadmap.version(state.hash) if state else None
-            changes = list(reversed(tx.roadmap.changes(after_id=cursor or 0, limit=_MOST_AT_ONCE)))
-            contents = {change.after_hash: tx.roadmap.version(change.after_hash) for change in changes}
-        if content is None or (cursor is not None and not changes):
-            return False
-        if self._log:
-            told: list[Change] = []
-            for change in changes:
-                told.append(change)
-                version = contents[change.after_hash]
-                if version is not None:  # a step within one outside edit was never a version of its own
-                    self._repository.log_version(version, _message(told))
-                    told = []
-            if cursor is None and not changes:
-                self._repository.log_version(content, "Take up the roadmap\n\nRoadmap-Change: 0\n")
+            changes = list(reversed(tx.roadmap.changes(after_id=cursor or 0)))
+            if self._log:
+                self._log_each(tx, changes)
+        if content is None:
+            return 0
+        if self._log and cursor is None and not changes:
+            self._repository.log_version(content, "Take up the roadmap\n\nRoadmap-Change: 0\n")
         if self._commit and changes:
             self._repository.publish(content, _message(changes[-1:]))
-        return self._log and len(changes) == _MOST_AT_ONCE
+        return changes[-1].id if changes else cursor or 0
+
+    def _log_each(self, tx: Transaction, changes: list[Change]) -> None:
+        told: list[Change] = []
+        for change in changes:
+            told.append(change)
+            version = tx.roadmap.version(change.after_hash)
+            if version is not None:  # a step within one outside edit was never a version of its own
+                self._repository.log_version(version, _message(told))
+                told = []
 
 
 def _message(changes: list[Change]) -> str:
