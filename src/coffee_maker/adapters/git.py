@@ -56,10 +56,10 @@ class GitRepository:
         return git_log.publish(git, path, content, message)
 
     def _place_of_roadmap(self) -> tuple[Git, str]:
-        """git in the directory of the file itself (behind a link, and in its own submodule), and its path there."""
+        """git at the top of the repository that holds the file itself (behind a link, in a submodule), its path there."""
         real = os.path.realpath(self._roadmap)
-        git = self._git.at(os.path.dirname(real))
-        return git, os.path.relpath(real, _top(git))
+        top = _top(self._git.at(os.path.dirname(real)))
+        return self._git.at(top), os.path.relpath(real, top)
 
     # --- work trees
 

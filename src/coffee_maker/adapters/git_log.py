@@ -2,7 +2,7 @@
 
 Both are made from objects alone (``hash-object``, ``mktree``, ``commit-tree``) and a compare-and-swap ``update-ref``;
 HEAD, work tree and hooks take no part, so the state the repository is in (merge, rebase, detached, sparse, …) does
-not matter for the log.
+not matter for the log. Every function here takes git at the top of its work tree and a path below that.
 
 Why not ``git commit --only``: measured, it makes a person's own ``git add`` fail 48 of 78 times under load, leaves the
 repository locked at 48 of 77 kill points, runs hooks for as long as they like, and commits into a rebase.
@@ -86,7 +86,7 @@ def tree_with(git: Git, base: str | None, path: str, entry: _Entry) -> str:
 
 def _rows(git: Git, tree: str) -> dict[str, str]:
     """A tree's entries: name -> ``mode type hash``."""
-    listing = os.fsdecode(git.ask("ls-tree", "-z", tree).out)
+    listing = os.fsdecode(git.ask("ls-tree", "-z", "--full-tree", tree).out)
     pairs = (row.split("\t", 1) for row in listing.split("\0") if row)
     return {name: what for what, name in pairs}
 
