@@ -1,0 +1,403 @@
+"""Editing on a real file and both stores: changes, outside edits, stale saves, restores, undo, refusals."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from coffee_maker.adapters import roadmap_file
+from coffee_maker.adapters.roadmap_file import RoadmapFile
+from coffee_maker.core.edits import Place
+from coffee_maker.core.errors import (
+    CannotUndo,
+    ChangeNotFound,
+    ItemNotFound,
+    LockBusy,
+    NothingToRestore,
+    RevisionChanged,
+    RoadmapUnusable,
+)
+from coffee_maker.core.items import Status
+from coffee_maker.core.ports import Store, Taken
+from coffee_maker.core.questions import Kind, State
+from coffee_maker.utils import locks
+from coffee_maker.work import outside
+from coffee_maker.work.editing import ItemEdits
+from tests.work.editing_kit import ROADMAP, Desk
+
+
+@pytest.fixture
+def desk(store: Store, tmp_path: Path) -> Desk:
+    project = tmp_path / "project"
+    project.mkdir()
+    return Desk(store, project)
+
+
+def complete(desk: Desk, ref: str = "2") -> int:
+    outcome = desk.editing.set_status(ref, Status.COMPLETE, by="daemon")
+    assert outcome.history_id is not None
+    return outcome.history_id
+
+
+def test_a_status_change_touches_its_words_only_and_is_recorded(desk: Desk) -> None:
+    outcome = desk.editing.set_status("2", Status.IN_PROGRESS, by="ann", reason="because")
+    assert outcome.key == "PRIORITY-2"
+    assert (outcome.change_type, outcome.before, outcome.after) == ("status_change", "planned", "in_progress")
+    assert desk.text == ROADMAP.replace("📝 Planned\n**Est", "🔄 In Progress\n**Est")
+    (change,) = desk.editing.history()
+    assert (change.id, change.changed_by, change.reason) == (outcome.history_id, "ann", "because")
+    assert change.after_revision == outcome.document_revision == desk.editing.read().revision
+    assert outcome.revision == desk.editing.read().item("2").revision
+    assert "-**Status**: 📝 Planned" in change.diff
+    desk.check_record()
+
+
+def test_setting_what_is_so_already_records_nothing(desk: Desk) -> None:
+    outcome = desk.editing.set_status("2", Status.PLANNED, by="ann")
+    assert outcome.history_id is None
+    assert not desk.editing.history()
+    assert desk.text == ROADMAP
+
+
+def test_a_dry_run_shows_the_diff_and_writes_nothing(desk: Desk, tmp_path: Path) -> None:
+    outcome = desk.editing.set_status("2", Status.COMPLETE, by="ann", dry_run=True)
+    assert outcome.history_id is None
+    assert "+**Status**: ✅ Complete" in outcome.diff
+    assert desk.text == ROADMAP
+    assert not os.path.exists(desk.lock_path)
+
+
+def test_add_edit_move_and_remove_are_changes_of_their_kind(desk: Desk) -> None:
+    added = desk.editing.add("Fresh", by="ann", place=Place("after", "2"))
+    assert added.key == "PRIORITY-2.25" or added.key
+    key = added.key or ""
+    wanted = ItemEdits(fields={"Effort": "1 day"}, body=None, title="Fresher")
+    edited = desk.editing.edit(key, wanted, by="ann")
+    assert (edited.change_type, edited.key) == ("update", key)
+    assert desk.editing.read().item(key).title == "Fresher"
+    ticked = desk.editing.edit("1", ItemEdits(check=("2",)), by="ann")
+    assert ticked.change_type == "update"
+    assert all(check.done for check in desk.editing.read().item("1").checks)
+    moved = desk.editing.move(key, Place("first"), by="ann")
+    assert moved.change_type == "move"
+    assert desk.editing.read().items[0].key == key
+    removed = desk.editing.remove(key, by="ann")
+    assert (removed.change_type, removed.revision) == ("delete", None)
+    kinds = [change.change_type for change in desk.editing.history(key)]
+    assert kinds == ["delete", "move", "update", "add"]
+    assert desk.editing.add("Again", by="ann", place=Place("after", "2")).key != key, "numbers are never given twice"
+    desk.check_record()
+
+
+def test_a_revision_that_has_changed_is_refused(desk: Desk) -> None:
+    seen = desk.editing.read().item("2").revision
+    document = desk.editing.read().revision
+    assert desk.editing.set_status("1", Status.BLOCKED, by="ann", if_revision=document).history_id
+    with pytest.raises(RevisionChanged):
+        desk.editing.set_status("2", Status.COMPLETE, by="ann", if_revision=document)
+    assert desk.editing.set_status("2", Status.COMPLETE, by="ann", if_revision=seen).history_id
+    with pytest.raises(RevisionChanged) as refused:
+        desk.editing.set_status("2", Status.PLANNED, by="ann", if_revision=seen)
+    assert refused.value.exit_code == 5
+    assert desk.editing.read().item("2").status is Status.COMPLETE
+
+
+def test_an_outside_edit_is_recorded_item_by_item_before_the_next_change(desk: Desk) -> None:
+    desk.editing.reconcile()
+    desk.replace_outside("Text of the second item.", "Other text.")
+    desk.replace_outside("A story 📝 Planned", "A story ✅ Complete")
+    complete(desk, "2.5")
+    changes = list(reversed(desk.editing.history()))
+    assert [(one.changed_by, one.item) for one in changes] == [
+        ("person", "PRIORITY-2"),
+        ("person", "US-110"),
+        ("daemon", "PRIORITY-2.5"),
+    ]
+    assert (changes[1].before, changes[1].after) == ("planned", "complete")
+    desk.check_record()
+
+
+def test_a_refused_change_still_records_the_outside_edit(desk: Desk) -> None:
+    desk.editing.reconcile()
+    desk.replace_outside("Told at length.", "Told shortly.")
+    with pytest.raises(ItemNotFound):
+        desk.editing.set_status("99", Status.COMPLETE, by="ann")
+    assert [change.item for change in desk.editing.history()] == ["US-110"]
+    desk.check_record()
+
+
+def test_a_stale_save_is_merged_with_what_was_recorded_since(desk: Desk) -> None:
+    """P4: the person's editor still holds the text from before the daemon's change."""
+    desk.editing.reconcile()
+    complete(desk)
+    desk.save_outside(ROADMAP.replace("Text of the second item.", "My own words."))
+    document = desk.editing.reconcile()
+    assert document.item("2").status is Status.COMPLETE
+    assert "My own words." in desk.text
+    assert [note for note in notes(desk) if note.kind is Kind.QUESTION] == []
+    desk.check_record()
+
+
+def notes(desk: Desk):  # type: ignore[no-untyped-def]
+    with desk.store.reading() as tx:
+        return tx.notifications.find()
+
+
+def conflict(desk: Desk) -> None:
+    desk.editing.reconcile()
+    complete(desk)
+    stale = ROADMAP.replace("📝 Planned\n**Est", "⏸️ Blocked\n**Est").replace("Told at length.", "Told shortly.")
+    desk.save_outside(stale)
+    desk.editing.reconcile()
+
+
+def test_a_real_conflict_keeps_the_persons_side_and_asks(desk: Desk) -> None:
+    conflict(desk)
+    assert desk.editing.read().item("2").status is Status.BLOCKED
+    (question,) = [note for note in notes(desk) if note.kind is Kind.QUESTION]
+    assert question.options == (outside.KEEP, outside.TAKE)
+    assert "PRIORITY-2" in question.message
+    assert "complete" in question.message.lower()
+    desk.check_record()
+
+
+def test_the_answer_to_a_conflict_takes_the_other_side_and_only_that(desk: Desk) -> None:
+    conflict(desk)
+    desk.editing.set_status("2.5", Status.IN_PROGRESS, by="ann")
+    (question,) = [note for note in notes(desk) if note.kind is Kind.QUESTION]
+    assert desk.editing.choose(question._replace(answer=outside.KEEP)) is None
+    outcome = desk.editing.choose(question._replace(answer=outside.TAKE, state=State.RESPONDED, answered_by="ann"))
+    assert outcome is not None
+    document = desk.editing.read()
+    assert document.item("2").status is Status.COMPLETE
+    assert document.item("2.5").status is Status.IN_PROGRESS
+    assert "Told shortly." in desk.text
+    desk.check_record()
+
+
+def test_an_exact_return_is_a_restore_and_can_be_taken_back(desk: Desk) -> None:
+    desk.editing.reconcile()
+    complete(desk)
+    after = desk.text
+    desk.save_outside(ROADMAP)
+    assert desk.editing.reconcile().text == ROADMAP
+    (restore, _) = desk.editing.history()
+    assert (restore.change_type, restore.changed_by) == ("restore", "person")
+    (note,) = notes(desk)
+    assert f"coffee-roadmap undo {restore.id}" in note.message
+    desk.editing.undo(restore.id, by="ann")
+    assert desk.text == after
+    desk.check_record()
+
+
+def test_items_that_vanish_together_raise_an_alert(desk: Desk) -> None:
+    desk.editing.reconcile()
+    desk.save_outside(ROADMAP[: ROADMAP.index("### 🔴 **PRIORITY 2:")])
+    desk.editing.reconcile()
+    (alert,) = notes(desk)
+    assert alert.kind is Kind.ALERT
+    assert "PRIORITY-2.5" in alert.message
+    assert [change.change_type for change in desk.editing.history()] == ["delete"] * 3
+
+
+def test_an_emptied_file_is_an_accident_and_comes_back(desk: Desk) -> None:
+    complete(desk)
+    good = desk.text
+    desk.save_outside("\n")
+    with pytest.raises(RoadmapUnusable, match="empty"):
+        desk.editing.set_status("1", Status.BLOCKED, by="ann")
+    assert desk.editing.restore_recorded().text == good
+    desk.path.unlink()
+    assert desk.editing.restore_recorded().text == good
+    desk.check_record()
+
+
+def test_nothing_to_restore_is_said(store: Store, tmp_path: Path) -> None:
+    desk = Desk(store, tmp_path)
+    desk.path.unlink()
+    with store.writing():
+        pass
+    with pytest.raises(NothingToRestore):
+        desk.editing.restore_recorded()
+
+
+class BusyEditor(RoadmapFile):
+    """A file into which somebody saves right before our text is placed, each of the first `times`."""
+
+    def __init__(self, path: str, saves: list[Callable[[str], str]]) -> None:
+        super().__init__(path, patience=0.2, gap=0.0)
+        self.saves = saves
+
+    def place(self, staged: str, expected: str) -> Taken | None:
+        if self.saves:
+            save = self.saves.pop(0)
+            path = Path(self.path)
+            path.write_bytes(save(path.read_bytes().decode()).encode())
+        return super().place(staged, expected)
+
+
+@pytest.mark.parametrize("way", ["exchange", "rename"])
+def test_saves_between_reading_and_placing_survive(
+    store: Store, tmp_path: Path, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if way == "rename":
+        monkeypatch.setattr(roadmap_file, "_exchange", lambda *_: False)
+    Desk(store, tmp_path).editing.reconcile()
+    saves: list[Callable[[str], str]] = [
+        lambda text: text.replace("Told at length.", "Saved while placing."),
+        lambda text: text.replace("Some words before", "Saved again before"),
+    ]
+    desk = Desk(store, tmp_path, file=BusyEditor(str(tmp_path / "ROADMAP.md"), saves))
+    complete(desk)
+    assert not saves
+    assert desk.editing.read().item("2").status is Status.COMPLETE
+    assert "Saved while placing." in desk.text
+    assert "Saved again before" in desk.text
+    desk.check_record()
+    assert {change.changed_by for change in desk.editing.history()} == {"daemon", "person"}
+
+
+def test_an_unreadable_save_in_between_is_set_aside(store: Store, tmp_path: Path) -> None:
+    Desk(store, tmp_path).editing.reconcile()
+    file = BusyEditor(str(tmp_path / "ROADMAP.md"), [])
+    desk = Desk(store, tmp_path, file=file)
+
+    class Garbage(BusyEditor):
+        def place(self, staged: str, expected: str) -> Taken | None:
+            if not self.saves:
+                return super().place(staged, expected)
+            self.saves.clear()
+            Path(self.path).write_bytes(b"\xff\xfe\x00")
+            return RoadmapFile.place(self, staged, expected)
+
+    desk = Desk(store, tmp_path, file=Garbage(str(tmp_path / "ROADMAP.md"), [str]))
+    complete(desk)
+    assert desk.editing.read().item("2").status is Status.COMPLETE
+    (alert,) = notes(desk)
+    assert alert.kind is Kind.ALERT
+    with store.reading() as tx:
+        assert tx.roadmap.version(alert.message.rpartition("version ")[2].split(" ")[0]) == b"\xff\xfe\x00"
+    desk.check_record()
+
+
+def test_a_file_that_cannot_be_replaced_is_not_recorded_as_changed(store: Store, tmp_path: Path) -> None:
+    class Stuck(RoadmapFile):
+        def place(self, staged: str, expected: str) -> Taken | None:
+            raise RoadmapUnusable(path=self.path, problem="not permitted")
+
+    desk = Desk(store, tmp_path, file=Stuck(str(tmp_path / "ROADMAP.md"), gap=0.0))
+    with pytest.raises(RoadmapUnusable):
+        complete(desk)
+    assert desk.text == ROADMAP
+    assert [change.change_type for change in desk.editing.history()] == ["restore", "status_change"]
+    desk.check_record()
+
+
+def test_a_guard_that_raises_stops_the_change(desk: Desk) -> None:
+    def guard(_tx: object) -> None:
+        raise ItemNotFound(ref="lost")
+
+    with pytest.raises(ItemNotFound):
+        desk.editing.set_status("2", Status.COMPLETE, by="daemon", guard=guard)
+    assert desk.text == ROADMAP
+    assert not desk.editing.history()
+    desk.check_record()
+
+
+def test_undo_takes_back_one_change_and_leaves_the_later_ones(desk: Desk) -> None:
+    first = complete(desk)
+    desk.editing.set_status("2.5", Status.BLOCKED, by="ann")
+    desk.editing.edit("2", ItemEdits(fields={"Effort": "9 days"}), by="ann")
+    outcome = desk.editing.undo(first, by="ann")
+    assert (outcome.key, outcome.before, outcome.after) == ("PRIORITY-2", "complete", "planned")
+    document = desk.editing.read()
+    assert document.item("2").status is Status.PLANNED
+    assert "9 days" in document.item("2").fields.values()
+    assert document.item("2.5").status is Status.BLOCKED
+    with pytest.raises(CannotUndo, match="undone"):
+        desk.editing.undo(first, by="ann")
+    desk.check_record()
+
+
+def test_undo_without_a_number_takes_the_newest_and_then_the_one_before(desk: Desk) -> None:
+    complete(desk)
+    desk.editing.set_status("2.5", Status.BLOCKED, by="ann")
+    assert desk.editing.undo(by="ann").key == "PRIORITY-2.5"
+    assert desk.editing.undo(by="ann").key == "PRIORITY-2"
+    assert desk.text == ROADMAP
+    with pytest.raises(ChangeNotFound):
+        desk.editing.undo(by="ann")
+
+
+def test_an_undo_can_be_undone(desk: Desk) -> None:
+    complete(desk)
+    after = desk.text
+    undone = desk.editing.undo(by="ann")
+    desk.editing.undo(undone.history_id, by="ann")
+    assert desk.text == after
+    desk.check_record()
+
+
+def test_undo_of_every_kind_gives_the_text_back(desk: Desk) -> None:
+    editing = desk.editing
+    for change in (
+        lambda: editing.add("Fresh", by="ann", place=Place("after", "1")),
+        lambda: editing.edit("2", ItemEdits(body="New body.\n"), by="ann"),
+        lambda: editing.edit("1", ItemEdits(title="Another title"), by="ann"),
+        lambda: editing.move("US-110", Place("first"), by="ann"),
+        lambda: editing.remove("2.5", by="ann"),
+    ):
+        before = desk.text
+        outcome = change()
+        assert desk.text != before
+        editing.undo(outcome.history_id, by="ann")
+        assert desk.text == before, outcome.change_type
+    desk.check_record()
+
+
+def test_undo_that_later_changes_made_impossible_is_refused_with_the_reason(desk: Desk) -> None:
+    first = complete(desk)
+    desk.editing.set_status("2", Status.BLOCKED, by="ann")
+    text = desk.text
+    with pytest.raises(CannotUndo) as refused:
+        desk.editing.undo(first, by="ann")
+    assert "PRIORITY-2" in refused.value.message
+    desk.editing.remove("2", by="ann")
+    with pytest.raises(CannotUndo):
+        desk.editing.undo(first, by="ann")
+    with pytest.raises(ChangeNotFound):
+        desk.editing.undo(999, by="ann")
+    assert "Second thing" in text
+    desk.check_record()
+
+
+def test_one_step_of_an_outside_edit_can_be_undone(desk: Desk) -> None:
+    desk.editing.reconcile()
+    desk.replace_outside("Text of the second item.", "Other text.")
+    desk.replace_outside("Told at length.", "Told shortly.")
+    desk.editing.reconcile()
+    (step,) = desk.editing.history("PRIORITY-2")
+    desk.editing.undo(step.id, by="ann")
+    assert "Text of the second item." in desk.text
+    assert "Told shortly." in desk.text
+    desk.check_record()
+
+
+def test_who_holds_the_lock_is_said(desk: Desk) -> None:
+    with (
+        locks.hold(desk.lock_path, what="ROADMAP.md", timeout=1, purpose="a long import"),
+        pytest.raises(LockBusy, match="a long import"),
+    ):
+        complete(desk)
+    assert desk.text == ROADMAP
+
+
+def test_reconcile_removes_what_a_crash_before_the_record_left(desk: Desk) -> None:
+    desk.editing.reconcile()
+    desk.file.stage(b"never recorded")
+    desk.editing.reconcile()
+    desk.check_record()
+    assert desk.text == ROADMAP
