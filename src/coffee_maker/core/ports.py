@@ -351,3 +351,15 @@ class Channel(Protocol):
 
     def send(self, notification: Notification) -> str | None:
         """Deliver; the outside id if there is one. Raises `ChannelFailed` with a sentence when it did not work."""
+
+
+# --- the machine -----------------------------------------------------------------------------------------------
+
+
+class System(Protocol):
+    """What this process can see of the things that all share; two that see the same differ in nothing but `host`."""
+
+    def seen(self) -> Mapping[str, object]:
+        """For heartbeats and handshakes, JSON values only: `roadmap` (real path), `roadmap_hash`, `roadmap_device`,
+        `roadmap_inode`, `roadmap_mount` (kind of file system), `data` (real path), `data_device`, `data_inode`,
+        `data_mount`, `database_device`, `database_inode`, `boot_id`, `host`. What cannot be seen is None."""

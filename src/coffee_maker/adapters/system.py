@@ -1,0 +1,81 @@
+"""What this process sees of the shared file, directory and database: the `System` port on Linux's own tables.
+
+It looks with `stat` and reads no database file: opening one outside SQLite would drop this process's locks on it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from hashlib import sha256
+
+from coffee_maker.utils.mounts import mount_of
+
+_BOOT_ID = "/proc/sys/kernel/random/boot_id"
+_BLOCK = 1 << 20
+
+
+class SystemFacts:
+    """See `coffee_maker.core.ports.System`. `database` is the path of the SQLite file, None for PostgreSQL."""
+
+    def __init__(self, roadmap: str, data: str, database: str | None) -> None:
+        self._roadmap = roadmap
+        self._data = data
+        self._database = database
+
+    def seen(self) -> Mapping[str, object]:
+        """Equal in a container on the same kernel with the same directories, whatever their paths are there."""
+        digest, device, inode = _content_of(self._roadmap)
+        data_device, data_inode = _place_of(self._data)
+        database_device, database_inode = _place_of(self._database)
+        return {
+            "roadmap": os.path.realpath(self._roadmap),
+            "roadmap_hash": digest,
+            "roadmap_device": device,
+            "roadmap_inode": inode,
+            "roadmap_mount": _kind_of_mount(os.path.dirname(os.path.realpath(self._roadmap))),
+            "data": os.path.realpath(self._data),
+            "data_device": data_device,
+            "data_inode": data_inode,
+            "data_mount": _kind_of_mount(self._data),
+            "database_device": database_device,
+            "database_inode": database_inode,
+            "boot_id": boot_id(),
+            "host": os.uname().nodename,
+        }
+
+
+def boot_id() -> str | None:
+    """Equal in all containers of one kernel, different in a virtual machine and after a restart."""
+    try:
+        with open(_BOOT_ID, encoding="ascii") as file:
+            return file.read().strip()
+    except OSError:
+        return None
+
+
+def _content_of(path: str) -> tuple[str | None, int | None, int | None]:
+    """Hash, device and inode of one and the same open file."""
+    digest = sha256()
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(fd, "rb", buffering=0) as file:
+            facts = os.fstat(fd)
+            while block := file.read(_BLOCK):
+                digest.update(block)
+    except OSError:
+        return None, None, None
+    return digest.hexdigest(), facts.st_dev, facts.st_ino
+
+
+def _place_of(path: str | None) -> tuple[int | None, int | None]:
+    try:
+        facts = os.stat(path) if path is not None else None
+    except OSError:
+        return None, None
+    return (facts.st_dev, facts.st_ino) if facts is not None else (None, None)
+
+
+def _kind_of_mount(path: str) -> str | None:
+    mount = mount_of(path)
+    return mount.kind if mount is not None else None
