@@ -1,0 +1,125 @@
+"""What both stores have in common: one operation is one transaction, and whoever writes first brings the schema up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol
+
+from coffee_maker.core.ports import RunLog, Transaction, Wakeup
+from coffee_maker.store.claims import Claims
+from coffee_maker.store.deliveries import Deliveries
+from coffee_maker.store.heartbeats import Heartbeats
+from coffee_maker.store.migrate import Schema
+from coffee_maker.store.notifications import Notifications
+from coffee_maker.store.roadmap_log import Log
+from coffee_maker.store.runs import Runs
+from coffee_maker.utils.connection import Connection
+
+SHARED = "notifications"
+ANALYTICS = "analytics"
+
+
+class Link(Connection, Protocol):
+    """A connection that can also run a script of several statements."""
+
+    def script(self, sql: str) -> None: ...
+
+
+class Backend(Protocol):
+    """One logical database in one of the two kinds, and its schema."""
+
+    @property
+    def schema(self) -> Schema: ...
+    def writing(self) -> AbstractContextManager[Link]:
+        """A writer's transaction, whatever the schema."""
+
+    def reading(self) -> AbstractContextManager[Link | None]:
+        """A snapshot, whatever the schema; None when there is no database at all."""
+
+    def blank(self) -> AbstractContextManager[Link]:
+        """An empty database with no schema, private to the block and gone afterwards."""
+
+    def close(self) -> None: ...
+
+
+class Tables:
+    """The tables of the shared database inside one transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.roadmap = Log(connection)
+        self.notifications = Notifications(connection)
+        self.deliveries = Deliveries(connection)
+        self.claims = Claims(connection)
+        self.heartbeats = Heartbeats(connection)
+
+
+class SharedStore:
+    """See `coffee_maker.core.ports.Store`. Closing it closes idle connections; using it again opens new ones."""
+
+    def __init__(self, shared: Backend, analytics: Backend) -> None:
+        self._shared = shared
+        self._analytics = analytics
+
+    @contextmanager
+    def writing(self) -> Iterator[Transaction]:
+        with writing(self._shared) as link:
+            yield Tables(link)
+
+    @contextmanager
+    def reading(self) -> Iterator[Transaction]:
+        with reading(self._shared) as link:
+            yield Tables(link)
+
+    @contextmanager
+    def runs(self) -> Iterator[RunLog]:
+        with writing(self._analytics) as link:
+            yield Runs(link)
+
+    def wakeup(self) -> AbstractContextManager[Wakeup]:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        self._shared.close()
+        self._analytics.close()
+
+
+@contextmanager
+def writing(backend: Backend) -> Iterator[Link]:
+    """A writer's transaction on the newest schema; every missing migration gets a transaction of its own before."""
+    while True:
+        with backend.writing() as link:
+            if backend.schema.up_to_date(link):
+                yield link
+                return
+            backend.schema.apply_next(link, link.script)
+
+
+@contextmanager
+def reading(backend: Backend) -> Iterator[Link]:
+    """A snapshot on the newest schema; where nothing was written yet it is empty, and reading does not change that."""
+    version = 0
+    with backend.reading() as link:
+        if link is not None:
+            version = backend.schema.version(link)
+            if version == backend.schema.latest:
+                yield link
+                return
+    if version == 0:
+        with blank(backend) as empty:
+            yield empty
+        return
+    with writing(backend):
+        pass
+    with reading(backend) as link:
+        yield link
+
+
+@contextmanager
+def blank(backend: Backend) -> Iterator[Link]:
+    """An empty database on the newest schema, for readers that come before the first writer."""
+    with backend.blank() as link:
+        while not backend.schema.up_to_date(link):
+            backend.schema.apply_next(link, link.script)
+        yield link

@@ -1,0 +1,339 @@
+"""SQLite for several processes: the gate, ``BEGIN IMMEDIATE``, and errors as refusals; through apsw only.
+
+Python's own `sqlite3` links the system's library, which on most machines still has the WAL-reset bug, and one process
+must never open the same file with two SQLite libraries. Nobody else opens the database files either: closing any other
+descriptor of them would drop the locks that this process holds.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import apsw
+
+from coffee_maker.core.errors import DatabaseBusy, DatabaseUnusable, LockBusy, Refusal
+from coffee_maker.utils import data_directory, locks
+from coffee_maker.utils.connection import Databases, Rows
+
+FIXED_SQLITE = (3, 51, 3)
+"""The first version without the WAL-reset bug (https://sqlite.org/wal.html#walresetbug)."""
+ANY_FILESYSTEM = "COFFEE_ANY_FILESYSTEM"
+"""The variable by which a person vouches that nobody else shares the data directory's file system."""
+
+_WRITE = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE | apsw.SQLITE_OPEN_URI | apsw.SQLITE_OPEN_NOFOLLOW
+_READ = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI | apsw.SQLITE_OPEN_NOFOLLOW
+
+
+class SqliteLink:
+    """One open SQLite connection. It belongs to the process that opened it and to one thread at a time."""
+
+    def __init__(self, raw: apsw.Connection) -> None:
+        self.raw = raw
+        self.pid = os.getpid()
+        self.file: tuple[int, int] | None = None  # device and inode, to notice a database that was replaced
+
+    def execute(self, sql: str, params: Sequence[Any] = ()) -> Rows:
+        """Run one statement; all its rows are fetched at once, so that no half-read cursor outlives the block."""
+        self._refuse_fork()
+        cursor = self.raw.execute(sql, params)
+        first = cursor.fetchone()
+        if first is None:
+            return Rows()
+        columns = tuple(column[0] for column in cursor.getdescription())
+        return Rows([first, *cursor.fetchall()], columns)
+
+    def script(self, sql: str) -> None:
+        """Run several statements without parameters."""
+        self._refuse_fork()
+        self.raw.execute(sql)
+
+    @contextmanager
+    def transaction(self, begin: str) -> Iterator[None]:
+        """Commit when the block ends, roll back when it raises, whatever it raises."""
+        self.raw.execute(begin)
+        try:
+            yield
+            self._refuse_fork()
+            if not self.raw.in_transaction:
+                raise RuntimeError("the block ended its transaction itself; leave COMMIT and ROLLBACK to the block")
+            self.raw.execute("COMMIT")
+        except BaseException:
+            if os.getpid() == self.pid and self.raw.in_transaction:
+                self.raw.execute("ROLLBACK")
+            raise
+
+    def _refuse_fork(self) -> None:
+        if os.getpid() != self.pid:
+            raise RuntimeError("a database connection was carried across a fork; open one in the new process")
+
+    def close(self) -> None:
+        """Close, unless this is a forked child: closing there would disturb the parent's write-ahead log."""
+        if os.getpid() == self.pid:
+            self.raw.close()
+
+
+class SqliteDatabase:
+    """One logical database as a file in the data directory.
+
+    Idle connections are kept when `keep` is set (a store's life), else each use opens and closes its own.
+    """
+
+    def __init__(self, databases: Databases, name: str, *, keep: bool = False) -> None:
+        self.name = name
+        self.databases = databases
+        self.path = database_path(databases, name)
+        self._keep = keep
+        self._idle: list[SqliteLink] = []
+
+    @contextmanager
+    def writing(self) -> Iterator[SqliteLink]:
+        """A write transaction behind the gate: one writer at a time, in the order in which they came."""
+        with refusals(self.name, self.path):
+            data_directory.ensure(self.databases.directory)
+            with self.gate("writing"), self._link(self._open_for_writing) as link, link.transaction("BEGIN IMMEDIATE"):
+                yield link
+
+    @contextmanager
+    def reading(self) -> Iterator[SqliteLink | None]:
+        """A snapshot that never writes and waits for no writer; None when there is no database yet."""
+        with refusals(self.name, self.path):
+            if not self.exists():
+                yield None
+                return
+            link = open_readonly(self)
+            try:
+                with link.transaction("BEGIN"):
+                    yield link
+            finally:
+                link.close()
+
+    @contextmanager
+    def gate(self, purpose: str) -> Iterator[None]:
+        """Exclude every other writer, checkpoint and restore, in any process or container that sees the directory."""
+        try:
+            held = locks.acquire(
+                gate_path(self.databases, self.name),
+                what=f"the database {self.name}",
+                timeout=self.databases.gate_timeout,
+                purpose=purpose,
+            )
+        except LockBusy as busy:
+            values = busy.values
+            raise DatabaseBusy(
+                name=self.name,
+                holder=f"{values['holder']} has been writing since {values['since']}",
+                waited=values["waited"],
+            ) from busy
+        try:
+            yield
+        finally:
+            locks.release(held)
+
+    def exists(self) -> bool:
+        """Whether there is a database file with something in it."""
+        try:
+            return os.stat(self.path).st_size > 0
+        except OSError:
+            return False
+
+    def identity(self) -> tuple[int, int] | None:
+        """Device and inode of the file, to notice when another one took its place."""
+        try:
+            found = os.stat(self.path)
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        while self._idle:
+            self._idle.pop().close()
+
+    @contextmanager
+    def _link(self, opener: Any) -> Iterator[SqliteLink]:
+        link = self._take_idle() or opener()
+        broken = False
+        try:
+            yield link
+        except apsw.Error:
+            broken = True
+            raise
+        finally:
+            if self._keep and not broken:
+                self._idle.append(link)
+            else:
+                link.close()
+
+    def _take_idle(self) -> SqliteLink | None:
+        """An idle connection that is still good: of this process, and to the file that is there now."""
+        while self._idle:
+            try:
+                link = self._idle.pop()
+            except IndexError:  # another thread was faster
+                return None
+            if link.pid != os.getpid():
+                _ABANDONED.append(link)
+            elif link.file != self.identity():
+                link.close()
+            else:
+                return link
+        return None
+
+    def _open_for_writing(self) -> SqliteLink:
+        """Open, or make the file with the gate's own mode; called behind the gate, so it is made once."""
+        new = not self.exists()
+        if new:
+            refuse_unsafe_filesystem(self.databases, self.name)
+        link = _open(self, f"?modeof={_quoted(gate_path(self.databases, self.name))}", _WRITE)
+        try:
+            mode = link.execute("PRAGMA journal_mode").rows[0][0]
+            if mode != "wal":
+                self._make_wal(link, mode)
+            link.execute("PRAGMA synchronous = FULL")
+        except BaseException:
+            link.close()
+            raise
+        link.file = self.identity()
+        return link
+
+    def _make_wal(self, link: SqliteLink, mode: str) -> None:
+        """Only a database without a single page is switched to WAL; one that lives is never converted."""
+        if link.execute("PRAGMA page_count").rows[0][0]:
+            raise DatabaseUnusable(
+                name=self.name,
+                problem=f"{self.path} is in journal mode {mode}, so it was not made by this program",
+                hint=f"Move it aside, then `coffee-roadmap db restore {self.name} FILE` takes its content over.",
+            )
+        link.execute("PRAGMA journal_mode = WAL")
+
+
+_ABANDONED: list[SqliteLink] = []
+"""Connections inherited through a fork: kept for ever, since closing them here would disturb the parent's."""
+
+
+def database_path(databases: Databases, name: str) -> str:
+    """The file of a logical database; links on the way are resolved, since SQLite is told to follow none."""
+    return os.path.join(os.path.realpath(databases.directory), f"{name}.db")
+
+
+def gate_path(databases: Databases, name: str) -> str:
+    """The lock file behind which writers queue; it is never removed."""
+    return os.path.join(os.path.realpath(databases.directory), f"{name}.gate")
+
+
+def open_readonly(database: SqliteDatabase) -> SqliteLink:
+    """A connection that cannot write, to an existing database."""
+    link = _open(database, "", _READ)
+    link.file = database.identity()
+    return link
+
+
+def open_memory() -> SqliteLink:
+    """A connection to an empty database of its own, in memory."""
+    refuse_affected_version()
+    return SqliteLink(apsw.Connection(":memory:"))
+
+
+def refuse_affected_version() -> None:
+    """Refuse a SQLite library that can lose committed data when several processes write."""
+    version = tuple(int(part) for part in apsw.sqlite_lib_version().split("."))
+    if version < FIXED_SQLITE:
+        raise DatabaseUnusable(
+            name="(every SQLite database)",
+            problem=f"SQLite {apsw.sqlite_lib_version()} can lose committed data when several processes write",
+            hint="Install the apsw wheel (`pip install --force-reinstall --only-binary apsw 'apsw>=3.51.3.0'`).",
+        )
+
+
+def refuse_unsafe_filesystem(databases: Databases, name: str) -> None:
+    """Refuse to make a database where another kernel may write without seeing our locks."""
+    from coffee_maker.utils.mounts import mount_of
+
+    mount = mount_of(databases.directory)
+    if mount is not None and mount.unsafe and os.environ.get(ANY_FILESYSTEM) != "1":
+        raise DatabaseUnusable(
+            name=name,
+            problem=f"{databases.directory} is on {mount.kind} ({mount.point}), where two machines' locks do not meet",
+            hint="Put the data directory on a local disk or a named volume (--data-dir), or set database.url to"
+            f" PostgreSQL. If only this one machine ever uses it: {ANY_FILESYSTEM}=1.",
+        )
+
+
+def _open(database: SqliteDatabase, query: str, flags: int) -> SqliteLink:
+    refuse_affected_version()
+    raw = apsw.Connection(f"file:{_quoted(database.path)}{query}", flags=flags)
+    raw.set_busy_timeout(int(database.databases.busy_timeout * 1000))
+    raw.config(apsw.SQLITE_DBCONFIG_ENABLE_FKEY, 1)
+    raw.config(apsw.SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0)
+    raw.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
+    # The log is folded into the database by writers, behind the gate (every 1000 pages), and not by whoever happens to
+    # be the last to close: readers then never make or remove a file, and closing costs nothing.
+    raw.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+    return SqliteLink(raw)
+
+
+def _quoted(path: str) -> str:
+    """Escape what has a meaning in a ``file:`` URI (`urllib` costs more than the whole connection)."""
+    return path.replace("%", "%25").replace("?", "%3f").replace("#", "%23").replace("&", "%26")
+
+
+# --- errors as refusals ----------------------------------------------------------------------------------------
+
+_RESTORE = "`coffee-roadmap db check` tells more; `coffee-roadmap db restore` brings back a backup."
+_PROBLEMS: tuple[tuple[type[apsw.Error], str, str], ...] = (
+    (apsw.CorruptError, "{path} is damaged", _RESTORE),
+    (
+        apsw.NotADBError,
+        "{path} is not a SQLite database",
+        "Move that file aside; then `coffee-roadmap db restore` brings back a backup, `db init` makes a new one.",
+    ),
+    (
+        apsw.ReadOnlyError,
+        "{path} is read-only for you",
+        "Give your user (or a group you share) write permission on the directory and on every file in it.",
+    ),
+    (
+        apsw.FullError,
+        "the disk or quota under {path} is full",
+        "Free some space and repeat; what was recorded before is intact, this change was not made.",
+    ),
+    (
+        apsw.CantOpenError,
+        "{path} cannot be opened (missing, not readable for you, or not an ordinary file)",
+        "Check the owner and mode of the directory and its files; `coffee-roadmap db init` makes what is missing.",
+    ),
+    (apsw.PermissionsError, "the permissions of {path} do not allow it", "Check the owner and mode of its directory."),
+    (
+        apsw.IOError,
+        "reading or writing {path} failed ({error})",
+        "Check the disk (full, quota, removed, failing) and repeat; what was recorded before is intact.",
+    ),
+    (apsw.NoLFSError, "{path} is larger than the system allows", _RESTORE),
+)
+
+
+@contextmanager
+def refusals(name: str, path: str) -> Iterator[None]:
+    """Turn the database's own errors into refusals; constraint and syntax errors stay what they are."""
+    try:
+        yield
+    except apsw.Error as error:
+        refusal = as_refusal(error, name, path)
+        if refusal is None:
+            raise
+        raise refusal from error
+
+
+def as_refusal(error: apsw.Error, name: str, path: str) -> Refusal | None:
+    """The refusal that says what `error` means to a person, or None for an error of the program itself."""
+    if isinstance(error, apsw.BusyError | apsw.LockedError | apsw.ProtocolError):
+        return DatabaseBusy(name=name, holder="a program that does not queue at the gate holds it", waited="5 s")
+    for kind, problem, hint in _PROBLEMS:
+        if isinstance(error, kind):
+            return DatabaseUnusable(name=name, problem=problem.format(path=path, error=error), hint=hint)
+    if isinstance(error, apsw.SQLError) and "no such table" in str(error):
+        return DatabaseUnusable(name=name, problem=str(error), hint="`coffee-roadmap db init` makes the tables.")
+    return None
