@@ -21,7 +21,8 @@ from contextlib import suppress
 from datetime import timedelta
 
 from coffee_maker.core.errors import BadSetting, ChannelFailed
-from coffee_maker.core.questions import SEND_LIMIT, Kind, Notification, numbered
+from coffee_maker.core.questions import SEND_LIMIT, Kind, Level, Notification, numbered
+from coffee_maker.settings import ChannelSettings
 from coffee_maker.utils.text import one_line, printable
 
 PLACEHOLDERS = ("id", "title", "level", "type", "item")
@@ -39,23 +40,18 @@ _LOOK = 0.05  # seconds between looks at a command that has gone on holding its 
 class CommandChannel:
     """Runs one command for each notification."""
 
-    def __init__(
-        self,
-        name: str,
-        argv: Sequence[str],
-        *,
-        timeout: timedelta = timedelta(seconds=30),
-        environment: Sequence[str] = (),
-    ) -> None:
+    def __init__(self, name: str, settings: ChannelSettings) -> None:
         """`argv` is a template: ``["notify-send", "--", "{title}", "{type} {id}"]`` (``{{`` is a brace). Raises
         `BadSetting` for what could never work, before anything is sent."""
+        where = f"channel {name}"
         self.name = name
-        self._template = _checked(argv, where=f"channel {name}")
-        if not timedelta() < timeout <= SEND_LIMIT:
+        self.levels = frozenset(Level(level) for level in settings.levels)
+        self._template = _checked(settings.argv, where)
+        if not timedelta() < settings.timeout <= SEND_LIMIT:
             limit = f"{SEND_LIMIT.total_seconds():g}s"
-            raise BadSetting(where=f"channel {name}", problem=f"its time limit must be above 0s and at most {limit}")
-        self._timeout = timeout
-        self._environment = (*PASSED_ON, *environment)
+            raise BadSetting(where=where, problem=f"its timeout must be more than 0s and at most {limit}")
+        self._timeout = settings.timeout
+        self._environment = (*PASSED_ON, *settings.environment)
 
     def send(self, notification: Notification) -> str | None:
         """Run the command; it has delivered when it ends with 0. Raises `ChannelFailed`. No outside id."""
@@ -133,7 +129,7 @@ def _filled(element: str, values: dict[str, str]) -> str:
     return f" {filled}" if filled.startswith("-") and not element.startswith("-") else filled
 
 
-def _checked(argv: Sequence[str], *, where: str) -> tuple[str, ...]:
+def _checked(argv: Sequence[str], where: str) -> tuple[str, ...]:
     if not argv or not argv[0]:
         raise BadSetting(where=where, problem="it names no program")
     for place, element in enumerate(argv):

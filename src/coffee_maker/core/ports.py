@@ -5,13 +5,13 @@ Each port has a contract suite in ``tests/contract``; every implementation runs 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from typing import NamedTuple, Protocol
 
 from coffee_maker.core.history import Change, NewChange
-from coffee_maker.core.questions import Delivery, Draft, Notification, State
+from coffee_maker.core.questions import Delivery, Draft, Level, Notification, State
 
 
 class Clock(Protocol):
@@ -84,8 +84,11 @@ class NotificationTable(Protocol):
     def answer(self, notification_id: int, answer: str, *, by: str, via: str, at: datetime) -> bool:
         """Store the one answer, if there is none yet and it was not dismissed; tells whether it did."""
 
+    def dismiss(self, notification_id: int, *, by: str, at: datetime) -> bool:
+        """Put aside what has no answer and was not dismissed; `answered_by` then says who did. Tells whether it did."""
+
     def due(self, now: datetime) -> Sequence[Notification]:
-        """Open questions whose deadline has passed."""
+        """Open questions (pending, sent or failed) whose deadline has passed."""
 
 
 class DeliveryTable(Protocol):
@@ -94,8 +97,9 @@ class DeliveryTable(Protocol):
     def add(self, notification_id: int, channel: str, at: datetime) -> None:
         """Put into the outbox; once per notification and channel."""
 
-    def take(self, now: datetime, *, lease: timedelta, limit: int = 20) -> Sequence[Delivery]:
-        """Deliveries whose turn has come; their next try is moved by `lease`, so that no second worker takes them."""
+    def take(self, now: datetime, *, channel: str, lease: timedelta, limit: int = 20) -> Sequence[Delivery]:
+        """The channel's deliveries whose turn has come; their next try is moved by `lease`, so that no second worker
+        takes them, and the attempt is counted, so that one which takes its worker down with it counts too."""
 
     def delivered(self, delivery_id: int, outside_id: str | None, at: datetime) -> None: ...
     def failed(self, delivery_id: int, error: str, *, next_try: datetime | None, at: datetime) -> None:
@@ -348,9 +352,11 @@ class Channel(Protocol):
     """One way in which a notification reaches a person."""
 
     name: str
+    levels: Collection[Level]  # what goes through it when no channel was named; empty: all
 
     def send(self, notification: Notification) -> str | None:
-        """Deliver; the outside id if there is one. Raises `ChannelFailed` with a sentence when it did not work."""
+        """Deliver within `questions.SEND_LIMIT`; the outside id if there is one. Raises `ChannelFailed` with a sentence
+        when it did not work. The same notification may come twice (its id tells), when a worker died in between."""
 
 
 # --- the machine -----------------------------------------------------------------------------------------------

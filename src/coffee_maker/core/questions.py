@@ -144,21 +144,8 @@ def _text_problem(draft: Draft) -> str | None:
     texts += [("default", draft.default or "", MAX_MESSAGE), ("item key", draft.item or "", MAX_WORD)]
     texts += [("idempotency key", draft.idempotency_key or "", MAX_WORD), ("context", _json(draft), MAX_MESSAGE)]
     for what, text, most in texts:
-        if problem := text_problem(text, most):
-            return f"the {what} {problem}"
-    return None
-
-
-def text_problem(text: str, most: int) -> str | None:
-    """What keeps a text from being stored alike by every database, as the end of a sentence."""
-    if len(text) > most:
-        return f"has {len(text):,} characters, and at most {most:,} are taken"
-    if "\0" in text:
-        return "holds a NUL character, which not every database can keep"
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return "holds bytes that are no UTF-8 text"
+        if len(text) > most:
+            return f"the {what} has {len(text):,} characters, and at most {most:,} are taken"
     return None
 
 
@@ -220,9 +207,10 @@ def option_meant(options: tuple[str, ...], answer: str) -> str | None:
 def answer_to(question: Notification, answer: str) -> str:
     """The answer as it is to be stored: the option's own value, or free text as it was given when there are no
     options; raises `BadAnswer` for an empty or unfit one and `NotAnOption`."""
-    problem = text_problem(answer, MAX_MESSAGE) if answer.strip() else "is empty"
-    if problem is not None:
-        raise BadAnswer(id=question.id, problem=f"it {problem}")
+    if not answer.strip():
+        raise BadAnswer(id=question.id, problem="it is empty")
+    if len(answer) > MAX_MESSAGE:
+        raise BadAnswer(id=question.id, problem=f"it has {len(answer):,} characters, at most {MAX_MESSAGE:,} are taken")
     if not question.options:
         return answer
     meant = option_meant(question.options, answer)
@@ -251,14 +239,15 @@ def late(question: Notification) -> bool:
 
 SEND_LIMIT = timedelta(seconds=60)
 """The longest that a channel may take for one message: a person's phone rings in seconds or not at all."""
-SEND_LEASE = 2 * SEND_LIMIT
-"""How long a worker owns the deliveries that it took. The last is begun while there is time for a whole SEND_LIMIT;
-what a killed worker left is taken up by the next one after this."""
+SEND_LEASE = SEND_LIMIT + timedelta(seconds=30)
+"""How long a worker owns the delivery that it took: longer than any attempt, or two would send it; what a killed worker
+left is taken up after this."""
 RETRIES = tuple(timedelta(seconds=seconds) for seconds in (15, 45, 120, 400, 1200, 3600, 3600))
 """How long to wait after each failed attempt: a service that restarts is back after the first, a network outage after
-the later ones. Two and a half hours in all, then the delivery is given up and the notification says so."""
+the later ones. Two and a half hours in all, then the delivery is given up and says so."""
+MAX_ATTEMPTS = len(RETRIES) + 1
 
 
 def retry_at(attempts: int, now: datetime) -> datetime | None:
-    """When to try again after so many failed attempts (the first is 1); None: give up."""
-    return now + RETRIES[attempts - 1] if attempts <= len(RETRIES) else None
+    """When to try again after so many attempts (1 after the first); None: give up."""
+    return now + RETRIES[attempts - 1] if attempts < MAX_ATTEMPTS else None

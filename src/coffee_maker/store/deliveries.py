@@ -24,13 +24,13 @@ class Deliveries:
             (notification_id, values.text(channel), values.time(at), values.time(at)),
         )
 
-    def take(self, now: datetime, *, lease: timedelta, limit: int = 20) -> Sequence[Delivery]:
+    def take(self, now: datetime, *, channel: str, lease: timedelta, limit: int = 20) -> Sequence[Delivery]:
         """The attempt is counted here: one that takes its worker down with it counts too, so retries stay bounded."""
         rows = self._connection.execute(
             "UPDATE deliveries SET attempts = attempts + 1, next_try = ?, updated_at = ? WHERE id IN"
-            " (SELECT id FROM deliveries WHERE state = 'pending' AND next_try <= ? ORDER BY next_try, id LIMIT ?)"
-            " RETURNING *",
-            (values.time(now + lease), values.time(now), values.time(now), limit),
+            " (SELECT id FROM deliveries WHERE state = 'pending' AND channel = ? AND next_try <= ?"
+            " ORDER BY next_try, id LIMIT ?) RETURNING *",
+            (values.time(now + lease), values.time(now), values.text(channel), values.time(now), limit),
         )
         return sorted((_delivery(row) for row in rows.dicts()), key=lambda delivery: delivery.id)
 

@@ -96,10 +96,20 @@ class Notifications:
         )
         return len(changed) == 1
 
+    def dismiss(self, notification_id: int, *, by: str, at: datetime) -> bool:
+        if not 0 < notification_id <= values.FOR_EVER:
+            return False
+        changed = self._connection.execute(
+            "UPDATE notifications SET status = 'dismissed', answered_by = ?, updated_at = ?"
+            " WHERE id = ? AND answer IS NULL AND status <> 'dismissed' RETURNING id",
+            (values.text(by), values.time(at), notification_id),
+        )
+        return len(changed) == 1
+
     def due(self, now: datetime) -> Sequence[Notification]:
         rows = self._connection.execute(
-            "SELECT * FROM notifications WHERE type = 'question' AND status IN ('pending', 'sent') AND deadline <= ?"
-            " ORDER BY id",
+            "SELECT * FROM notifications WHERE type = 'question' AND status IN ('pending', 'sent', 'failed')"
+            " AND deadline <= ? ORDER BY id",
             (values.time(now),),
         )
         return [_notification(row) for row in rows.dicts()]

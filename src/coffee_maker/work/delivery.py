@@ -1,118 +1,107 @@
 """The outbox's worker: brings notifications to their channels, at least once, and never inside a transaction.
 
-Take (a transaction: a lease on the delivery), send (outside), record (a transaction). A worker that is killed between
-sending and recording leaves the delivery to the next one, which sends it again: channels are given the notification's
-id to tell a repetition by. Nothing is lost, whenever anything dies.
+Take (a transaction: a lease on one delivery), send (outside), record (a transaction). A worker that is killed between
+sending and recording leaves the delivery to the next one, which sends it again when the lease has run out: channels
+are given the notification's id to tell a repetition by. Nothing is lost, whenever anything dies.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import threading
+from collections.abc import Mapping
 from datetime import datetime
+from queue import SimpleQueue
 from typing import NamedTuple
 
 from coffee_maker.core.errors import ChannelFailed
-from coffee_maker.core.ports import Channel, Clock, Store
-from coffee_maker.core.questions import SEND_LEASE, SEND_LIMIT, Delivery, Notification, State, retry_at
+from coffee_maker.core.ports import Channel, Clock, Store, Transaction
+from coffee_maker.core.questions import MAX_ATTEMPTS, SEND_LEASE, Delivery, Notification, State, retry_at
 from coffee_maker.utils.text import one_line
 
 _LONGEST_ERROR = 500  # characters kept of a channel's sentence
-_SETTLED = frozenset({State.RESPONDED, State.DISMISSED})
+_SETTLED = (State.RESPONDED, State.DISMISSED)
 
 
 class Sent(NamedTuple):
     """How one attempt went: delivered when there is no error."""
 
     delivery: Delivery
-    outside_id: str | None = None
-    error: str | None = None
-    needed: bool = True  # False: nothing was tried, and nothing will be
+    outside_id: str | None
+    error: str | None
 
 
-def deliver_due(store: Store, clock: Clock, channels: Mapping[str, Channel]) -> int:
-    """Attempt what is due; the number of attempts. Channels are worked side by side, each in its own order; one that
-    fails is left alone until the next call, so that a dead one costs one time limit and holds up no other."""
-    if not channels:
-        return 0  # what others put into the outbox is for those who have the channels
-    with store.writing() as tx:
-        now = clock.now()
-        due = tx.deliveries.take(now, lease=SEND_LEASE)
-        found = [(delivery, tx.notifications.get(delivery.notification_id)) for delivery in due]
-    by_channel: dict[str, list[tuple[Delivery, Notification]]] = {}
-    for delivery, notification in found:
-        if notification is not None:
-            by_channel.setdefault(delivery.channel, []).append((delivery, notification))
-    until = now + SEND_LEASE
-    attempts = [_attempts(channels.get(name), todo, clock, until) for name, todo in by_channel.items()]
-    return sum(_record(store, clock, sent) for sent in _side_by_side(attempts))
+class Outbox:
+    """Delivers through the channels that this process has; what is for other channels waits for who has them."""
 
+    def __init__(self, store: Store, clock: Clock, channels: Mapping[str, Channel]) -> None:
+        self._store = store
+        self._clock = clock
+        self._channels = channels
 
-def _attempts(
-    channel: Channel | None, todo: Sequence[tuple[Delivery, Notification]], clock: Clock, until: datetime
-) -> Iterator[Sent]:
-    """Attempts at one channel, one after the other, up to the first failure or as long as the lease allows."""
-    for delivery, notification in todo:
-        if clock.now() + SEND_LIMIT > until:
-            return
-        sent = _attempt(channel, delivery, notification)
-        yield sent
-        if sent.needed and sent.error is not None:
-            return
+    def deliver_due(self) -> int:
+        """Attempt what is due; the number of attempts. Channels are worked side by side, each in its own order. One
+        that fails is left alone until the next call: a dead one costs one time limit and holds up no other."""
+        results: SimpleQueue[Sent] = SimpleQueue()
+        attempts = 0
+        under_way = sum(self._begin(name, results) for name in self._channels)
+        while under_way:
+            sent = results.get()
+            self._record(sent)
+            attempts += 1
+            if sent.error is not None or not self._begin(sent.delivery.channel, results):
+                under_way -= 1
+        return attempts
 
+    def _begin(self, name: str, results: SimpleQueue[Sent]) -> bool:
+        """Send the channel's next delivery in a thread of its own; only the caller's thread touches the store."""
+        with self._store.writing() as tx:
+            todo = _take(tx, name, self._clock.now())
+        if todo is None:
+            return False
+        channel = self._channels[name]
+        threading.Thread(target=lambda: results.put(_attempt(channel, *todo)), name="delivery", daemon=True).start()
+        return True
 
-def _attempt(channel: Channel | None, delivery: Delivery, notification: Notification) -> Sent:
-    if notification.state in _SETTLED:
-        return Sent(delivery, error=f"not sent: it was {notification.state.value} before", needed=False)
-    if channel is None:
-        return Sent(delivery, error=f"no channel {delivery.channel} is configured here")
-    try:
-        return Sent(delivery, outside_id=channel.send(notification))
-    except ChannelFailed as refusal:
-        return Sent(delivery, error=refusal.message)
-    except Exception as bug:  # noqa: BLE001 - a bug in one channel must not stop the others; it is told as the failure
-        return Sent(delivery, error=f"{type(bug).__name__}: {bug}")
-
-
-def _record(store: Store, clock: Clock, sent: Sent) -> bool:
-    """Record one attempt together with what it makes of the notification; whether it was one."""
-    delivery = sent.delivery
-    with store.writing() as tx:
-        now = clock.now()
-        if sent.error is None:
-            tx.deliveries.delivered(delivery.id, sent.outside_id, now)
+    def _record(self, sent: Sent) -> None:
+        """Record one attempt together with what it makes of the notification."""
+        with self._store.writing() as tx:
+            now = self._clock.now()
+            if sent.error is not None:
+                _failed(tx, sent.delivery, sent.error, next_try=retry_at(sent.delivery.attempts, now), at=now)
+                return
+            tx.deliveries.delivered(sent.delivery.id, sent.outside_id, now)
             unseen = (State.PENDING, State.FAILED)
-            tx.notifications.set_state(delivery.notification_id, State.SENT, now, only_from=unseen)
+            tx.notifications.set_state(sent.delivery.notification_id, State.SENT, now, only_from=unseen)
+
+
+def _take(tx: Transaction, channel: str, now: datetime) -> tuple[Delivery, Notification] | None:
+    """The channel's next delivery that is worth an attempt, under a lease; those that are not are given up."""
+    while taken := tx.deliveries.take(now, channel=channel, lease=SEND_LEASE, limit=1):
+        delivery = taken[0]
+        notification = tx.notifications.get(delivery.notification_id)
+        if notification is None:
+            reason = "not sent: it is gone"
+        elif notification.state in _SETTLED:
+            reason = f"not sent: it was {notification.state.value} before"
+        elif delivery.attempts > MAX_ATTEMPTS:
+            reason = f"given up: {MAX_ATTEMPTS} attempts, the last of which was cut off"
         else:
-            next_try = retry_at(delivery.attempts + 1, now) if sent.needed else None
-            tx.deliveries.failed(delivery.id, one_line(sent.error, _LONGEST_ERROR), next_try=next_try, at=now)
-            if all(other.state == "failed" for other in tx.deliveries.of(delivery.notification_id)):
-                tx.notifications.set_state(delivery.notification_id, State.FAILED, now, only_from=(State.PENDING,))
-    return sent.needed
+            return delivery, notification
+        _failed(tx, delivery, reason, next_try=None, at=now)
+    return None
 
 
-def _side_by_side(streams: Sequence[Iterator[Sent]]) -> Iterator[Sent]:
-    """What the streams yield, as it comes; each but a lone one runs in a thread of its own. Only the caller's thread
-    touches the store."""
-    if len(streams) <= 1:
-        for stream in streams:
-            yield from stream
-        return
-    import queue
-    import threading
+def _attempt(channel: Channel, delivery: Delivery, notification: Notification) -> Sent:
+    try:
+        return Sent(delivery, channel.send(notification), None)
+    except ChannelFailed as refusal:
+        return Sent(delivery, None, refusal.message)
+    except Exception as bug:  # noqa: BLE001 - a bug in one channel must not stop the others; it is told as the failure
+        return Sent(delivery, None, f"{type(bug).__name__}: {bug}")
 
-    results: queue.SimpleQueue[Sent | None] = queue.SimpleQueue()
 
-    def run(stream: Iterator[Sent]) -> None:
-        for sent in stream:
-            results.put(sent)
-        results.put(None)
-
-    for stream in streams:
-        threading.Thread(target=run, args=(stream,), name="delivery", daemon=True).start()
-    running = len(streams)
-    while running:
-        sent = results.get()
-        if sent is None:
-            running -= 1
-        else:
-            yield sent
+def _failed(tx: Transaction, delivery: Delivery, error: str, *, next_try: datetime | None, at: datetime) -> None:
+    """Note a failed attempt; when every channel has given up and nobody has seen it, the notification has failed."""
+    tx.deliveries.failed(delivery.id, one_line(error, _LONGEST_ERROR), next_try=next_try, at=at)
+    if all(other.state == "failed" for other in tx.deliveries.of(delivery.notification_id)):
+        tx.notifications.set_state(delivery.notification_id, State.FAILED, at, only_from=(State.PENDING,))

@@ -26,15 +26,15 @@ from coffee_maker.core.questions import (
     Delivery,
     Draft,
     Kind,
+    Level,
     Notification,
     State,
     answer_to,
     checked,
-    text_problem,
 )
 from coffee_maker.utils.durations import format_duration
 from coffee_maker.utils.text import one_line
-from coffee_maker.work import delivery
+from coffee_maker.work.delivery import Outbox
 
 TERMINAL = "terminal"
 """The channel that needs no delivery: whoever looks there is shown what is new."""
@@ -68,7 +68,7 @@ class Messages:
         `BadNotification` and `UnknownChannel`. Nothing has been sent when this returns; `deliver_due` does that.
         """
         draft = checked(draft)
-        names = tuple(dict.fromkeys(draft.channels or self._channels))
+        names = tuple(dict.fromkeys(draft.channels or self._channels_for(draft.level)))
         for name in names:
             if name != TERMINAL and name not in self._channels:
                 raise UnknownChannel(channel=name, known=", ".join((TERMINAL, *sorted(self._channels))))
@@ -79,6 +79,9 @@ class Messages:
                 if name != TERMINAL:
                     tx.deliveries.add(notification.id, name, now)
         return notification
+
+    def _channels_for(self, level: Level) -> Iterator[str]:
+        return (name for name, channel in self._channels.items() if not channel.levels or level in channel.levels)
 
     def get(self, notification_id: int) -> Notification:
         """One notification; raises `NotificationNotFound`."""
@@ -122,10 +125,8 @@ class Messages:
         same (`core.questions.late` tells). Raises `AlreadyAnswered` with who, what, when and by which channel,
         `NotAnswerable`, `NotAnOption`, `BadAnswer` and `NotificationNotFound`; then nothing was changed.
         """
-        for what, word in (("answerer's name", by), ("channel's name", via)):
-            problem = text_problem(word, MAX_WORD) if word.strip() else "is empty"
-            if problem:
-                raise BadAnswer(id=notification_id, problem=f"the {what} {problem}")
+        _check_word(notification_id, "answerer's name", by)
+        _check_word(notification_id, "channel's name", via)
         with self._store.writing() as tx:
             question = _get(tx, notification_id)
             _check_unanswered(question)
@@ -138,13 +139,14 @@ class Messages:
 
     def dismiss(self, notification_id: int, *, by: str) -> Notification:
         """Put a notification aside; a question then takes no answer any more. Again changes nothing. Raises
-        `AlreadyAnswered`: an answer is never put aside."""
+        `AlreadyAnswered`: an answer is never put aside. `answered_by` then says who did, with no answer."""
+        _check_word(notification_id, "name", by)
         with self._store.writing() as tx:
             notification = _get(tx, notification_id)
             if notification.state is State.DISMISSED:
                 return notification
             _check_unanswered(notification)
-            tx.notifications.set_state(notification.id, State.DISMISSED, self._clock.now(), only_from=UNANSWERED)
+            tx.notifications.dismiss(notification.id, by=by, at=self._clock.now())
             return _get(tx, notification_id)
 
     # --- waiting ---
@@ -214,7 +216,7 @@ class Messages:
 
     def deliver_due(self) -> int:
         """Attempt the deliveries that are due through this process's channels; how many (`work.delivery`)."""
-        return delivery.deliver_due(self._store, self._clock, self._channels)
+        return Outbox(self._store, self._clock, self._channels).deliver_due()
 
     def serve(self, stop: Callable[[], bool]) -> None:
         """Be the outbox's worker until `stop`: deliver and expire, woken by every commit, else every few seconds.
@@ -242,8 +244,13 @@ def _get(tx: Transaction, notification_id: int) -> Notification:
     return notification
 
 
+def _check_word(notification_id: int, what: str, word: str) -> None:
+    if not word.strip() or len(word) > MAX_WORD:
+        raise BadAnswer(id=notification_id, problem=f"the {what} needs 1 to {MAX_WORD} characters")
+
+
 def _check_unanswered(notification: Notification) -> None:
-    if notification.answered_at is not None:
+    if notification.state is State.RESPONDED and notification.answered_at is not None:
         raise AlreadyAnswered(
             id=notification.id,
             by=one_line(notification.answered_by or "", _SHOWN),
@@ -252,7 +259,11 @@ def _check_unanswered(notification: Notification) -> None:
             answer=one_line(notification.answer or "", _SHOWN),
         )
     if notification.state not in UNANSWERED:
-        raise NotAnswerable(id=notification.id, state=notification.state.value)
+        raise NotAnswerable(id=notification.id, state=_dismissed(notification))
+
+
+def _dismissed(notification: Notification) -> str:
+    return f"dismissed (by {one_line(notification.answered_by or 'somebody', _SHOWN)})"
 
 
 def _settled(question: Notification) -> Notification:
@@ -261,7 +272,7 @@ def _settled(question: Notification) -> Notification:
         waited = question.deadline - question.created if question.deadline else timedelta()
         raise NoAnswerYet(id=question.id, waited=format_duration(waited))
     if question.state is State.DISMISSED:
-        raise NotAnswerable(id=question.id, state=question.state.value)
+        raise NotAnswerable(id=question.id, state=_dismissed(question))
     return question
 
 
