@@ -50,13 +50,18 @@ class GitRepository:
         git, path = self._place_of_roadmap()
         return git_log.append(git, path, content, message)
 
+    def newest_logged(self) -> str | None:
+        """See the port."""
+        git, _path = self._place_of_roadmap()
+        return git_log.newest_message(git)
+
     def publish(self, content: bytes, message: str) -> str | None:
         """See the port and `git_log.publish` for what is in the way."""
         git, path = self._place_of_roadmap()
         return git_log.publish(git, path, content, message)
 
     def _place_of_roadmap(self) -> tuple[Git, str]:
-        """git at the top of the repository that holds the file itself (behind a link, in a submodule), its path there."""
+        """git at the top of the one that holds the file itself (behind a link, in a submodule); its path there."""
         real = os.path.realpath(self._roadmap)
         top = _top(self._git.at(os.path.dirname(real)))
         return self._git.at(top), os.path.relpath(real, top)

@@ -61,6 +61,12 @@ def append(git: Git, path: str, content: bytes, message: str) -> str:
     raise GitFailed(command="update-ref", problem=problem)
 
 
+def newest_message(git: Git) -> str | None:
+    """The message of the log's newest commit; None when there is no log yet."""
+    commit = git.ask("rev-parse", "--verify", "--quiet", f"{LOG_REF}^0")
+    return git.must("show", "--no-patch", "--format=%B", commit.text) if commit.code == 0 else None
+
+
 def _tip(git: Git, path: str) -> tuple[str | None, str | None]:
     """The newest commit of the log and the blob that it holds at `path`."""
     commit = git.ask("rev-parse", "--verify", "--quiet", f"{LOG_REF}^0")

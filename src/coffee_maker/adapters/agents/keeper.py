@@ -1,0 +1,183 @@
+"""The keeper: a small process between the daemon and an agent that leaves nothing of the agent behind.
+
+Run as a script, by nothing but the standard library: ``keeper.py LIFELINE REPORT GRACE program argument…``. It starts
+the program in a session of its own, waits until the program ends or the lifeline (a pipe from the daemon) closes, then
+ends everything that descends from the program, and goes. The pipe REPORT gets the program's process id when it has
+started, and its exit code and the number of processes that it left behind at the end.
+
+On Linux it is a *subreaper*: a descendant that detached itself (``setsid``, double fork, ``nohup``) becomes the
+keeper's child when its parent dies, so it is found and ended. When the daemon is killed, the kernel closes the
+lifeline and the same happens. Two things it cannot help: a program that kills the keeper itself (the program and its
+group die with it, helpers that it had detached do not), and, where there is no subreaper (not Linux), descendants
+that left the program's process group. Whoever runs untrusted agents puts them into a container.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+_SUBREAPER, _DEATH_SIGNAL = 36, 1  # prctl(2): PR_SET_CHILD_SUBREAPER, PR_SET_PDEATHSIG
+_CANNOT_START = 127
+_PATIENCE = 5.0  # seconds that killed processes get to disappear (one in disk sleep cannot)
+_KILL_ROUND = 0.05
+
+
+def main(argv: list[str]) -> int:
+    lifeline, report, grace = int(argv[1]), int(argv[2]), float(argv[3])
+    for fd in (lifeline, report):
+        os.set_inheritable(fd, False)
+    woken, wake = os.pipe()
+    for fd in (woken, wake):
+        os.set_blocking(fd, False)
+    signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE):
+        signal.signal(ignored, signal.SIG_IGN)
+    prctl = _prctl()
+    prctl(_SUBREAPER, 1)
+    agent = _start(argv[4:], prctl)
+    os.write(report, f"{agent}\n".encode())
+    _let_go_of_standard_streams()
+    status = _watch(agent, lifeline, woken)
+    left, own = _end_all(agent, grace if status is None else min(grace, 1.0))
+    status = own if status is None else status
+    code = os.waitstatus_to_exitcode(status) if status is not None else -signal.SIGKILL
+    os.write(report, f"{code} {left}\n".encode())
+    return 0
+
+
+def _prctl() -> Callable[[int, int], int]:
+    """prctl(2), or nothing where there is none."""
+    if not sys.platform.startswith("linux"):
+        return lambda *_: -1
+    import ctypes
+
+    library = ctypes.CDLL(None)
+    return lambda option, value: int(library.prctl(option, value, 0, 0, 0))
+
+
+def _start(argv: list[str], prctl: Callable[[int, int], int]) -> int:
+    """Start the program; its process id, which is also the id of its process group."""
+    keeper = os.getpid()
+    agent = os.fork()
+    if agent:
+        return agent
+    try:
+        os.setsid()
+        prctl(_DEATH_SIGNAL, signal.SIGKILL)
+        if os.getppid() != keeper:  # it died before that took hold
+            os._exit(_CANNOT_START)
+        for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE, signal.SIGCHLD):
+            signal.signal(one, signal.SIG_DFL)
+        os.execvp(argv[0], argv)  # noqa: S606
+    except OSError as error:
+        os.write(2, f"{argv[0]}: {error.strerror}\n".encode())
+    finally:
+        os._exit(_CANNOT_START)
+
+
+def _let_go_of_standard_streams() -> None:
+    """The streams are the program's: the daemon sees them close when the program and its helpers have closed them."""
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for fd in (0, 1, 2):
+        os.dup2(nothing, fd)
+
+
+def _watch(agent: int, lifeline: int, woken: int) -> int | None:
+    """Wait for the program; its wait status, or None when the lifeline closed first."""
+    while True:
+        ready, _, _ = select.select([lifeline, woken], [], [])
+        if woken in ready:
+            with suppress(BlockingIOError):
+                os.read(woken, 4096)
+            status = _reap().get(agent)
+            if status is not None:
+                return status
+        if lifeline in ready:
+            return None
+
+
+def _reap() -> dict[int, int]:
+    """Collect the children that have ended."""
+    ended = {}
+    with suppress(ChildProcessError):
+        while True:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if pid == 0:
+                break
+            ended[pid] = status
+    return ended
+
+
+def _end_all(agent: int, grace: float) -> tuple[int, int | None]:
+    """Ask everything that is left to end, then kill it; how many processes were left, and the program's wait status
+    if it was among them."""
+    remaining = _descendants(agent)
+    left = len(remaining)
+    own: int | None = None
+    for pid in remaining:
+        _signal(pid, signal.SIGTERM)
+        _signal(pid, signal.SIGCONT)  # a stopped process does not hear the first
+    start = time.monotonic()
+    while remaining and time.monotonic() < start + grace + _PATIENCE:
+        if time.monotonic() >= start + grace:
+            _kill(remaining, agent)
+        time.sleep(_KILL_ROUND if time.monotonic() > start + 0.1 else 0.005)
+        own = _reap().get(agent, own)
+        remaining = _descendants(agent)
+    return left, _reap().get(agent, own)
+
+
+def _kill(pids: list[int], group: int) -> None:
+    """Kill; the program's own group in one step, so that it cannot outrun us by starting more."""
+    for pid in pids:
+        with suppress(ProcessLookupError, PermissionError):
+            if pid > 0 and os.getpgid(pid) == group:
+                os.killpg(group, signal.SIGKILL)
+                break
+    for pid in pids:
+        _signal(pid, signal.SIGKILL)
+
+
+def _signal(pid: int, number: int) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, number)
+
+
+def _descendants(agent: int) -> list[int]:
+    """Every living process below this one, by /proc; without it the program's group (a negative id), if it lives."""
+    try:
+        entries = os.listdir("/proc")
+    except OSError:
+        entries = []
+    if str(os.getpid()) not in entries:
+        return _group(agent)
+    parents = {}
+    for name in filter(str.isdigit, entries):
+        with suppress(OSError), open(f"/proc/{name}/stat", "rb") as file:
+            state, parent = file.read().rpartition(b")")[2].split()[:2]
+            if state not in (b"Z", b"X"):
+                parents[int(name)] = int(parent)
+    found: list[int] = []
+    level = {os.getpid()}
+    while level := {pid for pid, parent in parents.items() if parent in level}:
+        found += sorted(level)
+    return found
+
+
+def _group(agent: int) -> list[int]:
+    try:
+        os.killpg(agent, 0)
+    except (ProcessLookupError, PermissionError):
+        return []
+    return [-agent]
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv))

@@ -1,0 +1,239 @@
+"""Running a program under a keeper: bounded in time and in what it says, and nothing of it left when `run` returns."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import timedelta
+from typing import IO, NamedTuple
+
+from coffee_maker.core.ports import AgentResult, Stop
+from coffee_maker.utils.durations import format_duration
+from coffee_maker.utils.text import printable
+
+KEEPER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "keeper.py")
+TAIL = 4000  # bytes of output that go into a report
+_GRACE = 5.0  # seconds between asking to end and killing
+_LOOK = 0.1  # seconds between looks at `stop` and the clock
+_CHUNK = 65536
+_KEEPER_PATIENCE = 10.0  # seconds beyond the grace in which the keeper must have ended everything
+_DRAIN = 2.0  # seconds for reading what is left in the pipe
+# What any program needs to find its files and speak the person's language; secrets are passed by name only.
+_ALLOWED = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TMPDIR", "TERM")
+_ALLOWED_PREFIXES = ("LC_", "XDG_")
+
+
+class Program(NamedTuple):
+    """What to run and its bounds."""
+
+    argv: Sequence[str]
+    directory: str
+    environment: Mapping[str, str]
+    stdin: bytes
+    log: str  # file that takes the output
+    timeout: float  # seconds
+    max_output: int  # bytes in the log; more is read and dropped
+    grace: float = _GRACE
+
+
+def environment(environ: Mapping[str, str], names: Sequence[str], extra: Mapping[str, str]) -> dict[str, str]:
+    """The environment of an agent: the allowed variables, those named in the settings, and our own.
+
+    The directory of this very program is put at the end of PATH, so that the agent finds `coffee-roadmap` to ask the
+    person with (``coffee-roadmap notify --type question --wait …``).
+    """
+    kept = {
+        name: value
+        for name, value in environ.items()
+        if name in _ALLOWED or name in names or name.startswith(_ALLOWED_PREFIXES)
+    }
+    path = kept.get("PATH", os.defpath)
+    return {**kept, "PATH": f"{path}{os.pathsep}{os.path.dirname(sys.executable)}", **extra}
+
+
+def missing(argv: Sequence[str], path: str | None = None) -> str | None:
+    """Why the program cannot be started, or None."""
+    if not argv or not argv[0]:
+        return "no command is configured"
+    if os.sep in argv[0]:
+        return None if os.access(argv[0], os.X_OK) and os.path.isfile(argv[0]) else f"{argv[0]} cannot be executed"
+    return None if shutil.which(argv[0], path=path) else f"the program {argv[0]} was not found on the PATH"
+
+
+def run(program: Program, stop: Stop) -> AgentResult:
+    """Run to the end, to the time limit or to the stop; all of its processes are gone afterwards (see `keeper`)."""
+    lifeline_end, lifeline = os.pipe()
+    report, report_end = os.pipe()
+    keeper = [sys.executable, "-I", "-S", KEEPER, str(lifeline_end), str(report_end), str(program.grace)]
+    with open(lifeline, "wb", 0) as alive, open(report, "rb", 0) as told, open(program.log, "wb", 0) as log:
+        try:
+            process = subprocess.Popen(
+                [*keeper, *program.argv],
+                cwd=program.directory,
+                env=dict(program.environment),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                bufsize=0,
+                pass_fds=(lifeline_end, report_end),
+                start_new_session=True,
+            )
+        except (OSError, ValueError) as error:
+            return AgentResult(False, None, f"{program.argv[0]} could not be started: {error}", "")
+        finally:
+            os.close(lifeline_end)
+            os.close(report_end)
+        output = _Output(log, program.max_output)
+        with process:
+            watch = _Watch(process, output, program, alive, told)
+            try:
+                watch.until_the_end(stop)
+            finally:  # also when we are interrupted: the keeper ends everything
+                alive.close()
+        output.close(watch.left)
+    return AgentResult(*_judge(watch), output_tail=printable(output.tail.decode(errors="replace")).strip())
+
+
+class _Output:
+    """The bounded log: what came first, a note of how much was left out, and what came last."""
+
+    def __init__(self, log: IO[bytes], limit: int) -> None:
+        self._log = log
+        self._limit = limit
+        self._size = 0
+        self.tail = b""
+
+    def take(self, data: bytes) -> None:
+        self._log.write(data[: max(self._limit - self._size, 0)])
+        self._size += len(data)
+        self.tail = (self.tail + data)[-TAIL:]
+
+    def close(self, left: int) -> None:
+        if self._size > self._limit:
+            self._log.write(f"\n[{self._size - self._limit} bytes more; the end was:]\n".encode() + self.tail)
+        if left:
+            self._log.write(f"\n[{left} processes were still running and were ended]\n".encode())
+
+
+class _Watch:
+    """One run: feeds it, reads it, looks at the clock and at `stop`, and hears from the keeper that all is over."""
+
+    def __init__(
+        self, process: subprocess.Popen[bytes], output: _Output, program: Program, alive: IO[bytes], told: IO[bytes]
+    ) -> None:
+        self._process = process
+        self._output = output
+        self._program = program
+        self._alive = alive
+        self._told = told
+        self._pending = memoryview(program.stdin)
+        self._report = b""
+        self._over = False
+        self.ended_because: str | None = None
+        self.code: int | None = None
+        self.left = 0
+
+    def until_the_end(self, stop: Stop) -> None:
+        deadline = time.monotonic() + self._program.timeout
+        with selectors.DefaultSelector() as selector:
+            self._register(selector)
+            while not self._over:
+                for key, _events in selector.select(_LOOK):
+                    key.data(selector)
+                if self.ended_because is None:
+                    deadline = self._look(stop, deadline)
+                elif time.monotonic() > deadline:  # the keeper itself does not answer any more
+                    self._process.kill()
+                    break
+            self._drain(selector)
+        words = self._report.split()
+        if len(words) == 3:
+            self.code, self.left = int(words[1]), int(words[2])
+        elif len(words) == 1:  # the keeper is gone without a word: end the program's group in its place
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(int(words[0]), signal.SIGKILL)
+
+    def _register(self, selector: selectors.BaseSelector) -> None:
+        if self._process.stdin is None or self._process.stdout is None:
+            raise AssertionError("the streams are pipes")
+        os.set_blocking(self._process.stdin.fileno(), False)
+        selector.register(self._process.stdin, selectors.EVENT_WRITE, self._feed)
+        selector.register(self._process.stdout, selectors.EVENT_READ, self._read)
+        selector.register(self._told, selectors.EVENT_READ, self._hear)
+
+    def _look(self, stop: Stop, deadline: float) -> float:
+        """End the run when it is time or told so; the deadline that counts from now on."""
+        reason = stop.requested()
+        if reason is None and time.monotonic() > deadline:
+            limit = format_duration(timedelta(seconds=self._program.timeout))
+            reason = f"it did not end within its time limit of {limit}"
+        if reason is None:
+            return deadline
+        self.ended_because = reason
+        self._alive.close()
+        return time.monotonic() + self._program.grace + _KEEPER_PATIENCE
+
+    def _feed(self, selector: selectors.BaseSelector) -> None:
+        stdin = self._process.stdin
+        try:
+            written = os.write(stdin.fileno(), self._pending[:_CHUNK]) if stdin and self._pending else 0
+        except BlockingIOError:
+            return
+        except BrokenPipeError:  # it does not read its input, which is its right
+            self._pending = self._pending[:0]
+            written = 0
+        self._pending = self._pending[written:]
+        if stdin and not self._pending:
+            selector.unregister(stdin)
+            stdin.close()
+
+    def _read(self, selector: selectors.BaseSelector) -> None:
+        stdout = self._process.stdout
+        data = os.read(stdout.fileno(), _CHUNK) if stdout else b""
+        if data:
+            self._output.take(data)
+        elif stdout:
+            selector.unregister(stdout)
+
+    def _hear(self, selector: selectors.BaseSelector) -> None:
+        data = os.read(self._told.fileno(), 100)
+        self._report += data
+        if not data:
+            selector.unregister(self._told)
+            self._over = True
+
+    def _drain(self, selector: selectors.BaseSelector) -> None:
+        """Take what is still in the pipe. One that got away may hold it open for ever, so silence ends it too."""
+        until = time.monotonic() + _DRAIN
+        while time.monotonic() < until:
+            ready = [key for key, _events in selector.select(0) if key.fileobj is self._process.stdout]
+            if not ready:
+                return
+            self._read(selector)
+
+
+def _judge(watch: _Watch) -> tuple[bool, int | None, str | None]:
+    """Whether it went well, the exit code, and why not."""
+    if watch.ended_because is not None:
+        return False, watch.code, watch.ended_because
+    if watch.code == 0:
+        return True, 0, None
+    if watch.code is None:
+        return False, None, "it ended its own keeper, so nothing is known about it"
+    if watch.code < 0:
+        return False, watch.code, f"it was ended by signal {_signal_name(-watch.code)}"
+    return False, watch.code, f"it ended with exit code {watch.code}"
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return str(number)

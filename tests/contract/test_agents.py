@@ -1,0 +1,368 @@
+"""What every agent keeps: it tells how it went, stays within its bounds and leaves no process behind."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from coffee_maker.adapters.agents import keeper, process
+from coffee_maker.adapters.agents.command import CommandAgent
+from coffee_maker.adapters.agents.runbook import RunbookAgent
+from coffee_maker.core.ports import Agent, AgentResult, Task
+
+
+class Flag:
+    """A stop that a test sets."""
+
+    def __init__(self) -> None:
+        self.reason: str | None = None
+
+    def requested(self) -> str | None:
+        return self.reason
+
+
+NEVER = Flag()
+
+
+class Bench:
+    """One kind of agent, given a shell script to do."""
+
+    def __init__(self, kind: str, tmp_path: Path) -> None:
+        self.kind = kind
+        self.home = tmp_path
+        self.work = tmp_path / "work tree"
+        self.work.mkdir()
+
+    def agent(self, script: str) -> Agent:
+        if self.kind == "runbook":
+            return RunbookAgent(grace=0.3)
+        path = self.home / "script.sh"
+        path.write_text(script)
+        return CommandAgent(["sh", "-eu", str(path)], grace=0.3)
+
+    def task(self, script: str = "true", *, timeout: float = 60, max_output: int = 100_000, title: str = "T") -> Task:
+        return Task(
+            key="PRIORITY-1",
+            title=title,
+            text=f"## PRIORITY 1: {title}\n\n```sh run\n{script}\n```\n\nmore text\n",
+            directory=str(self.work),
+            branch="roadmap/PRIORITY-1-t",
+            item_file=str(self.home / "scratch/item.md"),
+            log=str(self.home / "scratch/run.log"),
+            timeout=timedelta(seconds=timeout),
+            max_output=max_output,
+            answers={},
+            environment={"COFFEE_DATA_DIR": "/data/here"},
+        )
+
+    def run(self, script: str, stop: Flag = NEVER, **bounds: object) -> AgentResult:
+        return self.agent(script).run(self.task(script, **bounds), stop)  # type: ignore[arg-type]
+
+    @property
+    def log(self) -> bytes:
+        return (self.home / "scratch/run.log").read_bytes()
+
+
+@pytest.fixture(params=["command", "runbook"])
+def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Bench:
+    return Bench(request.param, tmp_path)
+
+
+@pytest.fixture
+def mark(
+    monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest, tmp_path: Path
+) -> Iterator[Callable[[], list[str]]]:
+    """The processes that carry this test's mark in their environment; there are none left at its end."""
+    word = f"LC_TEST_MARK={tmp_path}".encode()
+    monkeypatch.setenv("LC_TEST_MARK", str(tmp_path))
+
+    def marked() -> list[str]:
+        found = []
+        for entry in Path("/proc").glob("[0-9]*"):
+            try:
+                alive = (entry / "stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+                if alive and entry.name != str(os.getpid()) and word in (entry / "environ").read_bytes():
+                    found.append(entry.name)
+            except OSError:
+                continue
+        return found
+
+    yield marked
+    assert marked() == []
+
+
+def until(condition: Callable[[], object], seconds: float = 20) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.01)
+
+
+def test_success(bench: Bench) -> None:
+    result = bench.run("echo done > made.txt; echo said")
+    assert result == AgentResult(True, 0, None, "said")
+    assert (bench.work / "made.txt").read_text() == "done\n"
+    assert bench.log == b"said\n"
+
+
+def test_it_is_ready_to_run(bench: Bench) -> None:
+    assert bench.agent("true").check() is None
+
+
+def test_failure_is_a_result_with_the_exit_code_and_the_end_of_the_output(bench: Bench) -> None:
+    result = bench.run("echo first; echo broken >&2; exit 7")
+    assert result == AgentResult(False, 7, "it ended with exit code 7", "first\nbroken")
+
+
+def test_the_first_failing_command_ends_it(bench: Bench) -> None:
+    assert not bench.run("false; echo never").ok
+    assert bench.log == b""
+
+
+def test_a_signal_is_told_by_name(bench: Bench) -> None:
+    assert bench.run("kill -SEGV $$").reason == "it was ended by signal SIGSEGV"
+
+
+def test_the_time_limit(bench: Bench, mark: Callable[[], list[str]]) -> None:
+    result = bench.run("sleep 600 & sleep 600", timeout=0.3)
+    assert result.reason == "it did not end within its time limit of 300ms"
+    assert not result.ok
+
+
+def test_a_stop_request(bench: Bench, mark: Callable[[], list[str]]) -> None:
+    stop = Flag()
+
+    def ask() -> None:
+        until(lambda: (bench.work / "started").exists())
+        stop.reason = "the lease was lost"
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    result = bench.run("touch started; sleep 600", stop)
+    asking.join()
+    assert (result.ok, result.reason) == (False, "the lease was lost")
+
+
+def test_it_may_tidy_up_when_asked_to_end(bench: Bench) -> None:
+    bench.run("trap 'echo tidy > tidied; exit 0' TERM; echo ready; while :; do sleep 0.05; done", timeout=0.5)
+    assert (bench.work / "tidied").read_text() == "tidy\n"
+
+
+def test_one_that_ignores_being_asked_is_killed(bench: Bench, mark: Callable[[], list[str]]) -> None:
+    result = bench.run("trap '' TERM INT HUP; while :; do sleep 0.05; done", timeout=0.3)
+    assert not result.ok
+
+
+@pytest.mark.parametrize(
+    "leave",
+    [
+        "sleep 600 & true",
+        "trap '' TERM HUP; (sleep 600) >/dev/null 2>&1 & true",
+        "setsid sleep 600 & true",
+        "setsid sh -c 'setsid sleep 600 & setsid sleep 600 & exit 0' >/dev/null 2>&1 </dev/null",
+        "nohup setsid sh -c 'trap \"\" TERM; while :; do sleep 0.02; done' >/dev/null 2>&1 </dev/null &",
+    ],
+)
+def test_nothing_that_it_started_is_left(bench: Bench, mark: Callable[[], list[str]], leave: str) -> None:
+    result = bench.run(f"{leave}\nsleep 0.1; echo over")
+    assert result == AgentResult(True, 0, None, "over")
+    assert mark() == []
+    assert b"still running and were ended" in bench.log
+
+
+def test_huge_output_is_bounded_and_its_end_is_kept(bench: Bench) -> None:
+    result = bench.run("yes 0123456789 | head -c 20000000 || true; echo the end", max_output=1000)
+    assert result.ok
+    assert result.output_tail.endswith("the end")
+    assert len(bench.log) < 1000 + process.TAIL + 100
+    assert bench.log.startswith(b"0123456789\n")
+    assert b"19999008 bytes more" in bench.log
+
+
+def test_output_without_end_is_ended_by_the_clock(bench: Bench, mark: Callable[[], list[str]]) -> None:
+    result = bench.run("yes", timeout=0.3, max_output=1000)
+    assert not result.ok
+
+
+def test_binary_output_is_kept_as_it_is_and_shown_safely(bench: Bench) -> None:
+    result = bench.run("printf '\\377\\376\\000\\033[31mred\\n'")
+    assert bench.log == b"\xff\xfe\x00\x1b[31mred\n"
+    assert "red" in result.output_tail
+    assert "\x1b" not in result.output_tail
+
+
+def test_the_item_comes_in_a_file_and_on_standard_input(bench: Bench) -> None:
+    script = 'cmp - "$COFFEE_ITEM_FILE"; grep -q "more text" "$COFFEE_ITEM_FILE"; echo "$COFFEE_ITEM $COFFEE_DATA_DIR"'
+    assert bench.run(script) == AgentResult(True, 0, None, "PRIORITY-1 /data/here")
+
+
+def test_a_person_s_answers_are_in_it(bench: Bench) -> None:
+    script = 'tail -n 2 "$COFFEE_ITEM_FILE"'
+    task = bench.task(script)._replace(answers={"Which colour?": "green"})
+    assert bench.agent(script).run(task, NEVER).output_tail == "- Which colour?\n  green"
+
+
+def test_input_that_is_not_read_harms_nothing(bench: Bench) -> None:
+    script = "exec <&-; sleep 0.1; echo fine"
+    task = bench.task(script)
+    task = task._replace(text=task.text + "x" * 5_000_000)
+    assert bench.agent(script).run(task, NEVER) == AgentResult(True, 0, None, "fine")
+
+
+def test_hostile_text_stays_text(bench: Bench) -> None:
+    title = "$(touch pwned) `touch pwned` ; touch pwned \x1b[31m \u202e {item} \0"
+    assert bench.run("echo quiet", title=title).ok
+    assert [path.name for path in bench.work.iterdir()] == []
+
+
+def test_secrets_of_the_daemon_are_not_passed_on(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLACK_BOT_TOKEN", "xoxb-1")
+    monkeypatch.setenv("GIT_DIR", "/elsewhere")
+    assert bench.run("env").ok
+    assert b"xoxb-1" not in bench.log
+    assert b"GIT_DIR" not in bench.log
+
+
+def test_it_finds_the_command_to_ask_the_person_with(bench: Bench) -> None:
+    assert os.path.dirname(sys.executable).encode() in (bench.run("echo $PATH"), bench.log)[1]
+
+
+def test_a_work_tree_that_is_gone_is_a_result(bench: Bench) -> None:
+    task = bench.task()._replace(directory=str(bench.home / "gone"))
+    result = bench.agent("true").run(task, NEVER)
+    assert not result.ok
+    assert "could not be started" in (result.reason or "")
+
+
+def test_one_that_ends_its_keeper_is_told_and_ends_itself(bench: Bench, mark: Callable[[], list[str]]) -> None:
+    result = bench.run("kill -9 $PPID; sleep 600")
+    assert not result.ok
+    assert "its own keeper" in (result.reason or "")
+    until(lambda: not mark())
+
+
+def test_one_that_stops_its_keeper_is_ended_all_the_same(
+    bench: Bench, mark: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "_KEEPER_PATIENCE", 0.1)
+    assert not bench.run("kill -STOP $PPID; exec sleep 600", timeout=0.3).ok
+    until(lambda: not mark())
+
+
+def test_it_dies_with_the_daemon(bench: Bench, mark: Callable[[], list[str]]) -> None:
+    """kill -9 of the daemon: the kernel closes the lifeline, and the keeper ends all."""
+    script = f"setsid sleep 600 & touch '{bench.work}/started'; sleep 600"
+    daemon = (
+        "import sys\n"
+        f"sys.path.insert(0, {os.getcwd()!r})\n"
+        "from pathlib import Path\n"
+        "from tests.contract.test_agents import Bench, NEVER\n"
+        "bench = Bench.__new__(Bench)\n"
+        f"bench.kind, bench.home, bench.work = {bench.kind!r}, Path({str(bench.home)!r}), Path({str(bench.work)!r})\n"
+        f"bench.run({script!r})\n"
+    )
+    running = subprocess.Popen([sys.executable, "-c", daemon])
+    until(lambda: (bench.work / "started").exists())
+    running.kill()
+    running.wait()
+    until(lambda: not mark())
+
+
+# --- what is each one's own ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def command(tmp_path: Path) -> Bench:
+    return Bench("command", tmp_path)
+
+
+@pytest.fixture
+def runbook(tmp_path: Path) -> Bench:
+    return Bench("runbook", tmp_path)
+
+
+def test_command_fills_in_its_placeholders_as_data(command: Bench) -> None:
+    argv = ["printf", "%s\n", "{item}", "<{title}>", "{item_file}", "{worktree}", "{branch}", "{other} {}"]
+    task = command.task(title="$(id) {item}")
+    assert CommandAgent(argv).run(task, NEVER).output_tail.splitlines() == [
+        "PRIORITY-1",
+        "<$(id) {item}>",
+        task.item_file,
+        task.directory,
+        task.branch,
+        "{other} {}",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("argv", "problem"),
+    [
+        ([], "no command is configured"),
+        (["no-such-agent-program"], "the program no-such-agent-program was not found on the PATH"),
+        (["/etc/passwd"], "/etc/passwd cannot be executed"),
+    ],
+)
+def test_command_without_its_program_says_so(command: Bench, argv: list[str], problem: str) -> None:
+    agent = CommandAgent(argv)
+    assert agent.check() == problem
+    assert agent.run(command.task(), NEVER) == AgentResult(False, None, problem, "")
+
+
+def test_a_program_that_cannot_be_run_after_all(command: Bench) -> None:
+    broken = command.home / "broken"
+    broken.write_text("#!/no/such/interpreter\n")
+    broken.chmod(0o755)
+    result = CommandAgent([str(broken)]).run(command.task(), NEVER)
+    assert result.exit_code == 127
+    assert "No such file" in result.output_tail
+
+
+def test_command_passes_the_variables_that_are_named(command: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MY_KEY", "passed")
+    agent = CommandAgent(["sh", "-c", "echo $MY_KEY"], names=["MY_KEY"])
+    assert agent.run(command.task(), NEVER).output_tail == "passed"
+
+
+NO_RUNBOOK = {
+    "none": "text only",
+    "another language": "```sh\ntouch ran\n```",
+    "unclosed": "```sh run\ntouch ran",
+    "in another fence": "````md\n```sh run\ntouch ran\n```\n````",
+    "in a comment": "<!--\n```sh run\ntouch ran\n```\n-->",
+    "indented code": "text\n\n    ```sh run\n    touch ran\n    ```",
+    "quoted": "> ```sh run\n> touch ran\n> ```",
+    "more words": "```sh run now\ntouch ran\n```",
+}
+
+
+@pytest.mark.parametrize("text", NO_RUNBOOK.values(), ids=NO_RUNBOOK)
+def test_runbook_refuses_what_is_no_block_to_run(runbook: Bench, text: str) -> None:
+    result = RunbookAgent().run(runbook.task()._replace(text=f"## PRIORITY 1: T\n\n{text}\n"), NEVER)
+    assert result == AgentResult(False, None, "the item has no fenced block that begins with ```sh run", "")
+    assert not list(runbook.work.iterdir())
+
+
+def test_runbook_runs_all_blocks_of_the_item_in_their_order(runbook: Bench) -> None:
+    text = "~~~sh run\nA=1\n~~~\n\n- a list:\n\n  ```sh run\n  if true; then\n    echo $A\n  fi\n  ```\n"
+    result = RunbookAgent().run(runbook.task()._replace(text=text), NEVER)
+    assert result == AgentResult(True, 0, None, "1")
+
+
+def test_keeper_without_proc_knows_the_group(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(_path: str) -> list[str]:
+        raise FileNotFoundError
+
+    monkeypatch.setattr(os, "listdir", none)
+    child = subprocess.Popen(["sleep", "600"], start_new_session=True)
+    assert keeper._descendants(child.pid) == [-child.pid]
+    keeper._kill([-child.pid], child.pid)
+    assert child.wait() == -9
+    assert keeper._descendants(child.pid) == []
