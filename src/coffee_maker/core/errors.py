@@ -106,6 +106,13 @@ class AmbiguousReference(Refusal):
     default_hint = "Name one of them by its full key, e.g. PRIORITY-3#2."
 
 
+class NotText(Refusal):
+    """It is not text in UTF-8: {problem}."""
+
+    code = "not_text"
+    default_hint = "Save it as UTF-8; `iconv -f OLD -t UTF-8` converts other encodings."
+
+
 class UnknownStatus(Refusal):
     """{status} is no status."""
 
@@ -182,6 +189,13 @@ class DatabaseUnusable(Refusal):
 
     code = "database_unusable"
     default_hint = "`coffee-roadmap db check` tells more; `coffee-roadmap db restore` brings back a backup."
+
+
+class DatabaseGone(TryAgain):
+    """The connection to the database {name} was lost; nothing of this operation was recorded."""
+
+    code = "database_gone"
+    default_hint = "Try again. If it stays away, look after the server: `coffee-roadmap db status`."
 
 
 class DataDirectoryUnusable(Refusal):

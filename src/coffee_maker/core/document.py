@@ -1,0 +1,108 @@
+"""ROADMAP.md as text and an index of spans; an edit is a splice, so nothing but the edited span can change."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from functools import cached_property
+from typing import NamedTuple
+
+from coffee_maker.core.blocks import Blocks, scan
+from coffee_maker.core.errors import EditRefused, NotText
+from coffee_maker.core.headings import compile_item_pattern
+from coffee_maker.core.history import revision_of_hash
+from coffee_maker.core.items import Item, Problem
+from coffee_maker.core.lines import Lines
+from coffee_maker.core.reading import Entry, build_items, read_entries
+from coffee_maker.core.references import References, choose
+from coffee_maker.core.wording import parse_status
+
+__all__ = ["Document", "Splice", "parse_status"]
+
+
+class Splice(NamedTuple):
+    """Replace the characters from `start` to before `end`."""
+
+    start: int
+    end: int
+    text: str
+
+
+class Document:
+    """One version of the roadmap. Immutable: every edit gives a new one. The bytes round-trip exactly."""
+
+    def __init__(self, text: str, data: bytes, item_pattern: str | None) -> None:
+        """Use `from_bytes` or `from_text`."""
+        self.text = text
+        self.data = data
+        self.item_pattern = item_pattern
+        pattern = compile_item_pattern(item_pattern) if item_pattern else None
+        self.lines = Lines(text)
+        self.blocks: Blocks = scan(self.lines.texts)
+        self.entries: list[Entry] = read_entries(self.lines, self.blocks, pattern)
+        self.items: tuple[Item, ...] = build_items(text, self.lines, self.entries)
+
+    @staticmethod
+    def from_bytes(data: bytes, *, item_pattern: str | None = None) -> Document:
+        """Read a file's bytes; raises `NotText` when they are no UTF-8, `BadSetting` for a bad pattern."""
+        try:
+            text = data.decode()
+        except UnicodeDecodeError as error:
+            raise NotText(problem=f"byte {error.start} is {data[error.start]:#04x} ({error.reason})") from None
+        return Document(text, data, item_pattern)
+
+    @staticmethod
+    def from_text(text: str, *, item_pattern: str | None = None) -> Document:
+        """Read a text; raises `NotText` when it cannot be written as UTF-8."""
+        try:
+            data = text.encode()
+        except UnicodeEncodeError as error:
+            raise NotText(problem=f"character {error.start} is {text[error.start]!r} ({error.reason})") from None
+        return Document(text, data, item_pattern)
+
+    @cached_property
+    def digest(self) -> str:
+        """The sha256 of the bytes, in hexadecimal."""
+        return hashlib.sha256(self.data).hexdigest()
+
+    @property
+    def revision(self) -> str:
+        """What people and JSON see of the digest."""
+        return revision_of_hash(self.digest)
+
+    @cached_property
+    def problems(self) -> tuple[Problem, ...]:
+        """What a person should mend, in the order of the lines."""
+        from coffee_maker.core.problems import find_problems
+
+        return find_problems(self.items, self.entries, self.blocks)
+
+    @cached_property
+    def _by_key(self) -> dict[str, Item]:
+        return {item.key: item for item in self.items}
+
+    @cached_property
+    def _references(self) -> References:
+        return References(item.key for item in self.items)
+
+    def item(self, ref: str) -> Item:
+        """The item that a forgiving reference means; raises `ItemNotFound` or `AmbiguousReference`."""
+        return choose(ref, self._references.find(ref), self._by_key)
+
+    def entry(self, item: Item) -> Entry:
+        """Where the parts of an item stand, for edits."""
+        return self.entries[self.items.index(item)]
+
+    def text_of(self, item: Item) -> str:
+        """The item's own text."""
+        return self.text[item.start : item.end]
+
+    def apply(self, splices: Iterable[Splice]) -> Document:
+        """The document with the splices made, from back to front; overlapping ones are refused."""
+        text, limit = self.text, len(self.text)
+        for splice in sorted(splices, key=lambda one: (one.start, one.end), reverse=True):
+            if not 0 <= splice.start <= splice.end <= limit:
+                raise EditRefused(problem="Two changes of the same text overlap.")
+            text = text[: splice.start] + splice.text + text[splice.end :]
+            limit = splice.start
+        return self.from_text(text, item_pattern=self.item_pattern)

@@ -1,0 +1,169 @@
+"""The fields of an item (`**Effort**: 2 days`) and the boxes of its check lists."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from coffee_maker.core.blocks import Blocks
+from coffee_maker.core.items import Check
+from coffee_maker.core.markup import LIST_MARKER, atx_level, opens_fence
+from coffee_maker.core.wording import read_status
+
+
+class Field(NamedTuple):
+    """A field where it stands; lines are 0-based, columns are offsets in the first line."""
+
+    name: str  # canonical
+    label: str  # as written
+    value: str
+    first: str  # what of the value stands on the first line
+    line: int
+    end: int  # line after its last one
+    start_column: int  # of the value in its first line
+    end_column: int
+
+
+class Box(NamedTuple):
+    """A box of a check list where it stands."""
+
+    check: Check
+    start_column: int  # of what says whether it is done: the character in the brackets, or the sign
+    end_column: int
+
+
+_SYNONYMS = {
+    "effort": "estimated_effort estimated_duration duration estimated_time time_estimate estimate estimated "
+    "effort_estimate estimated_time_to_complete",
+    "depends_on": "dependencies dependency depends depends_upon blocked_by prerequisite prerequisites requires",
+    "status": "current_status overall_status",
+    "progress": "current_progress completion",
+}
+_CANONICAL = {other: name for name, others in _SYNONYMS.items() for other in others.split()}
+
+_LEAD = r"(?P<indent> {0,3})(?P<bullet>[-*+][ \t]+)?(?!\[)"
+_LABEL = r"(?P<mark>\*\*|__)(?P<label>[^*:\n]{1,60}?)(?:(?P=mark)[ \t]*:|[ \t]*:[ \t]*(?P=mark))"
+_FIELD = re.compile(rf"{_LEAD}{_LABEL}(?P<value>.*)", re.DOTALL)
+_ALL_BOLD = re.compile(
+    rf"{_LEAD}(?P<mark>\*\*|__)(?P<label>(?:Current )?Status)[ \t]*:(?P<value>[^*_]+)(?P=mark)[ \t]*\Z"
+)
+_PLAIN_STATUS = re.compile(rf"{_LEAD}(?P<label>(?:Current )?Status)[ \t]*:(?P<value>.*)", re.DOTALL)
+_NOT_WORD = re.compile(r"[\W_]+")
+_RULE = re.compile(r"[ \t]*(?:(?:-[ \t]*){3,}|(?:\*[ \t]*){3,}|(?:_[ \t]*){3,}|=+[ \t]*)\Z")
+
+_BOX = re.compile(
+    r"[ \t>]*(?:(?:[-*+]|[0-9]{1,9}[.)])[ \t]+)+"
+    r"(?:\[(?P<box>[ xX])\](?=[ \t]|\Z)|(?P<sign>✅|❌|🔄|⏳)\ufe0f?)[ \t]*(?P<text>.*)",
+    re.DOTALL,
+)
+
+
+def canonical(label: str) -> str:
+    """The name under which a field is known, whatever a person calls it: `Time Estimate` is `effort`."""
+    slug = _NOT_WORD.sub("_", label.lower()).strip("_")
+    return _CANONICAL.get(slug, slug)
+
+
+def read_fields(lines: list[str], blocks: Blocks, first: int, last: int) -> list[Field]:
+    """The fields on the lines from `first` to before `last`."""
+    found: list[Field] = []
+    number = first
+    for start, end in _visible(blocks, first, last):
+        number = max(number, start)
+        while number < end:
+            line = lines[number]
+            if line[:1] in _FIRST and (field := _read_field(lines, number, first, end)):
+                found.append(field)
+                number = field.end
+            else:
+                number += 1
+    return found
+
+
+_FIRST = frozenset("*-+_ SC")
+
+
+def _visible(blocks: Blocks, first: int, last: int) -> Iterator[tuple[int, int]]:
+    """The ranges of lines between `first` and `last` that are no code, fence or HTML block."""
+    opaque = blocks.opaque
+    number = max(bisect_right(opaque, (first, 1 << 60)) - 1, 0)
+    while first < last:
+        while number < len(opaque) and opaque[number][1] <= first:
+            number += 1
+        start, end = opaque[number] if number < len(opaque) else (last, last)
+        if start > first:
+            yield first, min(start, last)
+        first = end
+
+
+def _read_field(lines: list[str], number: int, first: int, last: int) -> Field | None:
+    """The field that begins on a line, with its further lines."""
+    line = lines[number]
+    parts = _field_parts(line)
+    if not parts or (parts["indent"] and _in_list(lines, first, number, len(parts["indent"]))):
+        return None
+    start, end = parts.span("value")
+    value = first_value = line[start:end].strip(" \t")
+    start += len(line[start:end]) - len(line[start:end].lstrip(" \t"))
+    more = _further_lines(lines, number, last, listed=not value)
+    if more > number + 1:
+        value = "\n".join(part.strip(" \t") for part in [value, *lines[number + 1 : more]]).strip("\n")
+    label = parts["label"].strip()
+    return Field(
+        canonical(label), label, value, first_value, number, more, start, max(start, len(line[:end].rstrip(" \t")))
+    )
+
+
+def _field_parts(line: str) -> re.Match[str] | None:
+    """The parts of a field's line. A plain `Status:` without bold counts when a status follows."""
+    parts = _FIELD.match(line)
+    if parts:
+        return parts if canonical(parts["label"]) else None
+    if "tatus" not in line[:30]:
+        return None
+    parts = _ALL_BOLD.match(line) or _PLAIN_STATUS.match(line)
+    return parts if parts and read_status(parts["value"]).status else None
+
+
+def is_field(line: str) -> bool:
+    """Whether a line is a field's."""
+    return line[:1] in _FIRST and _field_parts(line) is not None
+
+
+def _in_list(lines: list[str], first: int, number: int, indent: int) -> bool:
+    """Whether an indented field belongs to a list item further left, and so not to the roadmap's item."""
+    for line in lines[first:number]:
+        lead = len(line) - len(line.lstrip(" "))
+        if lead < indent and LIST_MARKER.match(line, lead):
+            return True
+    return False
+
+
+def _further_lines(lines: list[str], number: int, last: int, *, listed: bool) -> int:
+    """Where a field ends: at the end of its paragraph; without a value on its line, of the list that follows."""
+    end = number + 1
+    if listed and end + 1 < last and not lines[end].strip(" \t") and LIST_MARKER.match(lines[end + 1].lstrip(" \t")):
+        end += 1
+    while end < last:
+        line = lines[end].lstrip(" \t")
+        if not line or atx_level(line, 0) or opens_fence(line, 0) or line[0] in "|>" or _RULE.match(line):
+            break
+        if (not listed and LIST_MARKER.match(line)) or is_field(lines[end]):
+            break
+        end += 1
+    return end
+
+
+def read_boxes(lines: list[str], list_lines: list[int]) -> list[Box]:
+    """The boxes among lines on which list items begin; an emoji that tells done or not done counts as one."""
+    found: list[Box] = []
+    for number in list_lines:
+        line = lines[number]
+        parts = _BOX.match(line)
+        if parts:
+            done = parts["sign"] == "✅" if parts["sign"] else parts["box"] != " "
+            span = parts.span("sign") if parts["sign"] else parts.span("box")
+            found.append(Box(Check(parts["text"].strip(" \t"), done, number + 1), *span))
+    return found

@@ -1,0 +1,84 @@
+"""What a person should mend in the roadmap. Problems never stop reading."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from coffee_maker.core.blocks import Blocks
+from coffee_maker.core.items import Item, Problem
+from coffee_maker.core.reading import Entry
+
+
+def find_problems(items: Sequence[Item], entries: Sequence[Entry], blocks: Blocks) -> tuple[Problem, ...]:
+    """All problems, in the order of the lines."""
+    found = [
+        *_duplicates(items),
+        *_statuses(items, entries),
+        *_fences(items, blocks),
+        *_dependencies(items, entries),
+        *_circles(items),
+    ]
+    return tuple(sorted(found, key=lambda problem: (problem.line, problem.code)))
+
+
+def _duplicates(items: Sequence[Item]) -> Iterator[Problem]:
+    first: dict[str, Item] = {}
+    for item in items:
+        known = first.setdefault(item.id.upper(), item)
+        if known is not item:
+            message = f"{item.id} stands already in line {known.line} ({known.title}); this one is {item.key}."
+            yield Problem("duplicate_id", message, item.line, item.key)
+
+
+def _statuses(items: Sequence[Item], entries: Sequence[Entry]) -> Iterator[Problem]:
+    for item, entry in zip(items, entries, strict=True):
+        field = entry.status_field
+        line = field.line + 1 if field else item.line
+        if field and entry.field_reading.status is None:
+            message = f"The words {field.value[:80]!r} are no status that is known."
+            yield Problem("unknown_status", message, line, item.key)
+        elif item.status is None:
+            yield Problem("missing_status", "The item states no status.", item.line, item.key)
+        stated = entry.heading_reading
+        if item.status and stated.status and stated.status is not item.status:
+            message = f"The heading says {stated.text}, the field {item.status_text}; the field counts."
+            yield Problem("status_contradiction", message, line, item.key)
+
+
+def _fences(items: Sequence[Item], blocks: Blocks) -> Iterator[Problem]:
+    for fence in blocks.fences:
+        if not fence.closed:
+            key = next((item.key for item in reversed(items) if item.line <= fence.line), None)
+            message = f"The code fence is never closed; everything up to line {fence.end} counts as code."
+            yield Problem("unclosed_fence", message, fence.line + 1, key)
+
+
+def _dependencies(items: Sequence[Item], entries: Sequence[Entry]) -> Iterator[Problem]:
+    keys = {item.key for item in items}
+    for item, entry in zip(items, entries, strict=True):
+        line = next((field.line + 1 for field in entry.fields if field.name == "depends_on"), item.line)
+        for name in item.depends_on:
+            if name not in keys:
+                message = f"It depends on {name[:80]!r}, which is no item of this roadmap."
+                yield Problem("unknown_dependency", message, line, item.key)
+
+
+def _circles(items: Sequence[Item]) -> Iterator[Problem]:
+    """One problem for each circle, at the first item of it that is met; a walk without recursion."""
+    edges = {item.key: item.depends_on for item in items}
+    by_key = {item.key: item for item in items}
+    done: set[str] = set()
+    for item in items:
+        path: dict[str, Iterator[str]] = {} if item.key in done else {item.key: iter(item.depends_on)}
+        while path:
+            key = next(reversed(path))
+            following = next(path[key], None)
+            if following is None:
+                done.add(key)
+                del path[key]
+            elif following in path:
+                ring = list(path)[list(path).index(following) :]
+                message = f"The items depend on each other: {' -> '.join([*ring, following])}."
+                yield Problem("dependency_circle", message, by_key[following].line, following)
+            elif following in edges and following not in done:
+                path[following] = iter(edges[following])

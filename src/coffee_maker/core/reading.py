@@ -1,0 +1,150 @@
+"""From blocks to items: which headings are items, what each one's own part says, which items it depends on."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from bisect import bisect_left
+from collections import Counter
+from typing import NamedTuple
+
+from coffee_maker.core.blocks import Blocks, Heading
+from coffee_maker.core.fields import Box, Field, is_field, read_boxes, read_fields
+from coffee_maker.core.headings import ItemHeading, read_heading, read_own_heading
+from coffee_maker.core.history import revision_of_hash
+from coffee_maker.core.items import Item
+from coffee_maker.core.lines import Lines
+from coffee_maker.core.references import References
+from coffee_maker.core.wording import Reading, read_status
+
+_NONE = Reading(None, "", None, None, None, None, None)
+# Sub-sections that speak of the item as a whole, so that a status in them is the item's own.
+_OWN_SECTIONS = frozenset({"status", "current status", "overview", "summary", "metadata", "details", "info"})
+_PERCENT = re.compile(r"(\d{1,3})(?:\.\d+)?\s*%")
+
+
+class Entry(NamedTuple):
+    """An item as it stands in the document; lines are 0-based."""
+
+    heading: Heading
+    parts: ItemHeading
+    end: int  # line after its last one
+    own_end: int  # line after its own part: where the first sub-section about something else begins
+    fields: list[Field]
+    boxes: list[Box]
+
+    @property
+    def status_field(self) -> Field | None:
+        """The field that states the status: the first that is not empty."""
+        return next((field for field in self.fields if field.name == "status" and field.first), None)
+
+    @property
+    def field_reading(self) -> Reading:
+        field = self.status_field
+        return read_status(field.first) if field else _NONE
+
+    @property
+    def heading_reading(self) -> Reading:
+        return self.parts.states[0][1] if self.parts.states else _NONE
+
+
+def read_entries(lines: Lines, blocks: Blocks, pattern: re.Pattern[str] | None) -> list[Entry]:
+    """The items of a text in the order of the document."""
+    texts = lines.texts
+    # What looks like a field above a rule is one in its author's mind; CommonMark makes it a setext heading.
+    headings = [h for h in blocks.headings if not (h.setext and h.level == 2 and is_field(texts[h.line]))]
+    forms = [_form(heading, pattern) for heading in headings]
+    entries: list[Entry] = []
+    for number, parts in enumerate(forms):
+        if parts:
+            entries.append(_entry(lines, blocks, headings, forms, number, parts))
+    return entries
+
+
+def _form(heading: Heading, pattern: re.Pattern[str] | None) -> ItemHeading | None:
+    own = read_own_heading(heading.text, pattern) if pattern else None
+    return own or read_heading(heading.text)
+
+
+def _entry(
+    lines: Lines,
+    blocks: Blocks,
+    headings: list[Heading],
+    forms: list[ItemHeading | None],
+    number: int,
+    parts: ItemHeading,
+) -> Entry:
+    """One item: it ends where the next item or a heading of its own or a higher level begins."""
+    heading = headings[number]
+    own_end, following = 0, number + 1
+    while following < len(headings) and not forms[following] and headings[following].level > heading.level:
+        if not own_end and headings[following].text.strip("*: ").lower() not in _OWN_SECTIONS:
+            own_end = headings[following].line
+        following += 1
+    end = headings[following].line if following < len(headings) else len(lines.texts)
+    own_end = own_end or end
+    first = bisect_left(blocks.list_lines, heading.end)
+    last = bisect_left(blocks.list_lines, end, first)
+    return Entry(
+        heading,
+        parts,
+        end,
+        own_end,
+        read_fields(lines.texts, blocks, heading.end, own_end),
+        read_boxes(lines.texts, blocks.list_lines[first:last]),
+    )
+
+
+def build_items(text: str, lines: Lines, entries: list[Entry]) -> tuple[Item, ...]:
+    """The items as the rest of the program sees them."""
+    keys = _keys([entry.parts.id for entry in entries])
+    references = References(keys)
+    return tuple(_item(text, lines, entry, key, references) for entry, key in zip(entries, keys, strict=True))
+
+
+def _keys(ids: list[str]) -> list[str]:
+    """Unique keys: the second item with an id gets `#2`; ids that differ in letter case only are the same."""
+    counts: Counter[str] = Counter()
+    taken: set[str] = set()
+    keys: list[str] = []
+    for name in ids:
+        key = name
+        while not keys or key.upper() in taken:
+            counts[name.upper()] += 1
+            count = counts[name.upper()]
+            key = name if count == 1 else f"{name}#{count}"
+            if key.upper() not in taken:
+                break
+        taken.add(key.upper())
+        keys.append(key)
+    return keys
+
+
+def _item(text: str, lines: Lines, entry: Entry, key: str, references: References) -> Item:
+    start, end = lines.start(entry.heading.line), lines.start(entry.end)
+    reading = entry.field_reading if entry.status_field else entry.heading_reading
+    fields: dict[str, str] = {}
+    for field in entry.fields:
+        if field.name != "status":
+            fields.setdefault(field.name, field.value)
+    progress = reading.progress
+    if progress is None and (percent := _PERCENT.search(fields.get("progress", ""))) and int(percent[1]) <= 100:
+        progress = int(percent[1])
+    # Blank lines at the end are no part of the revision: they change when the next item moves.
+    digest = hashlib.sha256(text[start:end].rstrip(" \t\r\n").encode()).hexdigest()
+    return Item(
+        key=key,
+        id=entry.parts.id,
+        title=entry.parts.title,
+        status=reading.status,
+        status_text=reading.text or None,
+        progress=progress,
+        level=entry.heading.level,
+        line=entry.heading.line + 1,
+        start=start,
+        end=end,
+        revision=revision_of_hash(digest),
+        fields=fields,
+        depends_on=references.dependencies(fields.get("depends_on", "")),
+        checks=tuple(box.check for box in entry.boxes),
+    )

@@ -1,0 +1,85 @@
+"""Finding items by what people write: `2.6`, `PRIORITY 2.6`, `priority-2.6`, `US-110`, `PRIORITY-3#2`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from coffee_maker.core.errors import AmbiguousReference, ItemNotFound
+from coffee_maker.core.items import Item
+
+_NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)*[a-z]?")
+_MENTION = re.compile(
+    r"\b(?:PRIORIT(?:Y|IES)[ \t_-]*(?P<numbers>[0-9]+(?:\.[0-9]+)*(?:#[0-9]+)?"
+    r"(?:\s*(?:,\s*and\b|,\s*&|,|&|and\b|/|-|–|to\b|through\b)\s*[0-9]+(?:\.[0-9]+)*(?![\w%.]*\s*(?:day|week|hour|month)))*)"
+    r"|(?P<story>US-?[0-9]+(?:\.[0-9]+)*(?:#[0-9]+)?))(?!\w)",
+    re.IGNORECASE,
+)
+_EACH = re.compile(r"[0-9]+(?:\.[0-9]+)*(?:#[0-9]+)?")
+_ONLY_NUMBERS = re.compile(r"\s*#?[0-9]+(?:\.[0-9]+)*(?:\s*(?:,|&|and)\s*#?[0-9]+(?:\.[0-9]+)*)*\s*\Z")
+_NOTHING = re.compile(r"[\s*_]*(?:none|no dependencies|nothing|nil|n/a|n\.a\.|keine|-+|–|—)(?![\w-])", re.IGNORECASE)
+_SPLIT = re.compile(r"[\n,;]")
+
+
+def normal(reference: str) -> str:
+    """A reference in the letter case and with the separators of a key: `priority 2.6` -> `PRIORITY-2.6`."""
+    plain = "-".join(reference.strip().strip("[]*").replace("_", " ").split()).upper()
+    return re.sub(r"^(PRIORITY|US)-*(?=[0-9])", r"\1-", plain)
+
+
+class References:
+    """The names of the items of one document."""
+
+    def __init__(self, keys: Iterable[str]) -> None:
+        self.keys = {normal(key): key for key in reversed(tuple(keys))}
+        self.numbers: dict[str, list[str]] = {}
+        for key in reversed(self.keys.values()):
+            tail = key.partition("#")[0].rpartition("-")[2].lower()
+            self.numbers.setdefault(tail.lstrip("0") or "0", []).append(key)
+
+    def find(self, reference: str) -> list[str]:
+        """The keys that a reference can mean: one when it is a key, perhaps several when it is a bare number."""
+        name = normal(reference)
+        if name in self.keys:
+            return [self.keys[name]]
+        kind, _, number = name.rpartition("-")
+        if not _NUMBER.fullmatch(number.lower()):
+            return []
+        found = self.numbers.get(number.lower().lstrip("0") or "0", [])
+        if not kind:
+            return found
+        return [key for key in found if normal(key).rpartition("-")[0] == kind][:1]
+
+    def dependencies(self, words: str) -> tuple[str, ...]:
+        """The keys that a dependency field names; an id that is not there, and prose without any id, as written."""
+        if not words or _NOTHING.match(words):
+            return ()
+        names = list(_mentions(words))
+        if not names:
+            plain = (part.strip(" \t-*+.") for part in _SPLIT.split(words))
+            return tuple(
+                dict.fromkeys((self.find(part) or [part])[0] for part in plain if part and not _NOTHING.match(part))
+            )
+        return tuple(dict.fromkeys((self.find(name) or [name])[0] for name in names))
+
+
+def _mentions(words: str) -> Iterable[str]:
+    """The ids that a text names: `PRIORITY 1`, `US-033`, `Priorities 3 & 4`, or numbers alone."""
+    if _ONLY_NUMBERS.match(words):
+        yield from (f"PRIORITY-{number}" for number in _EACH.findall(words))
+        return
+    for mention in _MENTION.finditer(words):
+        if mention["story"]:
+            yield normal(mention["story"])
+        else:
+            yield from (f"PRIORITY-{number}" for number in _EACH.findall(mention["numbers"]))
+
+
+def choose(reference: str, keys: Sequence[str], items: dict[str, Item]) -> Item:
+    """The one item that a reference means; refused when there is none or more than one."""
+    if not keys:
+        raise ItemNotFound(ref=reference)
+    if len(keys) > 1:
+        candidates = "; ".join(f"{key} {items[key].title!r} (line {items[key].line})" for key in keys)
+        raise AmbiguousReference(ref=reference, candidates=candidates)
+    return items[keys[0]]

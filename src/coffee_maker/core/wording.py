@@ -1,0 +1,216 @@
+"""Reading a status from words as people write them, and writing another one over exactly those words.
+
+A status value is read up to where something else begins (`- Implemented in ...`, `(Commit: ...)`, the next sign); that
+part is the phrase. Its words decide, the sign only when there are no words: ✅ in front of `Assigned to` or `Partially
+complete` does not mean done. A percentage in brackets right behind the phrase belongs to it.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import NamedTuple
+
+from coffee_maker.core.items import Status
+from coffee_maker.core.signs import SIGN, STATUS_SIGN, status_of
+
+Span = tuple[int, int]
+Change = tuple[int, int, str]  # start, end, new text
+
+
+class Reading(NamedTuple):
+    """A status as read from a value; spans are offsets in it. Without words and sign there is no status in it."""
+
+    status: Status | None
+    text: str  # the phrase without emphasis marks
+    progress: int | None
+    sign: Span | None  # of the signs in front of the words
+    words: Span | None
+    after: Span | None  # of a status sign right behind the words
+    percent: Span | None  # of the bracketed percentage, with the blank before it
+
+
+# The first pattern that is found decides, so what denies or restricts comes before what affirms.
+_DONE = r"(?:complet(?:e|ed|ion)|done|finished|implemented|fixed|resolved|shipped|released|delivered|merged|deployed)"
+_PATTERNS: tuple[tuple[Status | None, str], ...] = (
+    (
+        Status.PLANNED,
+        r"\b(?:not|never|isn't|hasn't|hasn’t)\s+(?:yet\s+)?(?:been\s+)?(?:started|begun|scheduled)\b|\bunstarted\b",
+    ),
+    (
+        Status.CANCELLED,
+        r"\b(?:cancel(?:l?ed)?|abandoned|dropped|rejected|obsolete|superseded|deprecated|discarded|removed)\b",
+    ),
+    (Status.CANCELLED, r"\bwon['’]?t\b|\bwont\b|\bwill not\b|\bnot planned\b|\bno longer needed\b"),
+    (Status.MANUAL_REVIEW, r"\b(?:manual|human)\s+review\b|\breview\s+(?:required|needed|pending)\b|\bfailed\b"),
+    (Status.MANUAL_REVIEW, r"\b(?:needs?|requires?|awaiting|pending|in|under|for|waiting for)\s+(?:\w+\s+)?review\b"),
+    (
+        Status.BLOCKED,
+        r"\b(?:blocked|blocker|on[\s-]?hold|paused|waiting|stalled|suspended|deferred|postponed|parked|delayed)\b",
+    ),
+    (
+        Status.IN_PROGRESS,
+        r"\b(?:in\s?progress|wip|ongoing|under\s?way|in (?:development|work)|under (?:development|construction))\b",
+    ),
+    (Status.IN_PROGRESS, rf"\b(?:incomplete|unfinished|(?:not|isn't)\s+(?:\w+\s+)?{_DONE})\b"),
+    (Status.IN_PROGRESS, rf"\b(?:partial(?:ly)?|most(?:ly)?|nearly|almost|largely|half|partly|in part)\b.*\b{_DONE}\b"),
+    (Status.IN_PROGRESS, rf"\b{_DONE}\s*[,:]?\s*(?:partial(?:ly)?|mostly|in part)\b"),
+    (Status.IN_PROGRESS, rf"(?<![\d.])\d?\d(?:\.\d+)?\s*%\s*{_DONE}\b"),
+    (
+        Status.IN_PROGRESS,
+        rf"\b(?:phases?|parts?|steps?|stages?|sprints?|milestones?|weeks?)\s*\d[\d.,&+\s-]*\s*(?:is\s+)?{_DONE}\b",
+    ),
+    (
+        Status.PLANNED,
+        rf"\b(?:to be|will be|should be|must be|ready (?:to|for))\s+\w+|\bto\s?do\b|\bto {_DONE}\b|\bunblocked\b",
+    ),
+    (Status.COMPLETE, rf"\b{_DONE}\b|\b(?:closed|achieved|verified|live|production[\s-]ready|100\s*%)"),
+    (Status.IN_PROGRESS, r"\b(?:started|working|implementing|underway|active|doing|begun|partial(?:ly)?)\b"),
+    (
+        Status.PLANNED,
+        r"\b(?:planned|pending|proposed|proposal|backlog|queued|upcoming|future|scheduled|draft|assigned|planning|open|ready|next)\b",
+    ),
+)
+_STATUS_WORDS = tuple((status, re.compile(pattern, re.IGNORECASE)) for status, pattern in _PATTERNS)
+
+_MARKS = r"[*_`~\[ \t]*"
+_END = r"(?:[(|;\[\]←→⬅➡<]|[ \t][-–—]+(?=[ \t])|[.,:](?=[ \t]|\Z)|\*\*|__|~~|`|//)"
+_LEAD = re.compile(rf"[ \t]*(?:~~[^~]*~~[ \t]*)?{_MARKS}\(?{_MARKS}(?P<sign>{SIGN}(?:[ \t]*{SIGN})*)?{_MARKS}")
+_WORDS_END = re.compile(rf"{_END}|{SIGN}|\)")
+_AFTER = re.compile(rf"{_MARKS}(?P<sign>{STATUS_SIGN.pattern})")
+_PERCENT = re.compile(r"[*_` \t]*(?P<all>[ \t]*[(\[]\s*~?(?P<number>\d{1,3})(?:\.\d+)?\s*%[^()\[\]0-9]{0,24}[)\]])")
+_ANY_PERCENT = re.compile(r"(?<![\d.])(\d{1,3})(?:\.\d+)?\s*%")
+_LETTERS = re.compile(r"[^\W\d_]{2}|100\s*%|[^\W\d_]")
+
+
+def parse_status(words: str) -> Status | None:
+    """The status that a person means by some words: `in-progress`, `✅ Completed`, `manual_review`; None: unknown."""
+    plain = words.strip().lower().replace("-", "_").replace(" ", "_")
+    for status in Status:
+        if plain == status.value:
+            return status
+    return read_status(words).status
+
+
+def words_status(words: str) -> Status | None:
+    """The status that the words alone say."""
+    plain = " ".join(words.replace("_", " ").split())
+    for status, pattern in _STATUS_WORDS:
+        if pattern.search(plain):
+            return status
+    spaced = plain.replace("-", " ")
+    return words_status(spaced) if spaced != plain else None
+
+
+@lru_cache(maxsize=512)
+def read_status(value: str) -> Reading:
+    """Read the phrase at the beginning of a value. Roadmaps repeat few phrases often, hence the cache."""
+    lead = _LEAD.match(value)
+    assert lead is not None  # it matches nothing too
+    sign = lead.span("sign") if lead["sign"] else None
+    begin = lead.end()
+    end = _phrase_end(value, begin)
+    words: Span | None = (begin, end)
+    if not _LETTERS.search(value, begin, end):
+        words, end = None, begin
+    status = words_status(value[begin:end]) if words else _sign_status(value, sign)
+    after = _AFTER.match(value, end) if words and not sign else None
+    tail = after.end() if after else end
+    percent = _PERCENT.match(value, tail) if words or sign else None
+    inside = _ANY_PERCENT.search(value, begin, end) if words else None
+    number = int(percent["number"]) if percent else int(inside[1]) if inside else None
+    text = " ".join(part for part in (value[slice(*sign)] if sign else "", value[begin:end]) if part)
+    if percent:
+        text += " " + percent["all"].strip()
+    return Reading(
+        status,
+        text,
+        number if number is not None and number <= 100 else None,
+        sign,
+        words,
+        after.span("sign") if after else None,
+        percent.span("all") if percent else None,
+    )
+
+
+def _phrase_end(value: str, begin: int) -> int:
+    """Where the words end; behind a comma they go on when what follows is about the status too."""
+    position = begin
+    while True:
+        found = _WORDS_END.search(value, position)
+        end = found.start() if found else len(value)
+        if found and found[0] == ",":
+            following = _WORDS_END.search(value, found.end())
+            if words_status(value[found.end() : following.start() if following else len(value)]):
+                position = found.end()
+                continue
+        return begin + len(value[begin:end].rstrip(" \t*_"))
+
+
+def _sign_status(value: str, sign: Span | None) -> Status | None:
+    """The status of the first status sign among the leading ones."""
+    found = STATUS_SIGN.search(value, *sign) if sign else None
+    return status_of(found[0]) if found else None
+
+
+def rewrite_status(value: str, new: Status) -> list[Change]:
+    """What to change in a value so that it reads as the new status; nothing when it does already.
+
+    Sign and words are replaced where they stand, in the letter case of the old words; emphasis marks and everything
+    behind the phrase stay. A bracketed percentage stays only where it does not contradict: under 100 % with a status
+    that is neither planned nor complete, 100 % with complete.
+    """
+    old = read_status(value)
+    if old.status is new:
+        return []
+    if not old.words and not old.sign:
+        return _insert(value, new)
+    changes = _sign_changes(value, old, new)
+    if old.words:
+        changes.append((*old.words, _in_case(new.label, value[slice(*old.words)])))
+    if old.percent and not _fits(old.progress, new):
+        changes.append((*old.percent, ""))
+    if read_status(spliced(value, changes)).status is new:
+        return changes
+    end = max(span[1] for span in (old.sign, old.words, old.after, old.percent) if span)
+    begin = min(span[0] for span in (old.sign, old.words) if span)
+    whole = [(begin, end, f"{new.sign} {new.label}")]
+    return whole if read_status(spliced(value, whole)).status is new else [(0, len(value), f" {new.sign} {new.label}")]
+
+
+def _sign_changes(value: str, old: Reading, new: Status) -> list[Change]:
+    """The first status sign becomes the new one, further ones go; signs that mean no status stay."""
+    changes: list[Change] = []
+    for span in (old.sign, old.after):
+        for found in STATUS_SIGN.finditer(value, *span) if span else ():
+            changes.append((*found.span(), "" if changes else new.sign))
+    if not changes and not old.words and old.sign:
+        changes.append((old.sign[1], old.sign[1], f" {new.sign} {new.label}"))
+    return changes
+
+
+def _insert(value: str, new: Status) -> list[Change]:
+    """Put a status in front of a value that begins with none."""
+    start = len(value) - len(value.lstrip(" \t"))
+    gap = " " if value.strip(" \t") else ""
+    return [(start, start, f"{'' if start else ' '}{new.sign} {new.label}{gap}")]
+
+
+def _fits(progress: int | None, new: Status) -> bool:
+    if new is Status.PLANNED:
+        return False
+    return (progress == 100) == (new is Status.COMPLETE)
+
+
+def _in_case(label: str, words: str) -> str:
+    letters = [char for char in words if char.isalpha()]
+    if letters and all(char.isupper() for char in letters):
+        return label.upper()
+    return label.lower() if letters and all(char.islower() for char in letters) else label
+
+
+def spliced(value: str, changes: list[Change]) -> str:
+    """The value with the changes made."""
+    for start, end, text in sorted(changes, reverse=True):
+        value = value[:start] + text + value[end:]
+    return value
