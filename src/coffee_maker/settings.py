@@ -42,7 +42,7 @@ class DatabaseSettings(NamedTuple):
     url: str | None = None
 
     def __repr__(self) -> str:
-        return f"DatabaseSettings(url={without_password(self.url)!r})"
+        return f"DatabaseSettings(url={self.url and read.without_password(self.url)!r})"
 
 
 class GitSettings(NamedTuple):
@@ -167,7 +167,7 @@ _READERS: Mapping[str, read.Reader] = {
 }
 _CHANNEL_READERS: Mapping[str, read.Reader] = {
     "kind": read.one_of("command"),
-    "argv": read.command,
+    "argv": read.argv,
     "levels": _levels,
     "timeout": read.duration,
     "environment": read.words,
@@ -330,21 +330,13 @@ def _parse(file: _File) -> dict[str, Any]:
 # --- showing ---------------------------------------------------------------------------------------------------
 
 
-def without_password(url: str | None) -> str | None:
-    """A database url fit to be shown: the password is replaced by stars, in whichever place it stands."""
-    if url is None:
-        return None
-    url = re.sub(r"(://[^:/@\s]*):[^/\s]*@", r"\1:***@", url)
-    return re.sub(r"(?i)(password\s*=\s*)('[^']*'|[^&\s]+)", r"\1***", url)
-
-
 def shown(settings: Settings) -> list[tuple[str, str, str]]:
     """Name, value and source of every setting, for `doctor`; without secrets."""
     rows = []
     for key in KEYS:
         section, name = key.split(".")
         value = getattr(getattr(settings, section), name)
-        written = _as_written(without_password(value) if key == "database.url" else value)
+        written = _as_written(read.without_password(value) if key == "database.url" and value else value)
         rows.append((key, written, settings.sources.get(key, "default")))
     return rows
 

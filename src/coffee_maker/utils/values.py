@@ -79,10 +79,18 @@ def words(value: Any, base: str) -> tuple[str, ...]:
 
 def command(value: Any, base: str) -> tuple[str, ...]:
     """A list is a program and its arguments; a text is a line for the shell."""
-    argv = ("sh", "-c", value) if isinstance(value, str) and value.strip() else words(value, base)
-    if not argv or not argv[0]:
+    listed = ("sh", "-c", value) if isinstance(value, str) and value.strip() else words(value, base)
+    if not listed or not listed[0]:
         raise WrongValue("expected a command: a list of the program and its arguments, or a line for the shell")
-    return argv
+    return listed
+
+
+def argv(value: Any, base: str) -> tuple[str, ...]:
+    """A program and its arguments; no line for the shell, since messages from outside are put into it."""
+    listed = words(value, base)
+    if not listed or not listed[0]:
+        raise WrongValue('expected a program and its arguments: ["notify-send", "--", "{title}"]')
+    return listed
 
 
 def one_of(*choices: str) -> Reader:
@@ -100,3 +108,9 @@ def nearest(word: str, known: tuple[str, ...]) -> str:
 
     near = difflib.get_close_matches(word.lower(), known, n=1, cutoff=0.6)
     return f" (did you mean {near[0]}?)" if near else ""
+
+
+def without_password(text: str) -> str:
+    """The text fit to be shown: passwords in database addresses are replaced by stars, wherever they stand."""
+    text = re.sub(r"(://[^:/@\s]*):[^/\s]*@", r"\1:***@", text)
+    return re.sub(r"(?i)(password\s*=\s*)('[^']*'|[^&\s]+)", r"\1***", text)

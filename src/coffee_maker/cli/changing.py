@@ -1,0 +1,52 @@
+"""What the commands that change the roadmap have in common: their options, and how they tell what they did."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from coffee_maker.cli import shapes
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from coffee_maker.cli.output import Output
+    from coffee_maker.cli.parser import Parser
+    from coffee_maker.core.history import Outcome
+    from coffee_maker.wiring import Operations
+    from coffee_maker.work.editing import Order
+
+
+def add_order_options(parser: Parser) -> None:
+    """Who, why, and under which conditions."""
+    group = parser.add_argument_group("options of every change")
+    group.add_argument("--reason", metavar="TEXT", help="why; it is kept in the history")
+    group.add_argument("--if-revision", metavar="REV", help="only if the item, or the roadmap, still has this revision")
+    group.add_argument("--dry-run", action="store_true", help="show what would change, and change nothing")
+    group.add_argument("--by", metavar="NAME", help="who changes it (default: COFFEE_ACTOR, else your login name)")
+
+
+def add_place_options(parser: Parser, *, required: bool) -> None:
+    """Where an item is to stand."""
+    group = parser.add_mutually_exclusive_group(required=required)
+    group.add_argument("--first", action="store_true", help="before all other items")
+    group.add_argument("--last", action="store_true", help="behind all other items")
+    group.add_argument("--before", metavar="ITEM", help="right before this item")
+    group.add_argument("--after", metavar="ITEM", help="right behind this item")
+
+
+def order(args: Namespace, operations: Operations) -> Order:
+    """The options of every change, as the operations take them."""
+    return {
+        "by": args.by or operations.actor,
+        "reason": args.reason,
+        "if_revision": args.if_revision,
+        "dry_run": args.dry_run,
+    }
+
+
+def tell(args: Namespace, outcome: Outcome, operations: Operations, output: Output) -> int:
+    """Acknowledge what is durable, then bring it to git: that may take its time and never fails a change."""
+    output.show(args.command, shapes.outcome(outcome, with_diff=args.dry_run), form="change")
+    if outcome.history_id is not None:
+        operations.publish()
+    return 0

@@ -1,0 +1,46 @@
+"""`add`: a new item, in the form of its neighbours."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from typing import TYPE_CHECKING
+
+from coffee_maker.cli import changing
+from coffee_maker.cli.values import field_pairs, place, status_named, text_or_stdin
+
+if TYPE_CHECKING:
+    from coffee_maker.cli.output import Output
+    from coffee_maker.cli.parser import Parser
+    from coffee_maker.wiring import Operations
+
+EXAMPLES = """
+  coffee-roadmap add "Export as HTML"                      behind the last item, with the next free number
+  coffee-roadmap add "Export as HTML" --after 2.6          right behind that item, with a number in between
+  coffee-roadmap add "Log in" --field Effort=2d --body -   the text is read from standard input
+  coffee-roadmap add "Export as HTML" --dry-run            only show what would be written
+"""
+
+
+def arguments(parser: Parser) -> None:
+    parser.add_argument("title", metavar="TITLE")
+    parser.add_argument("--number", metavar="N", help="its number, e.g. 2.7 (default: the next free one at its place)")
+    parser.add_argument("--status", metavar="STATUS", default="planned", help="default: planned")
+    parser.add_argument("--field", metavar="NAME=VALUE", action="append", default=[], help="a field; repeatable")
+    parser.add_argument("--body", metavar="TEXT", help="its text; - reads standard input")
+    changing.add_place_options(parser, required=False)
+    changing.add_order_options(parser)
+
+
+def run(args: Namespace, operations: Operations, output: Output) -> int:
+    from coffee_maker.core.edits import Place
+
+    outcome = operations.editing.add(
+        args.title,
+        number=args.number,
+        status=status_named(args.status),
+        fields={name: value for name, value in field_pairs(args.field).items() if value is not None},
+        body=text_or_stdin(args.body) or "",
+        place=place(args) or Place("last"),
+        **changing.order(args, operations),
+    )
+    return changing.tell(args, outcome, operations, output)

@@ -1,0 +1,55 @@
+"""`edit`: an item's title, status, fields, check boxes and text, without an editor."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from typing import TYPE_CHECKING
+
+from coffee_maker.cli import changing
+from coffee_maker.cli.values import field_pairs, status_named, text_or_stdin
+from coffee_maker.core.errors import WrongUsage
+
+if TYPE_CHECKING:
+    from coffee_maker.cli.output import Output
+    from coffee_maker.cli.parser import Parser
+    from coffee_maker.wiring import Operations
+
+EXAMPLES = """
+  coffee-roadmap edit 2.6 --title "Export as HTML and PDF"
+  coffee-roadmap edit 2.6 --field Effort=3d --field Owner=   set one field, remove another
+  coffee-roadmap edit 2.6 --check 1 --uncheck "write docs"   check boxes by number or by text
+  coffee-roadmap edit 2.6 --body - < text.md                 replace its text
+"""
+
+
+def arguments(parser: Parser) -> None:
+    parser.add_argument("item", metavar="ITEM")
+    parser.add_argument("--title", metavar="TEXT", help="a new title")
+    parser.add_argument("--status", metavar="STATUS", help="a new status")
+    parser.add_argument(
+        "--field", metavar="NAME=VALUE", action="append", default=[], help="set a field; empty removes it; repeatable"
+    )
+    parser.add_argument("--check", metavar="N|TEXT", action="append", default=[], help="tick a check box; repeatable")
+    parser.add_argument("--uncheck", metavar="N|TEXT", action="append", default=[], help="untick a check box")
+    parser.add_argument("--body", metavar="TEXT", help="replace its text; - reads standard input")
+    changing.add_order_options(parser)
+
+
+def run(args: Namespace, operations: Operations, output: Output) -> int:
+    from coffee_maker.work.editing import ItemEdits
+
+    wanted = ItemEdits(
+        status=status_named(args.status) if args.status is not None else None,
+        title=args.title,
+        fields=field_pairs(args.field),
+        check=tuple(args.check),
+        uncheck=tuple(args.uncheck),
+        body=text_or_stdin(args.body),
+    )
+    if wanted == ItemEdits():
+        raise WrongUsage(
+            problem="Nothing to edit was given.",
+            hint="Name at least one of --title, --status, --field, --check, --uncheck, --body.",
+        )
+    outcome = operations.editing.edit(args.item, wanted, **changing.order(args, operations))
+    return changing.tell(args, outcome, operations, output)

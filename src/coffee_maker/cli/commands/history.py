@@ -1,0 +1,33 @@
+"""`history`: who changed what, when and why."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from typing import TYPE_CHECKING
+
+from coffee_maker.cli import shapes
+from coffee_maker.cli.values import key_even_if_gone, whole_number
+
+if TYPE_CHECKING:
+    from coffee_maker.cli.output import Output
+    from coffee_maker.cli.parser import Parser
+    from coffee_maker.wiring import Operations
+
+EXAMPLES = """
+  coffee-roadmap history                     the newest changes
+  coffee-roadmap history 2.6 --limit 3       of one item
+  coffee-roadmap history --json              all that is recorded of each change
+"""
+
+
+def arguments(parser: Parser) -> None:
+    parser.add_argument("item", nargs="?", metavar="ITEM", help="only changes of this item, also of one that is gone")
+    parser.add_argument("--limit", type=whole_number, default=50, metavar="N", help="at most so many (default: 50)")
+    parser.add_argument("--after", type=whole_number, default=0, metavar="N", help="only changes after this number")
+
+
+def run(args: Namespace, operations: Operations, output: Output) -> int:
+    key = key_even_if_gone(args.item, operations) if args.item is not None else None
+    changes = operations.editing.history(key, limit=args.limit, after_id=args.after)
+    output.show("history", {"changes": [shapes.change(one) for one in changes]})
+    return 0

@@ -1,0 +1,82 @@
+"""`notify`: create a notification; of a question, wait for the answer and print it."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from typing import TYPE_CHECKING
+
+from coffee_maker.cli import shapes
+from coffee_maker.cli.values import duration, text_or_stdin
+from coffee_maker.core.errors import TRY_AGAIN, NoAnswerYet, WrongUsage
+
+if TYPE_CHECKING:
+    from coffee_maker.cli.output import Output
+    from coffee_maker.cli.parser import Parser
+    from coffee_maker.core.questions import Draft, Notification
+    from coffee_maker.wiring import Operations
+
+EXAMPLES = """
+  coffee-roadmap notify "Build is green" --type info --source daemon
+  coffee-roadmap notify "Use SQLite or PostgreSQL?" --type question --option sqlite --option postgresql
+  coffee-roadmap notify "Merge now?" --type question --option yes --option no --wait --timeout 2h
+  coffee-roadmap notify - --level high --item 2.6 < report.txt
+"""
+
+
+def arguments(parser: Parser) -> None:
+    parser.add_argument("message", metavar="MESSAGE", help="the text; - reads standard input")
+    parser.add_argument("--source", choices=("daemon", "project_manager"), default="project_manager")
+    parser.add_argument(
+        "--type", choices=("question", "status", "alert", "info"), help="default: question with --option or --wait"
+    )
+    parser.add_argument("--level", choices=("critical", "high", "normal", "low"), default="normal")
+    parser.add_argument("--title", metavar="TEXT", default="", help="one line for lists")
+    parser.add_argument("--item", metavar="ITEM", help="the roadmap item it is about")
+    parser.add_argument("--option", metavar="ANSWER", action="append", default=[], help="an answer; repeatable")
+    parser.add_argument("--channel", metavar="NAME", action="append", default=[], help="default: every configured one")
+    parser.add_argument("--wait", action="store_true", help="wait for the answer and print it")
+    parser.add_argument("--timeout", type=duration, metavar="TIME", help="then the question expires: 20s, 5m, 2h, 3d")
+    parser.add_argument("--default", metavar="ANSWER", help="the answer to go on with when it expires")
+    parser.add_argument("--key", metavar="KEY", help="the same key again gives the first notification back")
+
+
+def run(args: Namespace, operations: Operations, output: Output) -> int:
+    created = operations.messages.notify(_draft(args, operations))
+    operations.messages.deliver_due()
+    if not args.wait:
+        output.show("notify", shapes.notification(created), form="created")
+        return 0
+    output.say(f"Question {created.id} waits: `coffee-roadmap notifications respond {created.id} ANSWER`")
+    return _wait(created, operations, output)
+
+
+def _wait(created: Notification, operations: Operations, output: Output) -> int:
+    """Print the answer. At the deadline the default, if there is one, and exit 75: nobody has answered."""
+    settled = operations.messages.wait(created.id)
+    data = shapes.notification(settled)
+    output.show("notify", data, form="answer")
+    if settled.answer is not None:
+        return 0
+    output.refuse(NoAnswerYet(id=settled.id, waited=shapes.waited(settled)))
+    return TRY_AGAIN
+
+
+def _draft(args: Namespace, operations: Operations) -> Draft:
+    from coffee_maker.core.questions import Draft, Kind, Level, Source
+
+    kind = Kind(args.type or ("question" if args.option or args.wait else "info"))
+    if args.wait and kind is not Kind.QUESTION:
+        raise WrongUsage(problem="--wait waits for an answer: only a question has one.", hint="Use --type question.")
+    return Draft(
+        source=Source(args.source),
+        kind=kind,
+        message=text_or_stdin(args.message) or "",
+        title=args.title,
+        level=Level(args.level),
+        item=operations.document().item(args.item).key if args.item is not None else None,
+        options=tuple(args.option),
+        deadline=operations.clock.now() + args.timeout if args.timeout is not None else None,
+        default=args.default,
+        idempotency_key=args.key,
+        channels=tuple(args.channel),
+    )

@@ -1,0 +1,36 @@
+"""`remove`: an item; its text stays in the history, and `undo` brings it back."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from typing import TYPE_CHECKING
+
+from coffee_maker.cli import changing
+from coffee_maker.cli.values import confirm
+
+if TYPE_CHECKING:
+    from coffee_maker.cli.output import Output
+    from coffee_maker.cli.parser import Parser
+    from coffee_maker.wiring import Operations
+
+EXAMPLES = """
+  coffee-roadmap remove 2.6                  asks first
+  coffee-roadmap remove 2.6 --yes            for scripts
+  coffee-roadmap remove 2.6 --dry-run        only show what would go
+"""
+
+
+def arguments(parser: Parser) -> None:
+    parser.add_argument("item", metavar="ITEM")
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+    changing.add_order_options(parser)
+
+
+def run(args: Namespace, operations: Operations, output: Output) -> int:
+    if not (args.yes or args.dry_run):
+        one = operations.document().item(args.item)
+        if not confirm(f"Remove {one.key}: {one.title}?", what="remove", output=output):
+            output.say("Nothing was removed.")
+            return 1
+    outcome = operations.editing.remove(args.item, **changing.order(args, operations))
+    return changing.tell(args, outcome, operations, output)

@@ -1,0 +1,137 @@
+"""Where everything goes: data to standard output as text or as one JSON document, all else to standard error."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, TextIO
+
+from coffee_maker.core.errors import OutputLost, Refusal
+
+if TYPE_CHECKING:
+    from coffee_maker.cli.render import Page
+
+SCHEMA_VERSION = 1
+
+
+class ReaderGone(Exception):
+    """Whoever read our output has closed it, as `head` does: nothing is wrong, and nobody is there to be told."""
+
+
+class Output:
+    """One command's output. `json` and `colour` are guessed from the words before they are parsed, so that a refusal
+    of the words themselves comes in the right form."""
+
+    def __init__(self, *, json: bool, colour: bool) -> None:
+        self.json = json
+        self.colour = colour
+        for stream in (sys.stdout, sys.stderr):
+            _tolerate_any_encoding(stream)
+
+    @classmethod
+    def for_words(cls, words: Sequence[str]) -> Output:
+        before = words[: words.index("--")] if "--" in words else words
+        return cls(json="--json" in before, colour="--no-color" not in before)
+
+    def settle(self, *, json: bool, colour: bool) -> None:
+        """What was parsed counts."""
+        self.json, self.colour = json, colour
+
+    def show(self, kind: str, data: Any, *, form: str | None = None) -> None:
+        """Print the data: as the JSON document of this kind, or as the text that `form` (default: the kind) names."""
+        if self.json:
+            self.write(self._document({"schema_version": SCHEMA_VERSION, "kind": kind, "data": data}))
+        else:
+            from coffee_maker.cli import render
+
+            self.write(render.text(form or kind, data, self._page(sys.stdout)))
+
+    def show_one_of_many(self, kind: str, data: Any) -> None:
+        """Print one of a stream: a JSON document on a line of its own, or its text and an empty line."""
+        if self.json:
+            self.write(self._document({"schema_version": SCHEMA_VERSION, "kind": kind, "data": data}, one_line=True))
+        else:
+            from coffee_maker.cli import render
+
+            self.write(render.text(kind, data, self._page(sys.stdout)) + "\n")
+
+    def say(self, sentence: str) -> None:
+        """Tell the person something that is no data."""
+        self._complain(f"{sentence}\n")
+
+    def refuse(self, refusal: Refusal) -> None:
+        """Print a refusal: its sentence, and the way out."""
+        if self.json:
+            error = {
+                "code": refusal.code,
+                "message": refusal.message,
+                "hint": refusal.hint,
+                "retryable": refusal.retryable,
+            }
+            document = {"schema_version": SCHEMA_VERSION, "kind": "error", "error": error}
+            self._complain(self._document(document, stream=sys.stderr))
+        else:
+            from coffee_maker.cli import render
+
+            self._complain(render.refusal(refusal, self._page(sys.stderr)))
+
+    def write(self, text: str) -> None:
+        """Print to standard output, whole or not at all as far as we are told; `OutputLost` says when it was not."""
+        if sys.stdout is None:
+            raise OutputLost(problem="it is closed")
+        try:
+            sys.stdout.write(text)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            _let_go_of_stdout()
+            raise ReaderGone from None
+        except (OSError, ValueError) as error:
+            _let_go_of_stdout()
+            raise OutputLost(problem=getattr(error, "strerror", None) or str(error)) from None
+
+    def _complain(self, text: str) -> None:
+        """Print to standard error; when that does not work either there is nobody to tell."""
+        try:
+            if sys.stderr is not None:
+                sys.stderr.write(text)
+                sys.stderr.flush()
+        except (OSError, ValueError):
+            pass
+
+    def _document(self, document: Any, stream: TextIO | None = None, *, one_line: bool = False) -> str:
+        """Compact, except on a terminal; escaped where the stream has no UTF-8."""
+        import json
+
+        stream = stream or sys.stdout
+        utf8 = stream is None or (stream.encoding or "").lower().replace("-", "") == "utf8"
+        indent = 2 if stream is not None and stream.isatty() and not one_line else None
+        text = json.dumps(document, ensure_ascii=not utf8, indent=indent)
+        return text.encode("utf-8", "replace").decode() + "\n" if utf8 else text + "\n"
+
+    def _page(self, stream: TextIO | None) -> Page:
+        """Rich, with its import, only for a terminal that can show it."""
+        from coffee_maker.cli.render import PlainPage
+
+        if stream is None or not stream.isatty() or os.environ.get("TERM") == "dumb":
+            return PlainPage()
+        from coffee_maker.cli.terminal import TerminalPage
+
+        return TerminalPage(stream, colour=self.colour and not os.environ.get("NO_COLOR"))
+
+
+def _tolerate_any_encoding(stream: TextIO | None) -> None:
+    """A sign that the terminal's encoding lacks becomes a question mark; it must not end the command."""
+    if stream is not None and hasattr(stream, "reconfigure"):
+        stream.reconfigure(errors="replace")
+
+
+def _let_go_of_stdout() -> None:
+    """Point standard output nowhere, else the interpreter's own flush at its end complains once more."""
+    try:
+        descriptor = sys.stdout.fileno()
+    except (OSError, ValueError):
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, descriptor)
+    os.close(nowhere)

@@ -1,0 +1,56 @@
+"""The parser of one command: wrong usage is a refusal like any other, and every help ends with examples."""
+
+from __future__ import annotations
+
+from argparse import SUPPRESS, ArgumentParser, RawDescriptionHelpFormatter
+from typing import NoReturn
+
+from coffee_maker.core.errors import WrongUsage
+
+
+class HelpAsked(Exception):
+    """The help is to be printed, by the one who prints everything."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
+
+
+class Parser(ArgumentParser):
+    """An argparse parser that raises `WrongUsage` and takes no abbreviated options: scripts written with them break
+    when an option is added."""
+
+    def __init__(self, prog: str, help: str = "", examples: str = "", *, help_option: bool = True) -> None:
+        super().__init__(
+            prog=prog,
+            description=f"{help[:1].upper()}{help[1:]}." if help else None,
+            epilog=f"{_EVERY_COMMAND}\nexamples:\n{examples.strip(chr(10))}",
+            formatter_class=_formatter,
+            allow_abbrev=False,
+            add_help=help_option,
+        )
+
+    def error(self, message: str) -> NoReturn:
+        problem = f"{message[:1].upper()}{message[1:]}."
+        raise WrongUsage(problem=problem, hint=f"{self.format_usage().strip()}\n`{self.prog} --help` shows examples.")
+
+    def print_help(self, file: object = None) -> NoReturn:
+        raise HelpAsked(self.format_help())
+
+    def add_global_options(self) -> None:
+        """The options that every command takes, before and behind its name. They are told once, at the end of each
+        help, and not in each usage line."""
+        for option in ("--roadmap", "--data-dir"):
+            self.add_argument(option, help=SUPPRESS)
+        for option in ("--json", "--no-color", "--version"):
+            self.add_argument(option, action="store_true", help=SUPPRESS)
+
+
+_EVERY_COMMAND = """\
+options of every command:
+  --roadmap FILE, --data-dir DIR, --json, --no-color   see `coffee-roadmap --help`
+"""
+
+
+def _formatter(prog: str) -> RawDescriptionHelpFormatter:
+    return RawDescriptionHelpFormatter(prog, max_help_position=32)

@@ -1,0 +1,68 @@
+"""Texts of the set-up: what `init` made, what `doctor` and `sync` found, what the databases are like."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from coffee_maker.cli.render import Column, Page
+from coffee_maker.cli.texts.times import ago
+
+_MARKS = {"ok": ("ok  ", "good"), "warn": ("warn", "warn"), "fail": ("FAIL", "bad")}
+
+
+def init(data: Any, page: Page) -> None:
+    """What was made, what was there, and what to do next."""
+    for part in data["parts"]:
+        page.line(f"{'made ' if part['made'] else 'there'}  {part['name']:<9} {part['path']}")
+    page.line()
+    page.line(f"The roadmap has {data['items']} items. Next:")
+    page.line("  coffee-roadmap view                    look at it")
+    page.line('  coffee-roadmap add "TITLE"             add an item')
+    page.line("  coffee-roadmap doctor                  check the whole set-up")
+
+
+def doctor(data: Any, page: Page) -> None:
+    """Every finding with its cure, then the settings and where they come from."""
+    _findings(data["findings"], page)
+    page.line()
+    rows = [(one["name"], one["value"], (one["source"], "dim")) for one in data["settings"]]
+    page.table((Column("Setting"), Column("Value"), Column("From", grow=True)), rows)
+    page.line()
+    failed = sum(one["level"] == "fail" for one in data["findings"])
+    warned = sum(one["level"] == "warn" for one in data["findings"])
+    if failed:
+        page.line(f"{failed} to mend, {warned} to look at.", "bad")
+    else:
+        page.line("All is well." if not warned else f"It works; {warned} to look at.", "good")
+
+
+def sync(data: Any, page: Page) -> None:
+    """Who sees what, and what differs."""
+    _findings(data["findings"], page)
+    for one in data["daemons"]:
+        replied = "answered" if one["replied"] else "did not answer"
+        page.line(f"      daemon {one['daemon']} on {one['host']}: {replied}, last seen {ago(one['at'])}", "dim")
+    page.line()
+    if data["agree"]:
+        page.line(f"Everyone sees one file and one database, revision {data['revision']}.", "good")
+    else:
+        page.line("Not everyone sees the same; see above.", "bad")
+
+
+def _findings(findings: Any, page: Page) -> None:
+    for one in findings:
+        mark, style = _MARKS[one["level"]]
+        page.line(f"{mark}  {one['message']}", style if one["level"] != "ok" else "")
+        if one["cure"]:
+            for line in one["cure"].splitlines():
+                page.line(f"      {line}")
+
+
+def db(data: Any, page: Page) -> None:
+    """What an action on the databases did or found."""
+    for line in data.get("lines", ()):
+        page.line(line)
+    if "databases" in data:
+        rows = [tuple(str(value) for value in one.values()) for one in data["databases"]]
+        page.table([Column(name) for name in data["databases"][0]], rows)
+    _findings(data.get("findings", ()), page)

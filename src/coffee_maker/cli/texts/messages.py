@@ -1,0 +1,103 @@
+"""Texts of notifications: the list, one of them, what became of a question."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from coffee_maker.cli.render import Cell, Column, Page
+from coffee_maker.cli.texts.times import ago, left, local
+from coffee_maker.utils.text import one_line
+
+_LEVEL_STYLES = {"critical": "bad", "high": "warn", "normal": "", "low": "dim"}
+_SIGNS = {"question": "?", "alert": "!", "status": "~", "info": "i"}
+
+
+def notifications(data: Any, page: Page) -> None:
+    """The open ones (or all), oldest first, so that the newest stands above the prompt."""
+    found = data["notifications"]
+    if not found:
+        page.line("There are no notifications." if data["all"] else "Nothing is open. `--all` shows the others.")
+        return
+    rows: list[tuple[Cell, ...]] = [
+        (
+            str(one["id"]),
+            (f"{_SIGNS[one['kind']]} {one['kind']}", _LEVEL_STYLES[one["level"]]),
+            one["state"],
+            (one["item"] or "", "key"),
+            (ago(one["created"]), "dim"),
+            _short(one),
+        )
+        for one in found
+    ]
+    columns = (
+        Column("Nr", right=True),
+        Column("Type"),
+        Column("State"),
+        Column("Item"),
+        Column("Created"),
+        Column("Text", grow=True),
+    )
+    page.table(columns, rows)
+    waiting = [one for one in found if one["kind"] == "question" and _takes_answer(one)]
+    if waiting:
+        page.line(f"`coffee-roadmap notifications respond {waiting[-1]['id']} ANSWER` answers a question.", "dim")
+
+
+def notification(data: Any, page: Page) -> None:
+    """One, whole."""
+    about = f" about {data['item']}" if data["item"] else ""
+    head = f"{data['kind'].capitalize()} {data['id']}{about}: {data['state']}"
+    page.line(head, _LEVEL_STYLES[data["level"]] or "title")
+    page.line(f"from {data['source']}, {local(data['created'])}, level {data['level']}", "dim")
+    if data["title"]:
+        page.line(one_line(data["title"]), "title")
+    page.line()
+    page.line(data["message"])
+    if data["options"]:
+        page.line()
+        for number, option in enumerate(data["options"], 1):
+            page.line(f"  {number}. {one_line(option)}")
+    _fate(data, page)
+
+
+def created(data: Any, page: Page) -> None:
+    """What was made, and how it is answered."""
+    page.line(f"{data['kind'].capitalize()} {data['id']} is created{left(data['deadline'])}.", "good")
+    if data["kind"] == "question":
+        page.line(f"`coffee-roadmap notifications respond {data['id']} ANSWER` answers it.", "dim")
+
+
+def answer(data: Any, page: Page) -> None:
+    """The answer alone, for scripts; of an expired question its default."""
+    if data["taken"] is not None:
+        page.line(data["taken"])
+
+
+def answered(data: Any, page: Page) -> None:
+    late = " It came after the deadline: whoever asked may have gone on with the default." if data["late"] else ""
+    page.line(f"Question {data['id']} is answered: {one_line(data['answer'])}.{late}", "good")
+
+
+def dismissed(data: Any, page: Page) -> None:
+    page.line(f"{data['kind'].capitalize()} {data['id']} is dismissed.")
+
+
+def _fate(data: Any, page: Page) -> None:
+    if data["answer"] is not None:
+        page.line()
+        page.line(f"Answered by {data['answered_by']} ({data['answered_via']}), {local(data['answered_at'])}:", "dim")
+        page.line(data["answer"], "good")
+    elif data["kind"] == "question" and _takes_answer(data):
+        default = f", then: {one_line(data['default'])}" if data["default"] else ""
+        page.line()
+        page.line(f"`coffee-roadmap notifications respond {data['id']} ANSWER`{left(data['deadline'])}{default}", "dim")
+
+
+def _takes_answer(one: Any) -> bool:
+    return one["answer"] is None and one["state"] != "dismissed"
+
+
+def _short(one: Any) -> str:
+    text = one["title"] or one["message"]
+    options = f"  [{' | '.join(one['options'])}]" if one["options"] else ""
+    return f"{one_line(text, 200)}{options}{left(one['deadline']) if _takes_answer(one) else ''}"

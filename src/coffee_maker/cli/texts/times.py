@@ -1,0 +1,25 @@
+"""Times as a person reads them: local, or how long ago. The data carry UTC."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from coffee_maker.utils.durations import roughly
+
+
+def local(at: str) -> str:
+    """Date and time on this machine's clock, with its zone: ``2026-11-23 19:20 CET``."""
+    return datetime.fromisoformat(at).astimezone().strftime("%Y-%m-%d %H:%M %Z")
+
+
+def ago(at: str, now: datetime | None = None) -> str:
+    """How long ago."""
+    return f"{roughly((now or datetime.now(UTC)) - datetime.fromisoformat(at))} ago"
+
+
+def left(deadline: str | None, now: datetime | None = None) -> str:
+    """How long a question still waits; nothing when it has no deadline."""
+    if deadline is None:
+        return ""
+    rest = datetime.fromisoformat(deadline) - (now or datetime.now(UTC))
+    return "  (its time is over)" if rest.total_seconds() <= 0 else f"  ({roughly(rest)} left)"

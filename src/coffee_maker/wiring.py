@@ -1,0 +1,178 @@
+"""Settings in, ready operations out: the only module that names concrete classes.
+
+Each part is made when it is first asked for, with its imports, so that `view` opens no database and imports none.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Self
+
+from coffee_maker.core.errors import WrongUsage
+from coffee_maker.settings import Flags, Settings, load
+
+if TYPE_CHECKING:
+    from coffee_maker.core.document import Document
+    from coffee_maker.core.ports import Channel, Clock, Repository, RoadmapFile, Store, System
+    from coffee_maker.utils.connection import Databases
+    from coffee_maker.work.editing import Editing
+    from coffee_maker.work.messages import Messages
+    from coffee_maker.work.publishing import Publishing
+    from coffee_maker.work.sync import Sync
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+
+class Operations:
+    """Everything that a face can ask for, on one project. Use it as a context manager: it closes what was opened."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.clock: Clock = SystemClock()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if "store" in self.__dict__ and hasattr(self.store, "close"):
+            self.store.close()
+
+    @cached_property
+    def actor(self) -> str:
+        """Who acts, for the history: COFFEE_ACTOR, else the login name."""
+        if given := os.environ.get("COFFEE_ACTOR", "").strip():
+            return given
+        import pwd
+
+        try:
+            return pwd.getpwuid(os.getuid()).pw_name
+        except KeyError:  # a container's user without an entry
+            return "person"
+
+    @cached_property
+    def file(self) -> RoadmapFile:
+        from coffee_maker.adapters.roadmap_file import RoadmapFile
+
+        return RoadmapFile(self.settings.roadmap.path)
+
+    @cached_property
+    def databases(self) -> Databases:
+        from coffee_maker.utils.connection import Databases
+
+        return Databases(self.settings.data.dir, url=self.settings.database.url)
+
+    @cached_property
+    def store(self) -> Store:
+        if self.databases.url is not None:
+            from coffee_maker.store.postgres import PostgresStore
+
+            return PostgresStore(self.databases)
+        from coffee_maker.store.sqlite import SqliteStore
+
+        return SqliteStore(self.databases)
+
+    @cached_property
+    def editing(self) -> Editing:
+        from coffee_maker.work.editing import Editing
+        from coffee_maker.work.recording import Options
+
+        settings = self.settings
+        options = Options(
+            lock_path=os.path.join(settings.data.dir, "roadmap.lock"),
+            item_pattern=settings.roadmap.item_pattern,
+            channels=tuple(settings.channels),
+            keep_versions=settings.history.keep_versions,
+            keep_days=settings.history.keep_days,
+        )
+        return Editing(self.store, self.file, self.clock, options)
+
+    @cached_property
+    def channels(self) -> Mapping[str, Channel]:
+        if not self.settings.channels:
+            return {}
+        from coffee_maker.adapters.command_channel import CommandChannel
+
+        return {name: CommandChannel(name, channel) for name, channel in self.settings.channels.items()}
+
+    @cached_property
+    def messages(self) -> Messages:
+        from coffee_maker.work.messages import Messages
+
+        return Messages(self.store, self.clock, self.channels)
+
+    @cached_property
+    def system(self) -> System:
+        from coffee_maker.adapters.system import SystemFacts
+
+        return SystemFacts(self.settings.roadmap.path, self.settings.data.dir, self._database_file)
+
+    @property
+    def _database_file(self) -> str | None:
+        from coffee_maker.store.common import SHARED
+        from coffee_maker.utils.sqlite_link import database_path
+
+        return database_path(self.databases, SHARED) if self.databases.url is None else None
+
+    @cached_property
+    def sync(self) -> Sync:
+        from coffee_maker.work.sync import Sync
+
+        return Sync(self.store, self.clock, self.system, uses_files=self.databases.url is None)
+
+    @cached_property
+    def repository(self) -> Repository | None:
+        """The git repository around the project; None when there is none."""
+        from coffee_maker.work.project import inside_git
+
+        if not inside_git(os.path.dirname(os.path.realpath(self.settings.roadmap.path))):
+            return None
+        from coffee_maker.adapters.git import GitRepository
+
+        return GitRepository(self.settings.root, self.settings.roadmap.path)
+
+    @cached_property
+    def publishing(self) -> Publishing | None:
+        """What brings recorded versions to git; None when nothing is to be brought there."""
+        git = self.settings.git
+        if not (git.log or git.commit) or self.repository is None:
+            return None
+        from coffee_maker.work.publishing import Publishing
+
+        return Publishing(self.store, self.repository, directory=self.settings.data.dir, log=git.log, commit=git.commit)
+
+    def publish(self) -> None:
+        """Bring what was recorded to git; never fails, `doctor` tells what went wrong."""
+        if self.publishing is not None:
+            self.publishing.catch_up()
+
+    def document(self) -> Document:
+        """The roadmap as it stands in the file: no lock, no database."""
+        from coffee_maker.core.document import Document
+
+        return Document.from_bytes(self.file.read(), item_pattern=self.settings.roadmap.item_pattern)
+
+
+def open_project(*, roadmap: str | None = None, data_dir: str | None = None) -> Operations:
+    """The operations on the project that these flags, the environment and the current directory name."""
+    return open_operations(load_settings(roadmap=roadmap, data_dir=data_dir))
+
+
+def load_settings(*, roadmap: str | None = None, data_dir: str | None = None) -> Settings:
+    try:
+        cwd = os.getcwd()
+    except FileNotFoundError:
+        raise WrongUsage(problem="The current directory no longer exists.", hint="Change to another one.") from None
+    return load(Flags(roadmap=roadmap, data_dir=data_dir), os.environ, cwd)
+
+
+def open_operations(settings: Settings) -> Operations:
+    """The operations on the project of these settings; nothing is opened yet."""
+    return Operations(settings)

@@ -1,0 +1,145 @@
+"""Sets up a project: settings, data directory, roadmap. Never overwrites; doing it again changes nothing."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from typing import NamedTuple
+
+from coffee_maker.core.errors import OutOfReach
+from coffee_maker.core.ports import RoadmapFile
+from coffee_maker.settings import Settings
+from coffee_maker.utils import data_directory
+from coffee_maker.utils.places import PROJECT_FILE
+
+_SETTINGS = """\
+# Settings of coffee-roadmap for this project. Every line that begins with # shows a default: take away the # and
+# change it. `coffee-roadmap doctor` shows which settings count and where each comes from.
+
+[roadmap]
+{path}
+# item_pattern = '^## (?P<id>TASK-\\d+): (?P<title>.+)$'   # a form of heading of your own
+
+[data]
+{dir}
+
+# [database]
+# url = "postgresql://user@host/database"   # for a team; without it, SQLite files in the data directory
+
+# [git]
+# log = true       # every version also goes to the ref refs/roadmap/log; your branch and index are never touched
+# commit = false   # also commit the roadmap to the current branch, when nothing of yours is in the way
+
+# [history]
+# keep_versions = 500
+# keep_days = 90
+
+# [daemon]
+# agent = "command"        # or "runbook": runs the item's own ```sh run``` block
+# test_command = "make test"
+# lease = "60s"
+# max_attempts = 3
+
+# [agent]
+# command = ["my-agent", "--prompt-file", "{{item_file}}"]
+# timeout = "1h"
+# max_output = "10MB"
+# environment = ["MY_AGENT_TOKEN"]   # variables that are passed on to it
+
+# [channels.desktop]
+# kind = "command"
+# argv = ["notify-send", "--", "{{title}}", "coffee-roadmap {{type}} {{id}}"]
+# levels = ["critical", "high"]
+"""
+
+_ROADMAP = """\
+# Roadmap
+
+What is planned, in the order in which it is to be done. Edit this file as you like, or use `coffee-roadmap`:
+whoever changes it, nobody's change is lost.
+
+### PRIORITY 1: Plan the first items
+
+**Status**: 🔄 In Progress
+**Estimated Effort**: 10 minutes
+
+An item is a heading with a number, a status, fields as you need them, a text and perhaps a check list.
+
+- [ ] `coffee-roadmap view` shows this list
+- [ ] `coffee-roadmap add "My first item"` adds an item
+- [ ] `coffee-roadmap edit 1 --check 1` ticks the first box here
+- [ ] `coffee-roadmap status 1 complete` ends this item
+"""
+
+
+class Part(NamedTuple):
+    """One part of a project, and whether it was made now."""
+
+    name: str  # settings | data | roadmap
+    path: str
+    made: bool
+
+
+def set_up(settings: Settings, file: RoadmapFile) -> list[Part]:
+    """Make what is missing. The data directory comes first, since it is what can be refused."""
+    had_data = data_directory.is_ours(settings.data.dir)
+    data_directory.ensure(settings.data.dir)
+    return [
+        Part("data", settings.data.dir, not had_data),
+        Part("roadmap", settings.roadmap.path, _make_roadmap(settings.roadmap.path, file)),
+        _make_settings(settings),
+    ]
+
+
+def _make_roadmap(path: str, file: RoadmapFile) -> bool:
+    if os.path.lexists(path):
+        return False
+    try:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        file.create(_ROADMAP.encode())
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise OutOfReach(path=path, problem=error.strerror or str(error)) from None
+    return True
+
+
+def _make_settings(settings: Settings) -> Part:
+    """The project's settings file. What was named on the way (--roadmap, --data-dir) is written down in it."""
+    path = settings.project_file or os.path.join(settings.root, PROJECT_FILE)
+    if settings.project_file is not None:
+        return Part("settings", path, False)
+    text = _SETTINGS.format(
+        path=_line("path", settings.roadmap.path, settings, "roadmap.path"),
+        dir=_line("dir", settings.data.dir, settings, "data.dir"),
+    )
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+    except FileExistsError:
+        return Part("settings", path, False)
+    except OSError as error:
+        raise OutOfReach(path=path, problem=error.strerror or str(error)) from None
+    with open(fd, "w", encoding="utf-8") as target:
+        target.write(text)
+    return Part("settings", path, True)
+
+
+def _line(name: str, path: str, settings: Settings, key: str) -> str:
+    """``name = "path"``, relative to the root where it lies below; a comment when it is the default."""
+    relative = os.path.relpath(path, settings.root)
+    written = path if relative.startswith("..") else relative
+    quoted = '"' + written.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return f"{name} = {quoted}" if key in settings.sources else f"# {name} = {quoted}"
+
+
+def inside_git(folder: str) -> bool:
+    """Whether a folder lies in a git work tree, found without running git."""
+    with suppress(OSError):
+        while True:
+            if os.path.lexists(os.path.join(folder, ".git")):
+                return True
+            parent = os.path.dirname(folder)
+            if parent == folder:
+                break
+            folder = parent
+    return False

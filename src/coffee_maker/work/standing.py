@@ -1,0 +1,48 @@
+"""Where the project stands: items by status, daemons, questions that wait, the newest changes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from coffee_maker.core.document import Document
+from coffee_maker.core.history import Change
+from coffee_maker.core.items import Status
+from coffee_maker.core.ports import Clock, Heartbeat, Store
+from coffee_maker.core.questions import OPEN, Kind, Notification
+
+ALIVE_FOR = timedelta(seconds=30)
+"""A daemon beats every few seconds, also while its agent works; one that was silent for so long is not running."""
+_RECENT = 5
+
+
+class Standing(NamedTuple):
+    """The overview."""
+
+    counts: Mapping[Status, int]
+    without_status: int
+    daemons: Sequence[tuple[Heartbeat, bool]]  # with whether it is alive
+    questions: Sequence[Notification]
+    recent: Sequence[Change]
+
+
+def alive(heartbeat: Heartbeat, now: datetime) -> bool:
+    """Whether a daemon's last sign of life is fresh."""
+    return now - heartbeat.at <= ALIVE_FOR
+
+
+def take_stock(document: Document, store: Store, clock: Clock) -> Standing:
+    """Look at everything once; where there is no database yet, there are no daemons, questions and changes."""
+    with store.reading() as tx:
+        heartbeats = tx.heartbeats.all()
+        waiting = tx.notifications.find(states=OPEN)
+        recent = tx.roadmap.changes(limit=_RECENT)
+    now = clock.now()
+    return Standing(
+        counts={status: sum(item.status is status for item in document.items) for status in Status},
+        without_status=sum(item.status is None for item in document.items),
+        daemons=[(heartbeat, alive(heartbeat, now)) for heartbeat in heartbeats],
+        questions=[one for one in waiting if one.kind is Kind.QUESTION],
+        recent=recent,
+    )
