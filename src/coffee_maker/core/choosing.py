@@ -1,0 +1,94 @@
+"""Which item is next, and why each of the other planned ones waits.
+
+Order in the document is what counts, not numbers. An item is ready when it is planned, everything that it depends on
+is complete, nobody holds a claim on it, and no one said to leave it for now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from coffee_maker.core.items import Item, Status
+from coffee_maker.core.ports import Claim
+
+
+class Waiting(NamedTuple):
+    """A planned item that is not next, and the reason in plain words."""
+
+    key: str
+    because: str
+
+
+class Choice(NamedTuple):
+    """The next item, if one is ready, and the planned ones that wait, in document order."""
+
+    item: Item | None
+    waiting: tuple[Waiting, ...]
+
+
+def choose(items: Sequence[Item], claims: Iterable[Claim] = (), left: Mapping[str, str] | None = None) -> Choice:
+    """Choose among `items` (in document order). `claims` are those whose lease runs; `left` says of items that are to
+    be left alone for now why that is."""
+    by_key = {item.key: item for item in items}
+    held = {claim.item: claim for claim in claims}
+    chosen: Item | None = None
+    waiting = []
+    for item in items:
+        if item.status is not Status.PLANNED:
+            continue
+        reasons = list(_reasons(item, by_key, held.get(item.key)))
+        if left and item.key in left:
+            reasons.append(left[item.key])
+        if reasons:
+            waiting.append(Waiting(item.key, "; ".join(reasons)))
+        elif chosen is None:
+            chosen = item
+        else:
+            waiting.append(Waiting(item.key, f"{chosen.key} comes first"))
+    return Choice(chosen, tuple(waiting))
+
+
+def _reasons(item: Item, by_key: Mapping[str, Item], claim: Claim | None) -> Iterable[str]:
+    circle = _circle(item, by_key)
+    if circle:
+        yield f"depends on itself: {' -> '.join(circle)}"
+    for name in item.depends_on:
+        needed = by_key.get(name)
+        if needed is None:
+            yield f"depends on {name}, which is not in the roadmap"
+        elif needed.status is None:
+            yield f"depends on {name}, which has no status"
+        elif needed.status is not Status.COMPLETE and name not in circle:
+            yield f"depends on {name}, which is {needed.status.value}"
+    if claim is not None:
+        yield f"is claimed by {claim.owner} until {_shown(claim.until)}"
+
+
+def _circle(item: Item, by_key: Mapping[str, Item]) -> list[str]:
+    """The way along unfinished dependencies from the item back to itself, or nothing."""
+    came_from: dict[str, str] = {}
+    unseen = [item.key]
+    while unseen:
+        key = unseen.pop()
+        for name in by_key[key].depends_on if key in by_key else ():
+            if name == item.key:
+                return _way(item.key, key, came_from)
+            if name not in came_from and name in by_key and by_key[name].status is not Status.COMPLETE:
+                came_from[name] = key
+                unseen.append(name)
+    return []
+
+
+def _way(start: str, last: str, came_from: Mapping[str, str]) -> list[str]:
+    way = [start]
+    while last != start:
+        way.append(last)
+        last = came_from[last]
+    return [*way, start][::-1]
+
+
+def _shown(moment: datetime) -> str:
+    """A moment for a person, in local time with its zone."""
+    return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
