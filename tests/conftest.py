@@ -1,15 +1,30 @@
-"""What every room's tests share: a store in a temporary directory (there is no in-memory fake of it)."""
+"""What every room's tests share: a store, on each of both databases (there is no in-memory fake of it)."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.postgres_server import NoServer, Server
 
 from coffee_maker.store.common import SharedStore
 from coffee_maker.store.sqlite import SqliteStore
 from coffee_maker.utils.connection import Databases
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Server]:
+    """One real server for the whole session. In CI a server that cannot be started is a failure, else a skip."""
+    try:
+        server = Server()
+    except NoServer as problem:
+        if os.environ.get("CI"):
+            pytest.fail(f"{problem}; in CI nothing may be skipped")
+        pytest.skip(f"NOT TESTED on PostgreSQL: {problem}")
+    yield server
+    server.remove()
 
 
 @pytest.fixture
@@ -18,14 +33,40 @@ def data_directory(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
-@pytest.fixture
-def databases(data_directory: Path) -> Databases:
-    return Databases(str(data_directory))
+@pytest.fixture(params=["sqlite", "postgres"])
+def databases(request: pytest.FixtureRequest, data_directory: Path) -> Databases:
+    """Where the shared databases are: nowhere yet."""
+    if request.param == "sqlite":
+        return Databases(str(data_directory))
+    server: Server = request.getfixturevalue("postgres_server")
+    return Databases(str(data_directory), url=server.new_database())
 
 
 @pytest.fixture
 def store(databases: Databases) -> Iterator[SharedStore]:
-    """The shared databases, empty."""
-    opened = SqliteStore(databases)
+    """The shared databases, empty, on SQLite and on PostgreSQL in turn."""
+    opened = open_store(databases)
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def sqlite_databases(data_directory: Path) -> Databases:
+    return Databases(str(data_directory))
+
+
+@pytest.fixture
+def sqlite_store(sqlite_databases: Databases) -> Iterator[SharedStore]:
+    """For tests in which the kind of database plays no part."""
+    opened = SqliteStore(sqlite_databases)
+    yield opened
+    opened.close()
+
+
+def open_store(databases: Databases) -> SharedStore:
+    """The store of that configuration."""
+    if databases.url is None:
+        return SqliteStore(databases)
+    from coffee_maker.store.postgres import PostgresStore
+
+    return PostgresStore(databases)

@@ -37,6 +37,9 @@ class Backend(Protocol):
     def reading(self) -> AbstractContextManager[Link | None]:
         """A snapshot, whatever the schema; None when there is no database at all."""
 
+    def prepare(self, link: Link) -> None:
+        """Make room for the first migration."""
+
     def blank(self) -> AbstractContextManager[Link]:
         """An empty database with no schema, private to the block and gone afterwards."""
 
@@ -93,6 +96,7 @@ def writing(backend: Backend) -> Iterator[Link]:
             if backend.schema.up_to_date(link):
                 yield link
                 return
+            backend.prepare(link)
             backend.schema.apply_next(link, link.script)
 
 

@@ -39,10 +39,11 @@ class Heartbeats:
         )
 
     def all(self) -> Sequence[Heartbeat]:
-        rows = self._connection.execute(
-            "SELECT daemon, host, pid, boot_id, state, item, step, at, seen FROM heartbeats ORDER BY daemon"
-        )
-        return [Heartbeat(*row[:7], values.read_time(row[7]), values.read_json(row[8])) for row in rows]
+        rows = self._connection.execute("SELECT * FROM heartbeats ORDER BY daemon").dicts()
+        return [
+            Heartbeat(**{**row, "at": values.read_time(row["at"]), "seen": values.read_json(row["seen"])})
+            for row in rows
+        ]
 
     def forget(self, daemon: str) -> None:
         self._connection.execute("DELETE FROM heartbeats WHERE daemon = ?", (daemon,))

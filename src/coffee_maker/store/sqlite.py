@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from coffee_maker.store.common import ANALYTICS, SHARED, SharedStore
+from coffee_maker.store.common import ANALYTICS, SHARED, Link, SharedStore
 from coffee_maker.store.migrate import Dialect, Schema
 from coffee_maker.utils.connection import Connection, Databases
 from coffee_maker.utils.sqlite_link import SqliteDatabase, SqliteLink, open_memory, open_readonly, refusals
@@ -32,6 +32,9 @@ class SqliteBackend(SqliteDatabase):
     def __init__(self, databases: Databases, name: str, *, keep: bool = True) -> None:
         super().__init__(databases, name, keep=keep)
         self.schema = Schema(name, SQLITE)
+
+    def prepare(self, link: Link) -> None:
+        """Nothing to make: the file is there."""
 
     @contextmanager
     def blank(self) -> Iterator[SqliteLink]:

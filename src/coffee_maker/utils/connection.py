@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple, Protocol
+import os
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 NAMES = ("notifications", "analytics")
 BUSY_SECONDS = 5.0
@@ -20,6 +21,10 @@ class Databases(NamedTuple):
     names: tuple[str, ...] = NAMES
     busy_timeout: float = BUSY_SECONDS
     gate_timeout: float = GATE_SECONDS
+
+    def __repr__(self) -> str:
+        """Without the url: it may hold a password, and this text may end in a log."""
+        return f"Databases(directory={self.directory!r}, url={'...' if self.url else None}, names={self.names!r})"
 
 
 class Rows:
@@ -61,3 +66,52 @@ class Connection(Protocol):
 
     def execute(self, sql: str, params: Sequence[Any] = ()) -> Rows:
         """Run one statement with ``?`` for each parameter, on either database."""
+
+
+class Closable(Protocol):
+    """A link that knows the process that opened it."""
+
+    @property
+    def pid(self) -> int: ...
+    def close(self) -> None: ...
+
+
+L = TypeVar("L", bound=Closable)
+
+_ABANDONED: list[Closable] = []
+"""Links inherited through a fork: kept for ever, since closing them in the child would disturb the parent's."""
+
+
+class Idle(Generic[L]):
+    """Open connections between two uses. Each is used by one thread at a time, and only in the process it is of."""
+
+    def __init__(self) -> None:
+        self._links: list[L] = []
+
+    def take(self, usable: Callable[[L], bool]) -> L | None:
+        """One that is still good, or None."""
+        while True:
+            try:
+                link = self._links.pop()  # atomic, so no two threads get the same one
+            except IndexError:
+                return None
+            if link.pid != os.getpid():
+                _ABANDONED.append(link)
+            elif usable(link):
+                return link
+            else:
+                link.close()
+
+    def give(self, link: L) -> None:
+        self._links.append(link)
+
+    def close(self) -> None:
+        """Close all that are of this process."""
+        while (link := self.take(lambda _: True)) is not None:
+            link.close()
+
+
+def refuse_fork(pid: int) -> None:
+    """A connection must not be used in a child of the process that opened it: both databases would be damaged by it."""
+    if os.getpid() != pid:
+        raise RuntimeError("a database connection was carried across a fork; open one in the new process")

@@ -16,7 +16,7 @@ import apsw
 
 from coffee_maker.core.errors import DatabaseBusy, DatabaseUnusable, LockBusy, Refusal
 from coffee_maker.utils import data_directory, locks
-from coffee_maker.utils.connection import Databases, Rows
+from coffee_maker.utils.connection import Databases, Idle, Rows, refuse_fork
 
 FIXED_SQLITE = (3, 51, 3)
 """The first version without the WAL-reset bug (https://sqlite.org/wal.html#walresetbug)."""
@@ -37,7 +37,7 @@ class SqliteLink:
 
     def execute(self, sql: str, params: Sequence[Any] = ()) -> Rows:
         """Run one statement; all its rows are fetched at once, so that no half-read cursor outlives the block."""
-        self._refuse_fork()
+        refuse_fork(self.pid)
         cursor = self.raw.execute(sql, params)
         first = cursor.fetchone()
         if first is None:
@@ -47,7 +47,7 @@ class SqliteLink:
 
     def script(self, sql: str) -> None:
         """Run several statements without parameters."""
-        self._refuse_fork()
+        refuse_fork(self.pid)
         self.raw.execute(sql)
 
     @contextmanager
@@ -56,7 +56,7 @@ class SqliteLink:
         self.raw.execute(begin)
         try:
             yield
-            self._refuse_fork()
+            refuse_fork(self.pid)
             if not self.raw.in_transaction:
                 raise RuntimeError("the block ended its transaction itself; leave COMMIT and ROLLBACK to the block")
             self.raw.execute("COMMIT")
@@ -64,10 +64,6 @@ class SqliteLink:
             if os.getpid() == self.pid and self.raw.in_transaction:
                 self.raw.execute("ROLLBACK")
             raise
-
-    def _refuse_fork(self) -> None:
-        if os.getpid() != self.pid:
-            raise RuntimeError("a database connection was carried across a fork; open one in the new process")
 
     def close(self) -> None:
         """Close, unless this is a forked child: closing there would disturb the parent's write-ahead log."""
@@ -86,14 +82,14 @@ class SqliteDatabase:
         self.databases = databases
         self.path = database_path(databases, name)
         self._keep = keep
-        self._idle: list[SqliteLink] = []
+        self._idle: Idle[SqliteLink] = Idle()
 
     @contextmanager
     def writing(self) -> Iterator[SqliteLink]:
         """A write transaction behind the gate: one writer at a time, in the order in which they came."""
         with refusals(self.name, self.path):
             data_directory.ensure(self.databases.directory)
-            with self.gate("writing"), self._link(self._open_for_writing) as link, link.transaction("BEGIN IMMEDIATE"):
+            with self.gate("writing"), self._link() as link, link.transaction("BEGIN IMMEDIATE"):
                 yield link
 
     @contextmanager
@@ -149,12 +145,12 @@ class SqliteDatabase:
 
     def close(self) -> None:
         """Close the idle connections."""
-        while self._idle:
-            self._idle.pop().close()
+        self._idle.close()
 
     @contextmanager
-    def _link(self, opener: Any) -> Iterator[SqliteLink]:
-        link = self._take_idle() or opener()
+    def _link(self) -> Iterator[SqliteLink]:
+        """An idle connection to the file that is there now, or a new one."""
+        link = self._idle.take(lambda idle: idle.file == self.identity()) or self._open_for_writing()
         broken = False
         try:
             yield link
@@ -163,24 +159,9 @@ class SqliteDatabase:
             raise
         finally:
             if self._keep and not broken:
-                self._idle.append(link)
+                self._idle.give(link)
             else:
                 link.close()
-
-    def _take_idle(self) -> SqliteLink | None:
-        """An idle connection that is still good: of this process, and to the file that is there now."""
-        while self._idle:
-            try:
-                link = self._idle.pop()
-            except IndexError:  # another thread was faster
-                return None
-            if link.pid != os.getpid():
-                _ABANDONED.append(link)
-            elif link.file != self.identity():
-                link.close()
-            else:
-                return link
-        return None
 
     def _open_for_writing(self) -> SqliteLink:
         """Open, or make the file with the gate's own mode; called behind the gate, so it is made once."""
@@ -208,10 +189,6 @@ class SqliteDatabase:
                 hint=f"Move it aside, then `coffee-roadmap db restore {self.name} FILE` takes its content over.",
             )
         link.execute("PRAGMA journal_mode = WAL")
-
-
-_ABANDONED: list[SqliteLink] = []
-"""Connections inherited through a fork: kept for ever, since closing them here would disturb the parent's."""
 
 
 def database_path(databases: Databases, name: str) -> str:
