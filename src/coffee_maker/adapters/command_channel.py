@@ -33,6 +33,7 @@ _SHELLS = frozenset({"sh", "bash", "dash", "zsh", "ksh", "fish"})
 _SHELL_LINE = re.compile("-[a-z]*c")
 _LONGEST_ARGUMENT = 2000  # characters; the system's own limit is 128 KB for one argument
 _OUTPUT_KEPT = 4096  # bytes, the last ones: enough for what went wrong
+_OUTPUT_TOLD = 300  # characters of it, the last ones too: a traceback ends with its sentence
 _CHUNK = 65536
 _LOOK = 0.05  # seconds between looks at a command that has gone on holding its output open
 
@@ -69,12 +70,12 @@ class CommandChannel:
                     env=environment,
                     start_new_session=True,
                 )
-            except (OSError, ValueError) as error:
+            except OSError as error:
                 raise self._failed(_not_started(argv[0], error)) from None
         with process:
             code, output = self._watched(process)
         if code != 0:
-            said = one_line(output.decode(errors="replace"), 300)
+            said = one_line(output.decode(errors="replace"))[-_OUTPUT_TOLD:].lstrip()
             how = f"ended with {code}" if code > 0 else f"was ended by signal {-code}"
             raise self._failed(f"the command {how}" + (f": {said}" if said else ""))
         return None
@@ -166,12 +167,12 @@ def _placeholders(element: str, where: str) -> list[str]:
     return names
 
 
-def _not_started(program: str, error: OSError | ValueError) -> str:
+def _not_started(program: str, error: OSError) -> str:
     if isinstance(error, FileNotFoundError):
         return f"there is no program {program}"
     if isinstance(error, PermissionError):
         return f"the program {program} may not be run"
-    return f"the program {program} could not be started ({error})"
+    return f"the program {program} could not be started ({error.strerror})"
 
 
 def _run(process: subprocess.Popen[bytes], deadline: float) -> tuple[int, bytes]:
