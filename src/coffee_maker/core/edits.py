@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
-
+from coffee_maker.core.blocks import scan
 from coffee_maker.core.document import Document, Splice
-from coffee_maker.core.items import Status
+from coffee_maker.core.edit import Edit, Place, check_whole, check_within, one_line
+from coffee_maker.core.errors import EditRefused
+from coffee_maker.core.fields import Field, canonical, written
+from coffee_maker.core.items import Item, Status
+from coffee_maker.core.lines import Lines
+from coffee_maker.core.markup import is_rule
+from coffee_maker.core.placing import add_item, move_item, remove_item
 from coffee_maker.core.reading import Entry
 from coffee_maker.core.wording import Change, rewrite_status
 
-
-class Edit(NamedTuple):
-    """What to change in the document; `before` and `after` are for a person to read."""
-
-    splices: tuple[Splice, ...]
-    key: str | None
-    before: str | None
-    after: str | None
-
-
-class Place(NamedTuple):
-    """Where an item goes."""
-
-    where: Literal["first", "last", "before", "after"]
-    ref: str | None = None
+__all__ = [
+    "Edit",
+    "Place",
+    "add_item",
+    "move_item",
+    "remove_item",
+    "replace_body",
+    "set_field",
+    "set_status",
+    "set_title",
+    "tick",
+]
 
 
 def set_status(doc: Document, ref: str, status: Status) -> Edit:
@@ -37,6 +39,8 @@ def set_status(doc: Document, ref: str, status: Status) -> Edit:
     splices = _field_splices(doc, entry, status) + _heading_splices(doc, entry, status)
     if not entry.status_field and not entry.parts.states:
         splices = [_new_status(doc, entry, status)]
+    if splices and check_within(doc, item, splices, may_change=("status",)).status is not status:
+        raise EditRefused(problem=f"The status of {item.key} is written in a form that cannot be changed.")
     before = item.status.value if item.status else item.status_text
     return Edit(tuple(splices), item.key, before, status.value)
 
@@ -46,19 +50,17 @@ def _field_splices(doc: Document, entry: Entry, status: Status) -> list[Splice]:
     if not field:
         return []
     start = doc.lines.start(field.line) + field.start_column
-    value = doc.text[start : doc.lines.start(field.line) + field.end_column]
-    return _moved(rewrite_status(value, status), start)
+    return _moved(rewrite_status(field.first, status), start)
 
 
 def _heading_splices(doc: Document, entry: Entry, status: Status) -> list[Splice]:
     """The heading's own status words, as far as they say the same as the item's status."""
     stated = entry.field_reading.status if entry.status_field else entry.heading_reading.status
     start = doc.lines.start(entry.heading.line) + entry.heading.column
-    text = entry.heading.text
     splices: list[Splice] = []
     for span, reading in entry.parts.states:
         if reading.status is stated:
-            splices += _moved(rewrite_status(text[slice(*span)], status), start + span[0])
+            splices += _moved(rewrite_status(entry.heading.text[slice(*span)], status), start + span[0])
     return splices
 
 
@@ -73,27 +75,163 @@ def _new_status(doc: Document, entry: Entry, status: Status) -> Splice:
     if empty:
         at = doc.lines.start(empty.line) + empty.start_column
         return Splice(at, at, words if doc.text[at - 1] in " \t" else f" {words}")
-    return new_field_line(doc, entry, f"**Status**: {words}")
+    return _new_line(doc, entry, "Status", words, behind=False)
 
 
-def new_field_line(doc: Document, entry: Entry, line: str) -> Splice:
-    """A field as first one of the item: behind the heading and a blank line, in the form of the field it precedes."""
+def set_field(doc: Document, ref: str, name: str, value: str | None) -> Edit:
+    """Change, add or (with None) remove a field, known by any of its names. A status is changed by `set_status`."""
+    item = doc.item(ref)
+    entry = doc.entry(item)
+    known = canonical(name)
+    label = one_line(name, "field's name").strip("*_: ")
+    if known == "status" or not known or not label:
+        raise EditRefused(problem=f"{label!r} is no field to set.", hint="Change a status with `status ITEM STATUS`.")
+    field = next((field for field in entry.fields if field.name == known), None)
+    before = field.value if field else None
+    value = one_line(value, "field's value") if value is not None else None
+    if value == "":
+        raise EditRefused(problem="An empty value is no value.", hint="Remove the field instead.")
+    if value == before:
+        return Edit((), item.key, before, value)
+    if field and value is not None:
+        start = doc.lines.start(field.line)
+        end = doc.lines.start(field.end - 1) + len(doc.lines.texts[field.end - 1].rstrip(" \t"))
+        gap = "" if doc.text[start + field.start_column - 1] in " \t" else " "
+        splice = Splice(start + field.start_column, max(end, start + field.start_column), gap + value)
+    elif field:
+        splice = Splice(doc.lines.start(field.line), doc.lines.start(field.end), "")
+    elif value is not None:
+        splice = _new_line(doc, entry, written(label), value, behind=True)
+    after = check_within(doc, item, [splice], may_change=("fields", "checks"))
+    if after.fields != _with(item, known, value):
+        raise EditRefused(problem=f"The field {label} of {item.key} cannot be set without changing other text.")
+    return Edit((splice,), item.key, before, value)
+
+
+def _with(item: Item, name: str, value: str | None) -> dict[str, str]:
+    fields = {**item.fields, name: value} if value is not None else {**item.fields, name: None}
+    return {key: words for key, words in fields.items() if words is not None}
+
+
+def _new_line(doc: Document, entry: Entry, label: str, value: str, *, behind: bool) -> Splice:
+    """A field in a line of its own: with the fields right below the heading, in their form, else as the first one."""
     texts, eol = doc.lines.texts, doc.lines.eol
-    number = entry.heading.end
-    if number < entry.end and not texts[number].strip(" \t"):
-        number += 1
-    gap = "" if number > entry.heading.end else eol
-    follows = next((field for field in entry.fields if field.line == number), None)
-    if follows:
-        gap, tail, line = "", "", _lead(texts[number]) + line
+    top = entry.heading.end
+    while top < entry.end and not texts[top].strip(" \t"):
+        top += 1
+    block = _head_fields(entry, top)
+    if block:
+        inside = ":**" in texts[block[0].line]
+        number = block[-1].end if behind else block[0].line
+        lines = [f"{block[0].lead}**{label}:** {value}" if inside else f"{block[0].lead}**{label}**: {value}"]
+        tail = False
     else:
-        tail = eol if number < len(texts) and texts[number].strip(" \t") else ""
+        number = min(entry.heading.end + 1, top)
+        lines = [f"**{label}**: {value}"] if number > entry.heading.end else ["", f"**{label}**: {value}"]
+        tail = number == top and number < entry.end
     at = doc.lines.start(number)
     if at == len(doc.text) and not doc.text.endswith(("\n", "\r")):
-        return Splice(at, at, eol + eol + line)
-    return Splice(at, at, gap + line + eol + tail)
+        return Splice(at, at, "".join(eol + line for line in ([""] if not block else []) + lines[-1:]))
+    return Splice(at, at, eol.join(lines) + eol + (eol if tail else ""))
 
 
-def _lead(line: str) -> str:
-    """The indentation and list marker of a field's line."""
-    return line[: len(line) - len(line.lstrip(" \t-*+"))] if line[:1] in "-+ " or line[1:2] == " " else ""
+def _head_fields(entry: Entry, top: int) -> list[Field]:
+    """The fields that stand one behind the other right below the heading."""
+    block: list[Field] = []
+    for field in entry.fields:
+        if field.line != (block[-1].end if block else top):
+            break
+        block.append(field)
+    return block
+
+
+def set_title(doc: Document, ref: str, title: str) -> Edit:
+    """Change the title in the heading, and nothing around it."""
+    item = doc.item(ref)
+    entry = doc.entry(item)
+    title = one_line(title, "title")
+    if title == item.title:
+        return Edit((), item.key, item.title, title)
+    begin = doc.lines.start(entry.heading.line) + entry.heading.column
+    start, end = entry.parts.title_span
+    splice = Splice(begin + start, begin + end, title)
+    if not title or check_within(doc, item, [splice], may_change=("title",)).title != title:
+        raise EditRefused(problem=f"{title!r} would not be read as a title.", hint="Leave out signs and status words.")
+    return Edit((splice,), item.key, item.title, title)
+
+
+def tick(doc: Document, ref: str, which: str, done: bool) -> Edit:
+    """Tick a box of the check list, or clear it: by its number (from 1) or by text that only it holds."""
+    item = doc.item(ref)
+    entry = doc.entry(item)
+    box = entry.boxes[_which(item, which)]
+    before, after = (("done" if state else "open") + f": {box.check.text}" for state in (box.check.done, done))
+    if box.check.done == done:
+        return Edit((), item.key, before, after)
+    start = doc.lines.start(box.check.line - 1)
+    signs = "✅⏳" if box.sign else "x "
+    splice = Splice(start + box.start_column, start + box.end_column, signs[0 if done else 1])
+    check_within(doc, item, [splice], may_change=("checks", "fields"))
+    return Edit((splice,), item.key, before, after)
+
+
+def _which(item: Item, which: str) -> int:
+    """The place of the box that a person means."""
+    words = which.strip().casefold()
+    if words.isascii() and words.isdigit():
+        if 1 <= int(words[:9]) <= len(item.checks):
+            return int(words) - 1
+        raise EditRefused(problem=f"{item.key} has no box {which}; it has {len(item.checks)}.")
+    exact = [at for at, check in enumerate(item.checks) if check.text.casefold() == words]
+    found = exact or [at for at, check in enumerate(item.checks) if words and words in check.text.casefold()]
+    if len(found) != 1:
+        listed = "; ".join(f"{at + 1}: {item.checks[at].text[:60]}" for at in found[:8])
+        problem = f"{which!r} could mean several boxes of {item.key}: {listed}." if found else ""
+        raise EditRefused(problem=problem or f"{item.key} has no box {which!r}.", hint="Name it by its number.")
+    return found[0]
+
+
+def replace_body(doc: Document, ref: str, body: str) -> Edit:
+    """Change the item's text below its heading and the fields that stand there; blank lines and rules at the end stay.
+
+    Refused is a body that holds a heading of the item's own or a higher level or of an item, an open fence, or a
+    status: it would not stay this item's body.
+    """
+    item = doc.item(ref)
+    entry = doc.entry(item)
+    text, eol = doc.lines, doc.lines.eol
+    top = entry.heading.end
+    while top < entry.end and not text.texts[top].strip(" \t"):
+        top += 1
+    block = _head_fields(entry, top)
+    first = block[-1].end if block else entry.heading.end
+    last = entry.end
+    while last > first and (not text.texts[last - 1].strip(" \t") or is_rule(text.texts[last - 1])):
+        last -= 1
+    start, end = text.start(first), min(text.start(last), len(doc.text))
+    before = doc.text[start:end].strip("\r\n")
+    body = eol.join(_body_lines(body, item))
+    if body == before:
+        return Edit((), item.key, before, body)
+    opened = doc.text[:start].endswith(("\n", "\r"))
+    closed = last < entry.end and not text.texts[last].strip(" \t")
+    new = ("" if opened else eol) + eol + body + eol + ("" if closed or end == len(doc.text) else eol) if body else ""
+    splice = Splice(start, end, new)
+    expected = [(one.id, None if one.key == item.key else one.revision) for one in doc.items]
+    after = check_whole(doc, [splice], expected).items[doc.items.index(item)]
+    if (after.title, after.status) != (item.title, item.status):
+        raise EditRefused(problem=f"The body would change the status of {item.key}.")
+    return Edit((splice,), item.key, before, body)
+
+
+def _body_lines(body: str, item: Item) -> list[str]:
+    """The lines of a new body, without blank ones around; refused when they cannot be one."""
+    lines = Lines(body.strip("\r\n")).texts if body.strip() else []
+    blocks = scan(lines)
+    if any(not fence.closed for fence in blocks.fences):
+        raise EditRefused(problem="The body holds a code fence that is not closed.")
+    for heading in blocks.headings:
+        if heading.level <= item.level:
+            hint = f"Use headings of level {item.level + 1} or deeper."
+            raise EditRefused(problem=f"The body's heading {heading.text[:60]!r} would end {item.key}.", hint=hint)
+    return lines

@@ -22,8 +22,8 @@ class Field(NamedTuple):
     first: str  # what of the value stands on the first line
     line: int
     end: int  # line after its last one
+    lead: str  # indentation and list marker
     start_column: int  # of the value in its first line
-    end_column: int
 
 
 class Box(NamedTuple):
@@ -32,6 +32,7 @@ class Box(NamedTuple):
     check: Check
     start_column: int  # of what says whether it is done: the character in the brackets, or the sign
     end_column: int
+    sign: bool  # an emoji instead of a box
 
 
 _SYNONYMS = {
@@ -41,6 +42,7 @@ _SYNONYMS = {
     "status": "current_status overall_status",
     "progress": "current_progress completion",
 }
+_WRITTEN = {"effort": "Estimated Effort", "depends_on": "Dependencies"}
 _CANONICAL = {other: name for name, others in _SYNONYMS.items() for other in others.split()}
 
 _LEAD = r"(?P<indent> {0,3})(?P<bullet>[-*+][ \t]+)?(?!\[)"
@@ -64,6 +66,13 @@ def canonical(label: str) -> str:
     """The name under which a field is known, whatever a person calls it: `Time Estimate` is `effort`."""
     slug = _NOT_WORD.sub("_", label.lower()).strip("_")
     return _CANONICAL.get(slug, slug)
+
+
+def written(label: str) -> str:
+    """The label under which a new field is written: `depends_on` -> `Dependencies`, `release_date` -> `Release Date`."""
+    if label in _WRITTEN:
+        return _WRITTEN[label]
+    return label.replace("_", " ").title() if label == label.lower() else label
 
 
 def read_fields(lines: list[str], blocks: Blocks, first: int, last: int) -> list[Field]:
@@ -111,9 +120,8 @@ def _read_field(lines: list[str], number: int, first: int, last: int) -> Field |
     if more > number + 1:
         value = "\n".join(part.strip(" \t") for part in [value, *lines[number + 1 : more]]).strip("\n")
     label = parts["label"].strip()
-    return Field(
-        canonical(label), label, value, first_value, number, more, start, max(start, len(line[:end].rstrip(" \t")))
-    )
+    lead = parts["indent"] + (parts["bullet"] or "")
+    return Field(canonical(label), label, value, first_value, number, more, lead, start)
 
 
 def _field_parts(line: str) -> re.Match[str] | None:
@@ -165,5 +173,5 @@ def read_boxes(lines: list[str], list_lines: list[int]) -> list[Box]:
         if parts:
             done = parts["sign"] == "✅" if parts["sign"] else parts["box"] != " "
             span = parts.span("sign") if parts["sign"] else parts.span("box")
-            found.append(Box(Check(parts["text"].strip(" \t"), done, number + 1), *span))
+            found.append(Box(Check(parts["text"].strip(" \t"), done, number + 1), *span, bool(parts["sign"])))
     return found

@@ -50,6 +50,12 @@ def is_underline(line: str, start: int) -> bool:
     return _UNDERLINE.match(line, start) is not None
 
 
+def is_rule(line: str) -> bool:
+    """Whether a line that continues nothing is a thematic break (section 4.1)."""
+    marks = line.replace(" ", "").replace("\t", "")
+    return len(marks) >= 3 and marks[0] in "-*_" and not marks.strip(marks[0]) and not line.startswith(("    ", "\t"))
+
+
 class HtmlKind(NamedTuple):
     """One of the seven kinds of HTML block; `ends` is what ends it, None means a blank line (section 4.6)."""
 

@@ -1,0 +1,69 @@
+"""What an edit is, and the check that it changes nothing but what it is meant to change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Literal, NamedTuple
+
+from coffee_maker.core.document import Document, Splice
+from coffee_maker.core.errors import EditRefused
+from coffee_maker.core.items import Item
+
+
+class Edit(NamedTuple):
+    """What to change in the document; `before` and `after` are for a person to read."""
+
+    splices: tuple[Splice, ...]
+    key: str | None
+    before: str | None
+    after: str | None
+
+
+class Place(NamedTuple):
+    """Where an item goes; `ref` names the other item for `before` and `after`."""
+
+    where: Literal["first", "last", "before", "after"]
+    ref: str | None = None
+
+
+def one_line(words: str, what: str) -> str:
+    """Words that may stand in one line: refused when they hold line ends or other control characters."""
+    words = words.strip()
+    if any(ord(char) < 32 or 127 <= ord(char) < 160 or char in "\u2028\u2029" for char in words):
+        raise EditRefused(problem=f"The {what} holds a line end or another control character.")
+    return words
+
+
+def check_within(doc: Document, item: Item, splices: Iterable[Splice], *, may_change: Sequence[str]) -> Item:
+    """The item after splices inside of it; refused when anything else than `may_change` (fields of `Item`) changes.
+
+    An item begins with a heading and ends before one, so its text alone is read as it is in the document, unless it
+    leaves a fence or an HTML block open: a small check, whatever the size of the roadmap.
+    """
+    before = Document.from_text(doc.text_of(item), item_pattern=doc.item_pattern)
+    after = before.apply(Splice(one.start - item.start, one.end - item.start, one.text) for one in splices)
+    same_blocks = [fence.closed for fence in before.blocks.fences] == [fence.closed for fence in after.blocks.fences]
+    if len(after.items) != 1 or len(before.items) != 1 or not same_blocks or after.items[0].end != len(after.text):
+        raise EditRefused(problem=f"That would change where {item.key} begins or ends.")
+    for name in ("id", "level", "title", "status", "fields", "checks"):
+        if name not in may_change and not _same(name, before.items[0], after.items[0]):
+            raise EditRefused(problem=f"That would change the {name} of {item.key} too.")
+    return after.items[0]
+
+
+def _same(name: str, before: Item, after: Item) -> bool:
+    if name == "checks":  # their lines may move
+        return [check[:2] for check in before.checks] == [check[:2] for check in after.checks]
+    return bool(getattr(before, name) == getattr(after, name))
+
+
+def check_whole(doc: Document, splices: Iterable[Splice], expected: Sequence[tuple[str, str | None]]) -> Document:
+    """The document after the splices; refused unless its items are the expected ones (id and revision, None: any)."""
+    after = doc.apply(splices)
+    found = [(item.id, item.revision) for item in after.items]
+    if len(found) != len(expected):
+        raise EditRefused(problem="That would make other items appear or disappear.")
+    for (name, revision), (wanted, unchanged) in zip(found, expected, strict=True):
+        if name != wanted or unchanged not in (None, revision):
+            raise EditRefused(problem=f"That would change {wanted} too.")
+    return after
