@@ -96,29 +96,36 @@ class GitRepository:
         prefix = os.path.relpath(self._project, _top(self._git))
         return Worktree(path, branch, base, os.path.normpath(os.path.join(path, prefix)), aside)
 
-    def commit_all(self, worktree: Worktree, message: str, *, leave_out: Sequence[str]) -> str | None:
-        """See the port. What the agent committed itself counts too; ignore rules are respected, no hook runs."""
+    def stage(self, worktree: Worktree, *, leave_out: Sequence[str]) -> bool:
+        """See the port. What the agent committed itself counts too; ignore rules are respected."""
+        git = self._on_its_branch(worktree)
+        git.must("reset", "--quiet", timeout=SLOW)  # only this run's index; what the agent staged is staged again below
+        without = [f":(top,exclude,literal){path}" for path in _inside(worktree, leave_out)]
+        git.must("add", "--all", "--", ":(top)", *without, timeout=SLOW)
+        return _is_staged(git) or git.must("rev-parse", "HEAD^0") != worktree.base
+
+    def commit(self, worktree: Worktree, message: str) -> str | None:
+        """See the port. No hook runs: they are the person's, and for the person's own commits."""
+        git = self._on_its_branch(worktree)
+        if _is_staged(git):
+            command = ["commit", "--quiet", "--no-verify", "--no-gpg-sign", "--cleanup=whitespace", "-F", "-"]
+            text = plain_message(message).encode()
+            if git.ask(*command, stdin=text, timeout=SLOW).code != 0:  # perhaps for want of an identity
+                git.must(*command, stdin=text, timeout=SLOW, extra=FALLBACK_IDENTITY)
+        tip = git.must("rev-parse", "HEAD^0")
+        return None if tip == worktree.base else tip
+
+    def _on_its_branch(self, worktree: Worktree) -> Git:
+        """git in the work tree; raises `WorktreeMoved` when the agent has left the branch."""
         git = self._git.at(worktree.path)
         head = git.ask("symbolic-ref", "--quiet", "HEAD").text
         if head != f"refs/heads/{worktree.branch}":
             raise WorktreeMoved(path=worktree.path, branch=worktree.branch, head=head or "no branch")
-        git.must("reset", "--quiet", timeout=SLOW)  # only this run's index; what the agent staged is staged again below
-        without = [f":(top,exclude,literal){path}" for path in _inside(worktree, leave_out)]
-        git.must("add", "--all", "--", ":(top)", *without, timeout=SLOW)
-        if git.ask("diff", "--cached", "--quiet", timeout=SLOW).code != 0:
-            self._commit(git, message)
-        tip = git.must("rev-parse", "HEAD^0")
-        return None if tip == worktree.base else tip
+        return git
 
     def close_worktree(self, worktree: Worktree) -> None:
         """See the port. One that still holds something uncommitted stays where it is."""
         self._git.ask("worktree", "remove", worktree.path, timeout=SLOW)
-
-    def _commit(self, git: Git, message: str) -> None:
-        command = ["commit", "--quiet", "--no-verify", "--no-gpg-sign", "--cleanup=whitespace", "-F", "-"]
-        text = plain_message(message).encode()
-        if git.ask(*command, stdin=text, timeout=SLOW).code != 0:
-            git.must(*command, stdin=text, timeout=SLOW, extra=FALLBACK_IDENTITY)
 
     def _worktrees(self) -> list[_Registered]:
         found = []
@@ -159,6 +166,10 @@ class GitRepository:
                 return
             if attempt + 1 == _ADD_TRIES or "lock" not in done.err:
                 raise GitFailed(command="worktree add", problem=in_a_line(done.err) or f"exit code {done.code}")
+
+
+def _is_staged(git: Git) -> bool:
+    return git.ask("diff", "--cached", "--quiet", timeout=SLOW).code != 0
 
 
 def _names_beside(path: str) -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from coffee_maker.core.history import Change, NewChange
 from coffee_maker.core.questions import Delivery, Draft, Level, Notification, State
@@ -59,6 +59,8 @@ class RoadmapLog(Protocol):
         """Newest first."""
 
     def change(self, change_id: int) -> Change | None: ...
+    def breaks(self) -> Sequence[int]:
+        """Numbers of the changes whose `before_hash` is not the previous change's `after_hash`: none, when all is well."""
 
 
 class NotificationTable(Protocol):
@@ -225,6 +227,81 @@ class Store(Protocol):
         """Everything committed after this was entered wakes."""
 
 
+# --- looking after the databases -------------------------------------------------------------------------------
+
+
+class DatabaseStatus(NamedTuple):
+    """What one logical database is like now."""
+
+    name: str
+    kind: str  # sqlite | postgresql
+    location: str  # the file, or the server and its database without a password
+    exists: bool
+    schema_version: int
+    known_version: int  # that this program writes
+    library: str  # version of SQLite or of the server
+    journal_mode: str | None  # SQLite only
+    size: int  # bytes, with the write-ahead log
+    log_size: int  # bytes of the write-ahead log; 0 on PostgreSQL
+    writer: str | None  # who writes just now
+    rows: Mapping[str, int]
+
+
+class Finding(NamedTuple):
+    """One thing that a check looked at."""
+
+    code: str
+    level: Literal["ok", "notice", "problem"]
+    message: str
+    hint: str = ""
+
+
+class Backup(NamedTuple):
+    """A backup that was made, or looked into. `newest` is the time of the last thing that was written into it."""
+
+    name: str
+    path: str
+    size: int
+    schema_version: int
+    newest: datetime | None
+    rows: Mapping[str, int]
+
+
+class Maintenance(Protocol):
+    """Looks after one logical database."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def suffix(self) -> str:
+        """The ending of its backups' file names, e.g. ".db"."""
+
+    def init(self) -> bool:
+        """Make the database and bring its schema up; tells whether there was anything to do."""
+
+    def status(self) -> DatabaseStatus:
+        """Reads only; a database that is not there yet is a status, not a refusal."""
+
+    def newest(self) -> datetime | None:
+        """The time of the last thing that was written; None when nothing was."""
+
+    def verify(self) -> Sequence[Finding]:
+        """Integrity, foreign keys, migrations as they were applied, a version of the library without known faults."""
+
+    def backup(self, path: str) -> Backup:
+        """Copy a consistent snapshot to `path`, which must not exist, while others go on writing; verified."""
+
+    def look_into(self, path: str) -> Backup:
+        """What a backup holds; refuses (`BackupUnusable`) one that is damaged or another database's."""
+
+    def restore(self, path: str) -> None:
+        """Put a backup's content in place of the present content, for everybody, without replacing the file. Numbers
+        that were given out since (claims' fences, ids) are not given out again."""
+
+    def vacuum(self) -> None:
+        """Give back unused space and fold the write-ahead log in."""
+
+
 # --- the roadmap's file --------------------------------------------------------------------------------------
 
 
@@ -292,9 +369,12 @@ class Repository(Protocol):
     def open_worktree(self, path: str, branch: str) -> Worktree:
         """A work tree at `path` on `branch`; an existing one of that name is found again, its leftovers kept aside."""
 
-    def commit_all(self, worktree: Worktree, message: str, *, leave_out: Sequence[str]) -> str | None:
-        """Commit what changed in that work tree, except the paths left out (relative to the project); None when
-        nothing did, neither now nor in commits made there since `base`."""
+    def stage(self, worktree: Worktree, *, leave_out: Sequence[str]) -> bool:
+        """Set aside for the commit what changed in that work tree, except the paths left out (relative to the
+        project); whether there is anything, now or in commits made there since `base`."""
+
+    def commit(self, worktree: Worktree, message: str) -> str | None:
+        """Commit what was staged, and nothing that came later; the branch's newest commit, None when it is `base`."""
 
     def close_worktree(self, worktree: Worktree) -> None:
         """Remove the work tree, keep the branch; one that holds something uncommitted stays."""

@@ -1,0 +1,182 @@
+"""What goes on beside the work: the daemon's sign of life, the lease of its claim, answers to handshakes, the outbox.
+
+All of it comes from threads of the daemon, never from the agent, so a long or stuck agent neither loses its lease nor
+looks dead; and when the lease is lost after all, the agent is stopped.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from types import TracebackType
+from typing import Self
+
+from coffee_maker.core.errors import ClaimLost, Refusal
+from coffee_maker.core.ports import Claim, Clock, Heartbeat, Store, System
+from coffee_maker.work.messages import Messages
+
+BEAT = 5.0  # seconds; a daemon counts as gone after several times that
+_TICK = 1.0
+_ASKED_WITHIN = timedelta(minutes=1)  # older handshakes have nobody waiting for them
+
+
+class StopSign:
+    """Says that the daemon is to end; set by a signal handler or by a failure, looked at between waits."""
+
+    def __init__(self) -> None:
+        self._reason: str | None = None
+
+    def set(self, reason: str) -> None:
+        self._reason = self._reason or reason
+
+    def requested(self) -> str | None:
+        return self._reason
+
+
+class Hold:
+    """A claim while it is held. It asks the work to stop when the claim is lost or the daemon is to end."""
+
+    def __init__(self, claim: Claim, sign: StopSign) -> None:
+        self.claim = claim
+        self.lost: str | None = None
+        self.renewed = time.monotonic()
+        self._sign = sign
+
+    def requested(self) -> str | None:
+        return self.lost or self._sign.requested()
+
+
+class Supervisor:
+    """The threads beside the work; a context manager that leaves no heartbeat behind when the daemon ends in order."""
+
+    def __init__(
+        self, store: Store, messages: Messages, clock: Clock, *, owner: str, system: System, lease: timedelta
+    ) -> None:
+        self._store = store
+        self._messages = messages
+        self._clock = clock
+        self._owner = owner
+        self._system = system
+        self._lease = lease
+        self._doing: tuple[str, str | None, str | None] = ("idle", None, None)
+        self._hold: Hold | None = None
+        self._beaten = 0.0
+        self._answered: set[str] = set()
+        self._over = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self._failure: BaseException | None = None
+        self.sign = StopSign()
+
+    def __enter__(self) -> Self:
+        self._beat()
+        for name, work in (("supervisor", self._supervise), ("outbox", self._serve)):
+            thread = threading.Thread(target=self._guarded, args=(work,), name=name, daemon=True)
+            thread.start()
+            self._threads.append(thread)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        self._over.set()
+        for thread in self._threads:
+            thread.join(timeout=5.0)
+        with suppress(Refusal), self._store.writing() as tx:
+            tx.heartbeats.forget(self._owner)
+        if self._failure is not None and error is None:
+            raise self._failure
+
+    def doing(self, state: str, item: str | None = None, step: str | None = None) -> None:
+        """Say what the daemon does: idle, working, waiting or stopping."""
+        self._doing = (state, item, step)
+        with suppress(Refusal):  # the next regular beat says it
+            self._beat()
+
+    @contextmanager
+    def holding(self, claim: Claim) -> Iterator[Hold]:
+        """Keep the claim's lease running for the block."""
+        hold = Hold(claim, self.sign)
+        self._hold = hold
+        try:
+            yield hold
+        finally:
+            self._hold = None
+
+    # --- the threads
+
+    def _guarded(self, work: Callable[[], None]) -> None:
+        """A thread that fails takes the daemon down with its error: one without a supervisor must not go on."""
+        try:
+            work()
+        except BaseException as error:  # noqa: BLE001 - it is raised again at the daemon's end
+            self._failure = error
+            self.sign.set("its supervisor failed")
+
+    def _supervise(self) -> None:
+        with self._store.wakeup() as wakeup:
+            while not self._over.is_set():
+                self._tick()
+                wakeup.wait(min(_TICK, self._lease.total_seconds() / 8))
+
+    def _tick(self) -> None:
+        """One round; a database that is busy now is asked again in the next."""
+        for duty in (self._renew, self._beat_if_due, self._answer):
+            with suppress(Refusal):
+                duty()
+
+    def _renew(self) -> None:
+        hold, now = self._hold, time.monotonic()
+        if hold is None or hold.lost or now - hold.renewed < self._lease.total_seconds() / 4:
+            return
+        try:
+            with self._store.writing() as tx:
+                hold.claim = tx.claims.renew(hold.claim, lease=self._lease, now=self._clock.now())
+            hold.renewed = now
+        except ClaimLost as lost:
+            hold.lost = lost.message
+        except Refusal as refusal:
+            if now - hold.renewed > self._lease.total_seconds():
+                hold.lost = f"The lease on {hold.claim.item} ran out: {refusal.message}"
+
+    def _beat_if_due(self) -> None:
+        if time.monotonic() - self._beaten >= BEAT:
+            self._beat()
+
+    def _beat(self) -> None:
+        seen = self._system.seen()
+        state, item, step = self._doing
+        heartbeat = Heartbeat(
+            daemon=self._owner,
+            host=str(seen.get("host") or ""),
+            pid=os.getpid(),
+            boot_id=str(seen.get("boot_id") or ""),
+            state=state,
+            item=item,
+            step=step,
+            at=self._clock.now(),
+            seen=seen,
+        )
+        with self._store.writing() as tx:
+            tx.heartbeats.beat(heartbeat)
+        self._beaten = time.monotonic()
+
+    def _answer(self) -> None:
+        """Answer the handshakes that are new, each once."""
+        with self._store.reading() as tx:
+            asked = set(tx.heartbeats.open_asks(self._clock.now() - _ASKED_WITHIN))
+        new = asked - self._answered
+        if new:
+            seen = self._system.seen()
+            with self._store.writing() as tx:
+                for nonce in sorted(new):
+                    tx.heartbeats.reply(nonce, self._owner, seen, self._clock.now())
+        self._answered = asked  # what is no longer open need not be remembered
+
+    def _serve(self) -> None:
+        """Be a worker of the outbox, in a thread of its own: a slow channel must not cost the lease."""
+        while not self._over.is_set():
+            with suppress(Refusal):
+                self._messages.serve(self._over.is_set)
+            self._over.wait(_TICK)
