@@ -6,7 +6,7 @@ Each part is made when it is first asked for, with its imports, so that `view` o
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
@@ -16,8 +16,9 @@ from coffee_maker.settings import Flags, Settings, load
 
 if TYPE_CHECKING:
     from coffee_maker.core.document import Document
-    from coffee_maker.core.ports import Channel, Clock, Repository, RoadmapFile, Store, System
+    from coffee_maker.core.ports import Agent, Channel, Claim, Clock, Repository, RoadmapFile, Store, System
     from coffee_maker.utils.connection import Databases
+    from coffee_maker.work.doctor import Subject
     from coffee_maker.work.editing import Editing
     from coffee_maker.work.messages import Messages
     from coffee_maker.work.publishing import Publishing
@@ -79,6 +80,13 @@ class Operations:
 
         return SqliteStore(self.databases)
 
+    def claims(self) -> Sequence[Claim]:
+        """The claims that hold now; where nothing was ever written there are none, and no driver is imported."""
+        if self.settings.database.url is None and not os.path.isdir(self.settings.data.dir):
+            return ()
+        with self.store.reading() as tx:
+            return tx.claims.held(self.clock.now())
+
     @cached_property
     def editing(self) -> Editing:
         from coffee_maker.work.editing import Editing
@@ -126,6 +134,37 @@ class Operations:
         from coffee_maker.work.sync import Sync
 
         return Sync(self.store, self.clock, self.system, uses_files=self.databases.url is None)
+
+    @cached_property
+    def subject(self) -> Subject:
+        """The whole set-up, for `doctor` to look at."""
+        from coffee_maker.work.doctor import Subject
+
+        return Subject(
+            settings=self.settings,
+            environ=os.environ,
+            file=self.file,
+            store=self.store,
+            clock=self.clock,
+            system=self.system,
+            editing=lambda: self.editing,
+            repository=lambda: self.repository,
+            agent=lambda: self.agent,
+            unpublished=lambda: self.publishing.problem() if self.publishing is not None else None,
+            databases=lambda: (),
+        )
+
+    @cached_property
+    def agent(self) -> Agent:
+        """The agent that the settings name."""
+        settings = self.settings.agent
+        if self.settings.daemon.agent == "runbook":
+            from coffee_maker.adapters.agents.runbook import RunbookAgent
+
+            return RunbookAgent(names=settings.environment)
+        from coffee_maker.adapters.agents.command import CommandAgent
+
+        return CommandAgent(settings.command, names=settings.environment)
 
     @cached_property
     def repository(self) -> Repository | None:

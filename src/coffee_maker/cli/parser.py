@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from argparse import SUPPRESS, ArgumentParser, RawDescriptionHelpFormatter
 from typing import NoReturn
 
@@ -53,4 +54,15 @@ options of every command:
 
 
 def _formatter(prog: str) -> RawDescriptionHelpFormatter:
-    return RawDescriptionHelpFormatter(prog, max_help_position=32)
+    return RawDescriptionHelpFormatter(prog, max_help_position=32, width=_width())
+
+
+def _width() -> int:
+    """The terminal's width. Asked here because argparse would import `shutil` for it at every command (2 ms)."""
+    given = os.environ.get("COLUMNS", "")
+    if given.isdecimal() and int(given) > 0:
+        return int(given) - 2
+    try:
+        return min(os.get_terminal_size(1).columns, 120) - 2
+    except OSError:
+        return 98

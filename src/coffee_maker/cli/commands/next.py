@@ -1,0 +1,35 @@
+"""`next`: the item that the daemon would take now, and why the others wait."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from typing import TYPE_CHECKING
+
+from coffee_maker.cli import shapes
+
+if TYPE_CHECKING:
+    from coffee_maker.cli.output import Output
+    from coffee_maker.cli.parser import Parser
+    from coffee_maker.wiring import Operations
+
+EXAMPLES = """
+  coffee-roadmap next                  the next item, and what the others wait for
+  coffee-roadmap next --json           for programs
+"""
+
+
+def arguments(parser: Parser) -> None:
+    """Nothing but the options of every command."""
+
+
+def run(args: Namespace, operations: Operations, output: Output) -> int:
+    from coffee_maker.core.choosing import choose
+
+    document = operations.document()
+    chosen, waiting = choose(document.items, operations.claims())
+    data = {
+        "item": shapes.item(chosen) if chosen is not None else None,
+        "waiting": [one._asdict() for one in waiting],
+    }
+    output.show("next", data)
+    return 0
