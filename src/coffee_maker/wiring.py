@@ -6,7 +6,7 @@ Each part is made when it is first asked for, with its imports, so that `view` o
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
@@ -16,11 +16,24 @@ from coffee_maker.settings import Flags, Settings, load
 
 if TYPE_CHECKING:
     from coffee_maker.core.document import Document
-    from coffee_maker.core.ports import Agent, Channel, Claim, Clock, Repository, RoadmapFile, Store, System
+    from coffee_maker.core.ports import (
+        Agent,
+        Channel,
+        Claim,
+        Clock,
+        Finding,
+        Maintenance,
+        Repository,
+        RoadmapFile,
+        Store,
+        System,
+    )
     from coffee_maker.utils.connection import Databases
+    from coffee_maker.work.daemon import Daemon
     from coffee_maker.work.doctor import Subject
     from coffee_maker.work.editing import Editing
     from coffee_maker.work.messages import Messages
+    from coffee_maker.work.pipeline import Options as DaemonOptions
     from coffee_maker.work.publishing import Publishing
     from coffee_maker.work.sync import Sync
 
@@ -151,7 +164,82 @@ class Operations:
             repository=lambda: self.repository,
             agent=lambda: self.agent,
             unpublished=lambda: self.publishing.problem() if self.publishing is not None else None,
-            databases=lambda: (),
+            databases=self.check_databases,
+        )
+
+    @cached_property
+    def maintenance(self) -> tuple[Maintenance, ...]:
+        """The one who looks after each logical database."""
+        if self.databases.url is not None:
+            from coffee_maker.store.postgres_maintenance import PostgresMaintenance
+
+            return tuple(PostgresMaintenance(self.databases, name) for name in self.databases.names)
+        from coffee_maker.store.sqlite_maintenance import SqliteMaintenance
+
+        return tuple(SqliteMaintenance(self.databases, name) for name in self.databases.names)
+
+    def check_databases(self) -> Sequence[Finding]:
+        """Everything that can be wrong with the databases; nothing, where there are none yet."""
+        from coffee_maker.work import databases
+
+        if not any(one.status().exists for one in self.maintenance):
+            return ()
+        directory = self.settings.data.dir if self.databases.url is None else None
+        digest = self.system.seen()["roadmap_hash"]
+        roadmap_hash = digest if isinstance(digest, str) else None
+        return databases.check(self.maintenance, self.store, roadmap_hash=roadmap_hash, directory=directory)
+
+    def daemon(self, *, agent: str | None, ask: bool, tell: Callable[[str], None]) -> Daemon:
+        """A daemon on this project. `agent` names another one than the settings do."""
+        from coffee_maker.adapters.agents.command import CommandAgent
+        from coffee_maker.core.errors import NotARepository
+        from coffee_maker.work.daemon import Daemon
+        from coffee_maker.work.pipeline import Desk
+
+        settings = self.settings
+        if agent is not None:
+            self.settings = settings = settings._replace(daemon=settings.daemon._replace(agent=agent))
+        if self.repository is None:
+            raise NotARepository(path=settings.root)
+        command = settings.daemon.test_command
+        desk = Desk(
+            editing=self.editing,
+            messages=self.messages,
+            store=self.store,
+            clock=self.clock,
+            repository=self.repository,
+            agent=self.agent,
+            tests=CommandAgent(command, name="tests", names=settings.agent.environment) if command else None,
+            owner=f"{settings.daemon.name or os.uname().nodename}-{os.getpid()}",
+            started=self.clock.now(),
+            options=self._daemon_options(ask=ask),
+            tell=tell,
+            publish=self.publish,
+        )
+        return Daemon(desk, self.system, poll=settings.daemon.poll)
+
+    def _daemon_options(self, *, ask: bool) -> DaemonOptions:
+        from coffee_maker.utils.places import state_directory
+        from coffee_maker.work.naming import project_name
+        from coffee_maker.work.pipeline import Options
+
+        settings, root = self.settings, self.settings.root
+        name = project_name(os.path.basename(root), root)
+        scratch = os.path.join(state_directory(os.environ), "projects", name)
+        shared = (settings.roadmap.path, settings.data.dir)
+        inside = (os.path.relpath(path, root) for path in shared)
+        return Options(
+            scratch=scratch,
+            worktrees=settings.daemon.worktrees or os.path.join(scratch, "worktrees"),
+            ask_approval=ask,
+            approval_deadline=settings.daemon.approval_deadline,
+            lease=settings.daemon.lease,
+            max_attempts=settings.daemon.max_attempts,
+            agent_timeout=settings.agent.timeout,
+            test_timeout=settings.agent.timeout,
+            max_output=settings.agent.max_output,
+            leave_out=tuple(path for path in inside if not path.startswith("..")),
+            environment={"COFFEE_ROADMAP": settings.roadmap.path, "COFFEE_DATA_DIR": settings.data.dir},
         )
 
     @cached_property

@@ -76,7 +76,12 @@ _FORMS = {
     "init": "checks",
     "sync": "checks",
     "doctor": "checks",
-    "db": "checks",
+    "db_init": "databases",
+    "db_status": "databases",
+    "db_check": "databases",
+    "db_backup": "databases",
+    "db_restore": "databases",
+    "db_vacuum": "databases",
     "daemon": "checks",
 }
 

@@ -13,13 +13,12 @@ from typing import NamedTuple
 
 from coffee_maker.core.document import Document
 from coffee_maker.core.errors import Refusal, RoadmapMissing
-from coffee_maker.core.ports import Agent, Clock, Repository, RoadmapFile, Store, System
+from coffee_maker.core.ports import Agent, Clock, Finding, Repository, RoadmapFile, Store, System
 from coffee_maker.settings import KEYS, Settings, environment_name
 from coffee_maker.utils import data_directory
 from coffee_maker.utils.mounts import mount_of
 from coffee_maker.utils.places import ROADMAP_PLACES
 from coffee_maker.work.editing import Editing
-from coffee_maker.work.sync import Finding
 
 Findings = Iterator[Finding]
 _OLDEST_PYTHON = (3, 11)
@@ -51,25 +50,44 @@ def mend(subject: Subject) -> list[Finding]:
     done = []
     if not data_directory.is_ours(subject.settings.data.dir):
         data_directory.ensure(subject.settings.data.dir)
-        done.append(Finding("ok", f"Made the data directory {subject.settings.data.dir}."))
+        done.append(_fixed(f"Made the data directory {subject.settings.data.dir}."))
     ignore = os.path.join(subject.settings.data.dir, ".gitignore")
     if not os.path.lexists(ignore):
         with open(ignore, "x", encoding="utf-8") as file:
             file.write("*\n")
-        done.append(Finding("ok", f"Keeps the databases out of git by {ignore}."))
+        done.append(_fixed(f"Keeps the databases out of git by {ignore}."))
     if os.path.exists(subject.settings.roadmap.path):
         before = _newest_change(subject)
         subject.editing().reconcile()
         if _newest_change(subject) != before:
-            done.append(Finding("ok", "Took what was changed outside into the history."))
+            done.append(_fixed("Took what was changed outside into the history."))
     return done
 
 
 def _run(check: Callable[[Subject], Findings], subject: Subject) -> Findings:
+    """The findings of one check; those without a code of their own get its name."""
+    name = check.__name__.strip("_")
     try:
-        yield from check(subject)
+        for finding in check(subject):
+            yield finding if finding.code else finding._replace(code=name)
     except Refusal as refusal:
-        yield Finding("fail", refusal.message, refusal.hint or None)
+        yield Finding(refusal.code, "problem", refusal.message, refusal.hint)
+
+
+def _fixed(message: str) -> Finding:
+    return Finding("fixed", "ok", message)
+
+
+def _ok(message: str) -> Finding:
+    return Finding("", "ok", message)
+
+
+def _notice(message: str, hint: str) -> Finding:
+    return Finding("", "notice", message, hint)
+
+
+def _problem(message: str, hint: str) -> Finding:
+    return Finding("", "problem", message, hint)
 
 
 # --- the checks ------------------------------------------------------------------------------------------------
@@ -78,35 +96,31 @@ def _run(check: Callable[[Subject], Findings], subject: Subject) -> Findings:
 def _python(subject: Subject) -> Findings:
     version = ".".join(str(part) for part in sys.version_info[:3])
     if sys.version_info < _OLDEST_PYTHON:
-        yield Finding("fail", f"Python {version} is too old.", "Install Python 3.11 or newer.")
+        yield _problem(f"Python {version} is too old.", "Install Python 3.11 or newer.")
     else:
-        yield Finding("ok", f"Python {version}.")
+        yield _ok(f"Python {version}.")
 
 
 def _settings(subject: Subject) -> Findings:
     settings = subject.settings
-    yield Finding("ok", f"The project's root is {settings.root}.")
+    yield _ok(f"The project's root is {settings.root}.")
     if settings.project_file is None:
-        yield Finding(
-            "warn", "There is no coffee-roadmap.toml; the defaults count.", "`coffee-roadmap init` makes one."
-        )
+        yield _notice("There is no coffee-roadmap.toml; the defaults count.", "`coffee-roadmap init` makes one.")
     elif os.stat(settings.project_file).st_uid not in (os.getuid(), 0):
         message = f"{settings.project_file} belongs to another user, and it names programs that are run."
-        yield Finding("warn", message, "Look at its [agent] and [channels] before you run the daemon.")
+        yield _notice(message, "Look at its [agent] and [channels] before you run the daemon.")
     known = {environment_name(key) for key in KEYS} | _OTHER_VARIABLES
     for name in sorted(subject.environ):
         if name.startswith("COFFEE_") and name not in known:
             message = f"The variable {name} means nothing here."
-            yield Finding("warn", message, "`coffee-roadmap doctor` lists the settings; COFFEE_SECTION_KEY sets one.")
+            yield _notice(message, "`coffee-roadmap doctor` lists the settings; COFFEE_SECTION_KEY sets one.")
     both = [place for place in ROADMAP_PLACES if os.path.exists(os.path.join(settings.root, place))]
     if len(both) > 1 and "roadmap.path" not in settings.sources:
         cure = "Keep one of them, or name it in coffee-roadmap.toml: [roadmap] path."
-        yield Finding("warn", f"There are two roadmaps, {' and '.join(both)}; {both[0]} counts.", cure)
+        yield _notice(f"There are two roadmaps, {' and '.join(both)}; {both[0]} counts.", cure)
     if os.path.isfile(os.path.join(settings.root, ".git")):
         message = "This is a linked git work tree: its roadmap is a copy on its own branch."
-        yield Finding(
-            "warn", message, "Work in the main one, or name its files by COFFEE_ROADMAP and COFFEE_DATA_DIR."
-        )
+        yield _notice(message, "Work in the main one, or name its files by COFFEE_ROADMAP and COFFEE_DATA_DIR.")
 
 
 _OTHER_VARIABLES = {"COFFEE_ACTOR", "COFFEE_ANY_FILESYSTEM", "COFFEE_ITEM", "COFFEE_ITEM_FILE", "COFFEE_BRANCH"}
@@ -117,42 +131,42 @@ def _roadmap(subject: Subject) -> Findings:
     try:
         content = subject.file.read()
     except RoadmapMissing as missing:
-        yield Finding("fail", missing.message, missing.hint)
+        yield _problem(missing.message, missing.hint)
         return
     document = Document.from_bytes(content, item_pattern=subject.settings.roadmap.item_pattern)
-    yield Finding("ok", f"The roadmap is {path}: {len(document.items)} items, revision {document.revision}.")
+    yield _ok(f"The roadmap is {path}: {len(document.items)} items, revision {document.revision}.")
     if document.problems:
         count = len(document.problems)
         cure = "`coffee-roadmap view --problems` lists them; nothing stops because of them."
-        yield Finding("warn", f"{count} {'problem' if count == 1 else 'problems'} in the roadmap's text.", cure)
+        yield _notice(f"{count} {'problem' if count == 1 else 'problems'} in the roadmap's text.", cure)
     if os.stat(path).st_nlink > 1:
         message = "The roadmap has other hard links; they will stay on the old text when it is written."
-        yield Finding("warn", message, "Use a symbolic link in the other place instead.")
+        yield _notice(message, "Use a symbolic link in the other place instead.")
 
 
 def _can_write(subject: Subject) -> Findings:
     """Try it: staging a text and throwing it away meets whatever a real write would meet."""
     if os.path.exists(subject.settings.roadmap.path):
         subject.file.discard(subject.file.stage(subject.file.read()))
-        yield Finding("ok", "The roadmap can be written: its directory, owner and mount allow it.")
+        yield _ok("The roadmap can be written: its directory, owner and mount allow it.")
 
 
 def _data(subject: Subject) -> Findings:
     directory = subject.settings.data.dir
     if not os.path.isdir(directory):
-        yield Finding("warn", f"There is no data directory {directory} yet.", "`coffee-roadmap init` or doctor --fix.")
+        yield _notice(f"There is no data directory {directory} yet.", "`coffee-roadmap init` or doctor --fix.")
         return
     if not data_directory.is_ours(directory):
         data_directory.ensure(directory)  # refuses with the cure when it holds files that are not ours
     if not os.access(directory, os.W_OK | os.X_OK):
         cure = "Run as its owner (in a container: `--user $(id -u):$(id -g)`), or share a group with it."
-        yield Finding("fail", f"The data directory {directory} cannot be written by user {os.getuid()}.", cure)
+        yield _problem(f"The data directory {directory} cannot be written by user {os.getuid()}.", cure)
         return
     foreign = sorted(entry.name for entry in os.scandir(directory) if entry.stat().st_uid != os.getuid())
     if foreign and os.getuid() != 0:
         message = f"Files in {directory} belong to another user: {', '.join(foreign[:3])}."
-        yield Finding("warn", message, "Run everything that shares it as one user, else one locks the other out.")
-    yield Finding("ok", f"The data directory is {directory}.")
+        yield _notice(message, "Run everything that shares it as one user, else one locks the other out.")
+    yield _ok(f"The data directory is {directory}.")
 
 
 def _mounts(subject: Subject) -> Findings:
@@ -165,9 +179,9 @@ def _mounts(subject: Subject) -> Findings:
             cure = (
                 "Only one machine may use it there. Else: PostgreSQL ([database] url), and the roadmap on a local disk."
             )
-            yield Finding("fail", f"The {name} is on {mount.kind} ({mount.point}): locks are not shared there.", cure)
+            yield _problem(f"The {name} is on {mount.kind} ({mount.point}): locks are not shared there.", cure)
         else:
-            yield Finding("ok", f"The {name} is on {mount.kind}.")
+            yield _ok(f"The {name} is on {mount.kind}.")
 
 
 def _databases(subject: Subject) -> Findings:
@@ -180,23 +194,23 @@ def _unfinished(subject: Subject) -> Findings:
     strays = subject.file.strays()
     if strays:
         message = f"A write was not finished: {', '.join(strays)} lies beside the roadmap."
-        yield Finding("warn", message, "Nothing is lost: the next change finishes it, and so does doctor --fix.")
+        yield _notice(message, "Nothing is lost: the next change finishes it, and so does doctor --fix.")
 
 
 def _git(subject: Subject) -> Findings:
     repository = subject.repository()
     if repository is None:
         cure = "`git init` there, if agents are to work here: each gets a git work tree of its own."
-        yield Finding("warn", "The project is not in a git repository.", cure)
+        yield _notice("The project is not in a git repository.", cure)
         return
     problem = subject.unpublished()
     if problem:
         cure = "Versions are safe in the database; the next change tries again."
-        yield Finding("warn", f"The newest versions are not in git: {problem}", cure)
+        yield _notice(f"The newest versions are not in git: {problem}", cure)
     elif subject.settings.git.log:
         newest = repository.newest_logged()
         logged = (newest or "").strip().splitlines()
-        yield Finding("ok", f"Versions go to refs/roadmap/log{f' (newest: {logged[0]})' if logged else ''}.")
+        yield _ok(f"Versions go to refs/roadmap/log{f' (newest: {logged[0]})' if logged else ''}.")
 
 
 def _daemon(subject: Subject) -> Findings:
@@ -207,15 +221,15 @@ def _daemon(subject: Subject) -> Findings:
             repository.check()
         missing = subject.agent().check()
     except Refusal as refusal:
-        yield Finding("warn", f"The daemon cannot run here now. {refusal.message}", refusal.hint or None)
+        yield _notice(f"The daemon cannot run here now. {refusal.message}", refusal.hint)
         return
     if missing:
-        yield Finding("warn", f"The daemon's agent cannot run: {missing}", "See [agent] in coffee-roadmap.toml.")
+        yield _notice(f"The daemon's agent cannot run: {missing}", "See [agent] in coffee-roadmap.toml.")
     else:
-        yield Finding("ok", f"The daemon's agent ({subject.settings.daemon.agent}) is there.")
+        yield _ok(f"The daemon's agent ({subject.settings.daemon.agent}) is there.")
     if subject.settings.daemon.test_command is None:
         cure = 'Name one in coffee-roadmap.toml: [daemon] test_command = "make test".'
-        yield Finding("warn", "No test command is set: what agents build is not tested before it counts.", cure)
+        yield _notice("No test command is set: what agents build is not tested before it counts.", cure)
 
 
 _CHECKS = (_python, _settings, _roadmap, _can_write, _data, _mounts, _databases, _unfinished, _git, _daemon)

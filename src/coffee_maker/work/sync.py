@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import NamedTuple
 
 from coffee_maker.core.history import revision_of_hash
-from coffee_maker.core.ports import Clock, Heartbeat, Store, System
+from coffee_maker.core.ports import Clock, Finding, Heartbeat, Store, System
 from coffee_maker.utils.mounts import Mount
 from coffee_maker.work.editing import Editing
 from coffee_maker.work.standing import alive
@@ -21,14 +21,6 @@ ANSWERS_WITHIN = timedelta(seconds=5)
 _ROUNDS = 3  # an edit between two looks makes them differ; one that differs three times does differ
 
 Seen = Mapping[str, object]
-
-
-class Finding(NamedTuple):
-    """One thing that was checked."""
-
-    level: str  # ok | warn | fail
-    message: str
-    cure: str | None = None
 
 
 class Report(NamedTuple):
@@ -42,7 +34,7 @@ class Report(NamedTuple):
 
     @property
     def agree(self) -> bool:
-        return all(finding.level != "fail" for finding in self.findings)
+        return all(finding.level != "problem" for finding in self.findings)
 
 
 class Sync:
@@ -68,7 +60,7 @@ class Sync:
                 break
         findings = [*self._own(mine), *differences, *self._silent(daemons, answers, patience)]
         if recorded:
-            findings.append(Finding("ok", f"{recorded} changes made outside are now in the history."))
+            findings.append(Finding("recorded", "ok", f"{recorded} changes made outside are now in the history."))
         asked = [(daemon, daemon.daemon in answers) for daemon in daemons]
         digest = mine["roadmap_hash"]
         revision = revision_of_hash(digest) if isinstance(digest, str) else None
@@ -104,21 +96,24 @@ class Sync:
                 wakeup.wait(left)
 
     def _own(self, mine: Seen) -> list[Finding]:
-        findings = [Finding("ok", f"The roadmap is {mine['roadmap']}, on {_kind(mine['roadmap_mount'])}.")]
+        findings = [Finding("roadmap", "ok", f"The roadmap is {mine['roadmap']}, on {_kind(mine['roadmap_mount'])}.")]
         where = "PostgreSQL" if not self._uses_files else f"SQLite in {mine['data']}, on {_kind(mine['data_mount'])}"
-        findings.append(Finding("ok", f"The database is {where}."))
+        findings.append(Finding("database", "ok", f"The database is {where}."))
         kind = mine["data_mount"]
         if self._uses_files and isinstance(kind, str) and Mount(0, "", kind).unsafe:
-            findings.append(Finding("fail", f"Locks are not shared on a {kind} file system.", _OTHER_KERNEL_CURE))
+            findings.append(
+                Finding("filesystem", "problem", f"Locks are not shared on a {kind} file system.", _OTHER_KERNEL_CURE)
+            )
         return findings
 
     def _silent(self, daemons: Sequence[Heartbeat], answers: Mapping[str, Seen], patience: timedelta) -> list[Finding]:
         if not daemons:
-            return [Finding("ok", "No daemon is running on this database.")]
+            return [Finding("no_daemon", "ok", "No daemon is running on this database.")]
         seconds = f"{patience.total_seconds():g} s"
         return [
             Finding(
-                "fail",
+                "silent",
+                "problem",
                 f"Daemon {daemon.daemon} on {daemon.host} did not answer within {seconds}.",
                 "It may have ended just now, or be stopped: look at it there, then run `coffee-roadmap sync` again.",
             )
@@ -132,16 +127,18 @@ class Sync:
         one_kernel = mine["boot_id"] == theirs.get("boot_id")
         if not one_kernel and self._uses_files:
             message = f"Daemon {name} runs on another kernel ({theirs.get('host')}): SQLite's locks end there."
-            findings.append(Finding("fail", message, _OTHER_KERNEL_CURE))
+            findings.append(Finding("other_kernel", "problem", message, _OTHER_KERNEL_CURE))
         if one_kernel and self._uses_files and _differ(mine, theirs, "database"):
             message = f"Daemon {name} has another database file open, in {theirs.get('data')}."
-            findings.append(Finding("fail", message, "Restart it, on the same data directory as yours."))
+            findings.append(
+                Finding("other_database", "problem", message, "Restart it, on the same data directory as yours.")
+            )
         if mine["roadmap_hash"] != theirs.get("roadmap_hash"):
             message = f"Daemon {name} sees another text of the roadmap, at {theirs.get('roadmap')}."
-            findings.append(Finding("fail", message, _OTHER_TEXT_CURE))
+            findings.append(Finding("other_text", "problem", message, _OTHER_TEXT_CURE))
         elif one_kernel and _differ(mine, theirs, "roadmap"):
             message = f"Daemon {name} has a copy of the roadmap, at {theirs.get('roadmap')}: same text, another file."
-            findings.append(Finding("fail", message, _OTHER_TEXT_CURE))
+            findings.append(Finding("other_file", "problem", message, _OTHER_TEXT_CURE))
         return findings
 
 

@@ -28,4 +28,4 @@ def run(args: Namespace, operations: Operations, output: Output) -> int:
     findings = [*(mend(subject) if args.fix else ()), *examine(subject)]
     rows = [{"name": name, "value": value, "source": source} for name, value, source in shown(operations.settings)]
     output.show("doctor", {"findings": [one._asdict() for one in findings], "settings": rows})
-    return 1 if any(one.level == "fail" for one in findings) else 0
+    return 1 if any(one.level == "problem" for one in findings) else 0

@@ -7,7 +7,7 @@ from typing import Any
 from coffee_maker.cli.render import Column, Page
 from coffee_maker.cli.texts.times import ago
 
-_MARKS = {"ok": ("ok  ", "good"), "warn": ("warn", "warn"), "fail": ("FAIL", "bad")}
+_MARKS = {"ok": ("ok    ", ""), "notice": ("look  ", "warn"), "problem": ("MEND  ", "bad")}
 
 
 def init(data: Any, page: Page) -> None:
@@ -23,13 +23,13 @@ def init(data: Any, page: Page) -> None:
 
 def doctor(data: Any, page: Page) -> None:
     """Every finding with its cure, then the settings and where they come from."""
-    _findings(data["findings"], page)
+    findings(data["findings"], page)
     page.line()
     rows = [(one["name"], one["value"], (one["source"], "dim")) for one in data["settings"]]
     page.table((Column("Setting"), Column("Value"), Column("From", grow=True)), rows)
     page.line()
-    failed = sum(one["level"] == "fail" for one in data["findings"])
-    warned = sum(one["level"] == "warn" for one in data["findings"])
+    failed = sum(one["level"] == "problem" for one in data["findings"])
+    warned = sum(one["level"] == "notice" for one in data["findings"])
     if failed:
         page.line(f"{failed} to mend, {warned} to look at.", "bad")
     else:
@@ -38,7 +38,7 @@ def doctor(data: Any, page: Page) -> None:
 
 def sync(data: Any, page: Page) -> None:
     """Who sees what, and what differs."""
-    _findings(data["findings"], page)
+    findings(data["findings"], page)
     for one in data["daemons"]:
         replied = "answered" if one["replied"] else "did not answer"
         page.line(f"      daemon {one['daemon']} on {one['host']}: {replied}, last seen {ago(one['at'])}", "dim")
@@ -49,20 +49,18 @@ def sync(data: Any, page: Page) -> None:
         page.line("Not everyone sees the same; see above.", "bad")
 
 
-def _findings(findings: Any, page: Page) -> None:
-    for one in findings:
+def findings(found: Any, page: Page) -> None:
+    for one in found:
         mark, style = _MARKS[one["level"]]
-        page.line(f"{mark}  {one['message']}", style if one["level"] != "ok" else "")
-        if one["cure"]:
-            for line in one["cure"].splitlines():
-                page.line(f"      {line}")
+        page.line(f"{mark}{one['message']}", style)
+        for line in one["hint"].splitlines():
+            page.line(f"      {line}")
 
 
-def db(data: Any, page: Page) -> None:
-    """What an action on the databases did or found."""
-    for line in data.get("lines", ()):
-        page.line(line)
-    if "databases" in data:
-        rows = [tuple(str(value) for value in one.values()) for one in data["databases"]]
-        page.table([Column(name) for name in data["databases"][0]], rows)
-    _findings(data.get("findings", ()), page)
+def daemon(data: Any, page: Page) -> None:
+    """What the daemon took up, at its end."""
+    for one in data["items"]:
+        style = "good" if one["outcome"] == "complete" else "warn"
+        page.line(f"{one['key']}: {one['outcome']}{': ' + one['reason'] if one['reason'] else ''}", style)
+    if not data["items"]:
+        page.line("Nothing was taken up.")
