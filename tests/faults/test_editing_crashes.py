@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.work.editing_kit import ROADMAP, Desk
 
 from coffee_maker.adapters.roadmap_file import RoadmapFile
 from coffee_maker.core.items import Status
 from coffee_maker.core.ports import Store, Taken
-from tests.work.editing_kit import ROADMAP, Desk
 
 KILLED = 9
 CALLS = 40  # more than one change makes; the sweep asserts that it reached the end

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from itertools import pairwise
 from pathlib import Path
 
 from coffee_maker.adapters.roadmap_file import RoadmapFile
@@ -87,7 +88,7 @@ class Desk:
             content = tx.roadmap.version(state.hash)
         assert content == self.path.read_bytes()
         assert state.hash == sha256(content).hexdigest()
-        for one, following in zip(changes, changes[1:], strict=False):
+        for one, following in pairwise(changes):
             assert one.after_hash == following.before_hash
         if changes:
             assert changes[-1].after_hash == state.hash

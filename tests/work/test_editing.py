@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.work.editing_kit import ROADMAP, Desk
 
 from coffee_maker.adapters import roadmap_file
 from coffee_maker.adapters.roadmap_file import RoadmapFile
@@ -26,7 +27,6 @@ from coffee_maker.core.questions import Kind, State
 from coffee_maker.utils import locks
 from coffee_maker.work import outside
 from coffee_maker.work.editing import ItemEdits
-from tests.work.editing_kit import ROADMAP, Desk
 
 
 @pytest.fixture
@@ -147,8 +147,10 @@ def notes(desk: Desk):  # type: ignore[no-untyped-def]
 
 
 def conflict(desk: Desk) -> None:
+    """The buffer is from before a change of two things: one that it still has as it was, one that it contradicts."""
     desk.editing.reconcile()
-    complete(desk)
+    wanted = ItemEdits(status=Status.COMPLETE, fields={"Estimated Effort": "5 days"})
+    desk.editing.edit("2", wanted, by="daemon")
     stale = ROADMAP.replace("📝 Planned\n**Est", "⏸️ Blocked\n**Est").replace("Told at length.", "Told shortly.")
     desk.save_outside(stale)
     desk.editing.reconcile()
@@ -157,6 +159,7 @@ def conflict(desk: Desk) -> None:
 def test_a_real_conflict_keeps_the_persons_side_and_asks(desk: Desk) -> None:
     conflict(desk)
     assert desk.editing.read().item("2").status is Status.BLOCKED
+    assert desk.editing.read().item("2").fields["effort"] == "5 days"
     (question,) = [note for note in notes(desk) if note.kind is Kind.QUESTION]
     assert question.options == (outside.KEEP, outside.TAKE)
     assert "PRIORITY-2" in question.message

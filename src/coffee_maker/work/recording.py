@@ -262,6 +262,9 @@ class Recorder:
                 guard(tx)
             for document in (*keep, after):
                 tx.roadmap.save_version(document.digest, document.data, now)
+            if len(rows) > 1 and rows[-1].item is None:  # prose can only be undone by the whole texts on both sides
+                between = rows[-2].text.encode()
+                tx.roadmap.save_version(sha256(between).hexdigest(), between, now)
             text, digest = before.text, before.digest
             for row in rows:
                 row_digest = after.digest if row is rows[-1] else sha256(row.text.encode()).hexdigest()
