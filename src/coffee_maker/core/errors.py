@@ -204,6 +204,19 @@ class DataDirectoryUnusable(Refusal):
     code = "data_directory_unusable"
 
 
+class BackupUnusable(Refusal):
+    """{path} cannot be used as a backup of the database {name}: {problem}."""
+
+    code = "backup_unusable"
+
+
+class RestoreWouldLose(Conflict):
+    """The database {name} was written to at {present}, the backup ends at {backup}: what is newer would be lost."""
+
+    code = "restore_would_lose"
+    default_hint = "If that is what you want, repeat with --yes; the present content is kept as a backup first."
+
+
 class DatabaseTooNew(Refusal):
     """The database {name} has schema version {found}; this program knows versions up to {known}."""
 

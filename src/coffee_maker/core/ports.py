@@ -60,7 +60,7 @@ class RoadmapLog(Protocol):
 
     def change(self, change_id: int) -> Change | None: ...
     def breaks(self) -> Sequence[int]:
-        """Numbers of the changes whose `before_hash` is not the previous change's `after_hash`: none, when all is well."""
+        """Numbers of the changes that do not begin with the previous change's `after_hash`: none, when all is well."""
 
 
 class NotificationTable(Protocol):

@@ -114,6 +114,13 @@ class Log:
         rows = self._connection.execute("SELECT * FROM roadmap_history WHERE id = ?", (change_id,)).dicts()
         return _change(rows[0]) if rows else None
 
+    def breaks(self) -> Sequence[int]:
+        rows = self._connection.execute(
+            "SELECT id FROM (SELECT id, before_hash, lag(after_hash) OVER (ORDER BY id) AS previous"
+            " FROM roadmap_history) AS chain WHERE previous IS NOT NULL AND previous <> before_hash ORDER BY id"
+        )
+        return [change_id for (change_id,) in rows]
+
 
 def _change(row: Mapping[str, Any]) -> Change:
     return Change(

@@ -21,7 +21,7 @@ _NOT_OURS_BUT_HARMLESS = frozenset({"lost+found"})
 
 def ensure(directory: str) -> None:
     """Make the directory if its parent exists, and mark it; raises `DataDirectoryUnusable` when that cannot be."""
-    if os.path.exists(os.path.join(directory, MARKER)):
+    if is_ours(directory):
         return
     try:
         _make(directory)
@@ -32,7 +32,7 @@ def ensure(directory: str) -> None:
                 problem=f"it holds files that are not ours ({', '.join(sorted(names)[:3])})",
                 hint="Name an empty or new directory with --data-dir or COFFEE_DATA_DIR.",
             )
-        _write_new(os.path.join(directory, MARKER), _MARKER_TEXT)
+        _write_new(marker_path(directory), _MARKER_TEXT)
         _write_new(os.path.join(directory, ".gitignore"), "*\n")
     except OSError as error:
         raise DataDirectoryUnusable(
@@ -44,7 +44,11 @@ def ensure(directory: str) -> None:
 
 def is_ours(directory: str) -> bool:
     """Whether the directory carries our marker."""
-    return os.path.exists(os.path.join(directory, MARKER))
+    return os.path.exists(marker_path(directory))
+
+
+def marker_path(directory: str) -> str:
+    return os.path.join(directory, MARKER)
 
 
 def _make(directory: str) -> None:

@@ -185,17 +185,19 @@ class PostgresDatabase:
         """The lower half of the advisory lock's key."""
         return zlib.crc32(self.name.encode()) >> 1
 
-    def _busy(self, link: PostgresLink) -> DatabaseBusy:
+    def writer(self, link: PostgresLink) -> str | None:
         """Who holds the writers' lock since when, as the server knows it."""
         row = link.execute(
             "SELECT a.application_name, coalesce(host(a.client_addr), 'this machine'), a.xact_start"
-            " FROM pg_locks l JOIN pg_stat_activity a USING (pid)"
-            " WHERE l.locktype = 'advisory' AND l.granted AND l.classid::bigint = ? AND l.objid::bigint = ?",
+            " FROM pg_locks l JOIN pg_stat_activity a USING (pid) JOIN pg_database d ON d.oid = l.database"
+            " WHERE l.locktype = 'advisory' AND l.granted AND l.classid::bigint = ? AND l.objid::bigint = ?"
+            " AND d.datname = current_database()",
             (_LOCK_SPACE, self._lock_key()),
         ).fetchone()
-        holder = "a writer that has just ended held it"
-        if row is not None:
-            holder = f"{row[0]} on {row[1]} has been writing since {row[2]:%Y-%m-%d %H:%M:%S %Z}"
+        return None if row is None else f"{row[0]} on {row[1]} has been writing since {row[2]:%Y-%m-%d %H:%M:%S %Z}"
+
+    def _busy(self, link: PostgresLink) -> DatabaseBusy:
+        holder = self.writer(link) or "a writer that has just ended held it"
         return DatabaseBusy(name=self.name, holder=holder, waited=f"{self.databases.gate_timeout:g} s")
 
 

@@ -16,7 +16,7 @@ import apsw
 
 from coffee_maker.core.errors import DatabaseBusy, DatabaseUnusable, LockBusy, Refusal
 from coffee_maker.utils import data_directory, locks
-from coffee_maker.utils.connection import Databases, Idle, Rows, refuse_fork
+from coffee_maker.utils.connection import BUSY_SECONDS, Databases, Idle, Rows, refuse_fork
 
 FIXED_SQLITE = (3, 51, 3)
 """The first version without the WAL-reset bug (https://sqlite.org/wal.html#walresetbug)."""
@@ -87,10 +87,15 @@ class SqliteDatabase:
     @contextmanager
     def writing(self) -> Iterator[SqliteLink]:
         """A write transaction behind the gate: one writer at a time, in the order in which they came."""
-        with refusals(self.name, self.path):
-            data_directory.ensure(self.databases.directory)
-            with self.gate("writing"), self._link() as link, link.transaction("BEGIN IMMEDIATE"):
-                yield link
+        with refusals(self.name, self.path), self.exclusive("writing") as link, link.transaction("BEGIN IMMEDIATE"):
+            yield link
+
+    @contextmanager
+    def exclusive(self, purpose: str) -> Iterator[SqliteLink]:
+        """A connection behind the gate, outside any transaction."""
+        data_directory.ensure(self.databases.directory)
+        with self.gate(purpose), self._link() as link:
+            yield link
 
     @contextmanager
     def reading(self) -> Iterator[SqliteLink | None]:
@@ -120,7 +125,7 @@ class SqliteDatabase:
             values = busy.values
             raise DatabaseBusy(
                 name=self.name,
-                holder=f"{values['holder']} has been writing since {values['since']}",
+                holder=f"{values['holder']} has held it since {values['since']}",
                 waited=values["waited"],
             ) from busy
         try:
@@ -168,7 +173,8 @@ class SqliteDatabase:
         new = not self.exists()
         if new:
             refuse_unsafe_filesystem(self.databases, self.name)
-        link = _open(self, f"?modeof={_quoted(gate_path(self.databases, self.name))}", _WRITE)
+        gate = gate_path(self.databases, self.name)
+        link = file_link(self.path, write=True, mode_of=gate, busy_timeout=self.databases.busy_timeout)
         try:
             mode = link.execute("PRAGMA journal_mode").rows[0][0]
             if mode != "wal":
@@ -203,7 +209,7 @@ def gate_path(databases: Databases, name: str) -> str:
 
 def open_readonly(database: SqliteDatabase) -> SqliteLink:
     """A connection that cannot write, to an existing database."""
-    link = _open(database, "", _READ)
+    link = file_link(database.path, write=False, busy_timeout=database.databases.busy_timeout)
     link.file = database.identity()
     return link
 
@@ -214,10 +220,14 @@ def open_memory() -> SqliteLink:
     return SqliteLink(apsw.Connection(":memory:"))
 
 
+def sqlite_version() -> tuple[int, ...]:
+    """The version of the SQLite library inside apsw."""
+    return tuple(int(part) for part in apsw.sqlite_lib_version().split("."))
+
+
 def refuse_affected_version() -> None:
     """Refuse a SQLite library that can lose committed data when several processes write."""
-    version = tuple(int(part) for part in apsw.sqlite_lib_version().split("."))
-    if version < FIXED_SQLITE:
+    if sqlite_version() < FIXED_SQLITE:
         raise DatabaseUnusable(
             name="(every SQLite database)",
             problem=f"SQLite {apsw.sqlite_lib_version()} can lose committed data when several processes write",
@@ -239,10 +249,12 @@ def refuse_unsafe_filesystem(databases: Databases, name: str) -> None:
         )
 
 
-def _open(database: SqliteDatabase, query: str, flags: int) -> SqliteLink:
+def file_link(path: str, *, write: bool, mode_of: str | None = None, busy_timeout: float = BUSY_SECONDS) -> SqliteLink:
+    """A connection to the file at `path`; when it is made, it gets the mode of the file `mode_of`."""
     refuse_affected_version()
-    raw = apsw.Connection(f"file:{_quoted(database.path)}{query}", flags=flags)
-    raw.set_busy_timeout(int(database.databases.busy_timeout * 1000))
+    query = "" if mode_of is None else f"?modeof={_quoted(mode_of)}"
+    raw = apsw.Connection(f"file:{_quoted(os.path.abspath(path))}{query}", flags=_WRITE if write else _READ)
+    raw.set_busy_timeout(int(busy_timeout * 1000))
     raw.config(apsw.SQLITE_DBCONFIG_ENABLE_FKEY, 1)
     raw.config(apsw.SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0)
     raw.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)

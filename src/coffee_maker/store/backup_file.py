@@ -1,0 +1,117 @@
+"""Backups are SQLite files with our schema, whichever database they come from: one format, checked in one way, that
+any SQLite shell reads and that can be restored into the other kind of database as well."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+import apsw
+
+from coffee_maker.core.errors import BackupUnusable, DatabaseTooNew, Refusal
+from coffee_maker.core.ports import Backup
+from coffee_maker.store import contents
+from coffee_maker.store.migrate import Schema
+from coffee_maker.store.sqlite import SQLITE
+from coffee_maker.utils.sqlite_link import SqliteLink, file_link, open_memory, refusals
+
+SUFFIX = ".db"
+_MOST_PROBLEMS = 20
+_ALL_PAGES = -1
+
+
+def look_into(name: str, path: str) -> Backup:
+    """What the backup holds; refuses one that is damaged, or of another database, or from the future."""
+    try:
+        with opened(name, path) as link:
+            version = Schema(name, SQLITE).version(link)
+            problems = damages(link) or ([] if version else ["it has no tables of ours"])
+            if problems:
+                raise BackupUnusable(path=path, name=name, problem=problems[0], hint="Name another one.")
+            rows, newest = contents.row_counts(link, name), contents.newest(link, name)
+    except (BackupUnusable, DatabaseTooNew):
+        raise
+    except Refusal as problem:
+        raise BackupUnusable(path=path, name=name, problem=problem.message, hint="Name another one.") from problem
+    return Backup(name, path, os.stat(path).st_size, version, newest, rows)
+
+
+def make(name: str, path: str, expected: Mapping[str, int], fill: Callable[[SqliteLink], None], mode_of: str) -> Backup:
+    """Let `fill` write the file under another name, verify it, then rename it: a backup that is there is whole."""
+    unfinished = f"{path}.part"
+    if os.path.lexists(path) or os.path.lexists(unfinished):
+        raise BackupUnusable(path=path, name=name, problem="it exists already", hint="Name a new file.")
+    model = mode_of if os.path.exists(mode_of) else None
+    try:
+        with refusals(name, path), _closing(file_link(unfinished, write=True, mode_of=model)) as link:
+            fill(link)
+            link.execute("PRAGMA journal_mode = DELETE")  # a backup is one file
+        made = look_into(name, unfinished)
+        if made.rows != expected:
+            raise BackupUnusable(path=path, name=name, problem="rows are missing in it", hint="Make another one.")
+        os.replace(unfinished, path)
+        _sync_directory(os.path.dirname(os.path.abspath(path)))
+    except BaseException:
+        if os.path.lexists(unfinished):
+            os.unlink(unfinished)
+        raise
+    return made._replace(path=path)
+
+
+@contextmanager
+def opened(name: str, path: str) -> Iterator[SqliteLink]:
+    """The file as it is, for reading."""
+    with refusals(name, path), _closing(file_link(path, write=False)) as link:
+        yield link
+
+
+@contextmanager
+def opened_up_to_date(name: str, path: str) -> Iterator[SqliteLink]:
+    """The file's content on the newest schema: an old backup is brought up in memory, never on disk."""
+    schema = Schema(name, SQLITE)
+    with opened(name, path) as link:
+        if schema.up_to_date(link):
+            yield link
+            return
+        with _closing(open_memory()) as copy:
+            copy_pages(link, copy)
+            while not schema.up_to_date(copy):
+                with copy.transaction("BEGIN"):
+                    schema.apply_next(copy, copy.script)
+            yield copy
+
+
+def copy_pages(source: SqliteLink, target: SqliteLink) -> None:
+    """The whole database in one step, through SQLite's backup API."""
+    with target.raw.backup("main", source.raw, "main") as copying:
+        while not copying.done:
+            copying.step(_ALL_PAGES)
+
+
+def damages(link: SqliteLink) -> list[str]:
+    """What SQLite finds wrong with pages, indexes, constraints and foreign keys."""
+    try:
+        checked = link.execute(f"PRAGMA integrity_check({_MOST_PROBLEMS})")
+        orphans = link.execute("PRAGMA foreign_key_check").rows[:_MOST_PROBLEMS]
+    except apsw.CorruptError as error:
+        return [str(error)]
+    return [text for (text,) in checked if text != "ok"] + [
+        f"row {row[1]} of {row[0]} refers to a row of {row[2]} that is not there" for row in orphans
+    ]
+
+
+@contextmanager
+def _closing(link: SqliteLink) -> Iterator[SqliteLink]:
+    try:
+        yield link
+    finally:
+        link.close()
+
+
+def _sync_directory(path: str) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

@@ -1,0 +1,138 @@
+"""Looking after a SQLite database. Copies go through SQLite's backup API, in both directions: its files are never
+copied, replaced or even opened by anything else."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+import apsw
+
+from coffee_maker.core.errors import DatabaseUnusable
+from coffee_maker.core.ports import Backup, DatabaseStatus, Finding
+from coffee_maker.store import backup_file, common, contents
+from coffee_maker.store.sqlite import SqliteBackend
+from coffee_maker.utils import locks
+from coffee_maker.utils.connection import Databases
+from coffee_maker.utils.sqlite_link import FIXED_SQLITE, SqliteLink, gate_path, refusals, sqlite_version
+
+
+class SqliteMaintenance:
+    """See `coffee_maker.core.ports.Maintenance`."""
+
+    suffix = backup_file.SUFFIX
+
+    def __init__(self, databases: Databases, name: str) -> None:
+        self.name = name
+        self._backend = SqliteBackend(databases, name, keep=False)
+        self._path = self._backend.path
+        self._gate = gate_path(databases, name)
+
+    def init(self) -> bool:
+        before = self.status().schema_version
+        with common.writing(self._backend):
+            pass
+        return before != self._backend.schema.latest
+
+    def status(self) -> DatabaseStatus:
+        version, mode, rows = 0, None, dict[str, int]()
+        with self._backend.reading() as link:
+            if link is not None:
+                version = self._backend.schema.version(link)
+                mode = str(link.execute("PRAGMA journal_mode").rows[0][0])
+                rows = dict(contents.row_counts(link, self.name)) if version else {}
+        log_size = _size(f"{self._path}-wal")
+        return DatabaseStatus(
+            name=self.name,
+            kind="sqlite",
+            location=self._path,
+            exists=self._backend.exists(),
+            schema_version=version,
+            known_version=self._backend.schema.latest,
+            library=apsw.sqlite_lib_version(),
+            journal_mode=mode,
+            size=_size(self._path) + log_size,
+            log_size=log_size,
+            writer=locks.holder(self._gate),
+            rows=rows,
+        )
+
+    def newest(self) -> datetime | None:
+        with common.reading(self._backend) as link:
+            return contents.newest(link, self.name)
+
+    def verify(self) -> Sequence[Finding]:
+        findings = [_library()]
+        with self._backend.reading() as link:
+            if link is None:
+                hint = "`coffee-roadmap db init` makes it; so does the first writer."
+                return [*findings, Finding("missing", "notice", f"{self.name}: there is no database yet", hint)]
+            problems = backup_file.damages(link)
+            if self._backend.schema.version(link):
+                problems += [
+                    f"migration {name} is not as it was applied" for name in self._backend.schema.altered(link)
+                ]
+        hint = "`coffee-roadmap db restore` brings back a backup."
+        findings += [Finding("damaged", "problem", f"{self.name}: {problem}", hint) for problem in problems]
+        return findings if problems else [*findings, Finding("integrity", "ok", f"{self.name}: the database is whole")]
+
+    def backup(self, path: str) -> Backup:
+        """The snapshot of one read transaction: writers go on meanwhile."""
+        with self._backend.reading() as link:
+            if link is None:
+                raise DatabaseUnusable(name=self.name, problem="there is nothing to back up yet", hint="")
+            expected = contents.row_counts(link, self.name)
+            return backup_file.make(
+                self.name, path, expected, lambda target: backup_file.copy_pages(link, target), self._gate
+            )
+
+    def look_into(self, path: str) -> Backup:
+        return backup_file.look_into(self.name, path)
+
+    def restore(self, path: str) -> None:
+        """Page by page into the live file, in one transaction behind the gate: readers keep their snapshot."""
+        self.look_into(path)
+        with refusals(self.name, self._path), self._backend.exclusive("restoring") as link:
+            given_out = _numbers(link)
+            with backup_file.opened(self.name, path) as source:
+                backup_file.copy_pages(source, link)
+            with link.transaction("BEGIN IMMEDIATE"):
+                _never_again(link, given_out)
+
+    def vacuum(self) -> None:
+        with refusals(self.name, self._path), self._backend.exclusive("vacuum") as link:
+            link.execute("VACUUM")
+            link.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def _library() -> Finding:
+    words = f"SQLite {apsw.sqlite_lib_version()}"
+    if sqlite_version() >= FIXED_SQLITE:
+        return Finding("sqlite_version", "ok", words)
+    hint = "Install the apsw wheel: `pip install --only-binary apsw 'apsw>=3.51.3.0'`."
+    return Finding("sqlite_version", "problem", f"{words} can lose committed data when several processes write", hint)
+
+
+def _numbers(link: SqliteLink) -> Mapping[str, int]:
+    """The last number that each table gave out."""
+    if not len(link.execute("SELECT 1 FROM sqlite_schema WHERE name = 'sqlite_sequence'")):
+        return {}
+    return {table: int(number) for table, number in link.execute("SELECT name, seq FROM sqlite_sequence")}
+
+
+def _never_again(link: SqliteLink, given_out: Mapping[str, int]) -> None:
+    """Numbers that were given out before the restore are not given out again: a fence would let an old holder in."""
+    now = _numbers(link)
+    for table, number in given_out.items():
+        if table not in now:
+            link.execute("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", (table, number))
+        elif now[table] < number:
+            link.execute("UPDATE sqlite_sequence SET seq = ? WHERE name = ?", (number, table))
+
+
+def _size(path: str) -> int:
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return 0

@@ -1,0 +1,141 @@
+"""The `db` operations: make, look at, check, back up, restore and tidy the shared databases."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from coffee_maker.core.errors import BackupUnusable, RestoreWouldLose
+from coffee_maker.core.history import revision_of_hash
+from coffee_maker.core.ports import Backup, DatabaseStatus, Finding, Maintenance, Store
+from coffee_maker.utils import data_directory
+from coffee_maker.utils.mounts import mount_of
+
+BACKUPS = "backups"
+
+
+class Made(NamedTuple):
+    """What `init` found or made."""
+
+    changed: bool
+    status: DatabaseStatus
+
+
+class Restored(NamedTuple):
+    """What `restore` did: the backup that is in place now, and where the content before it was kept."""
+
+    backup: Backup
+    kept: str | None  # None when there was nothing
+
+
+class Vacuumed(NamedTuple):
+    """Bytes before and after."""
+
+    name: str
+    before: int
+    after: int
+
+
+def init(databases: Sequence[Maintenance]) -> Sequence[Made]:
+    """Make what is missing and bring every schema up."""
+    return [Made(database.init(), database.status()) for database in databases]
+
+
+def status(databases: Sequence[Maintenance]) -> Sequence[DatabaseStatus]:
+    """What each database is like now."""
+    return [database.status() for database in databases]
+
+
+def check(
+    databases: Sequence[Maintenance], store: Store, *, roadmap_hash: str | None, directory: str | None
+) -> Sequence[Finding]:
+    """Everything that can be wrong with the databases. `roadmap_hash` is the sha256 of the file as it is now (None: no
+    file), `directory` the data directory when the databases are files in it (None: PostgreSQL)."""
+    findings = [] if directory is None else [check_filesystem(directory)]
+    for database in databases:
+        findings += database.verify()
+    if not any(finding.level == "problem" for finding in findings):  # a damaged history would only fail to be read
+        findings += check_history(store, roadmap_hash)
+    return findings
+
+
+def check_filesystem(directory: str) -> Finding:
+    """Whether locks and shared memory reach everybody who can see the data directory."""
+    mount = mount_of(directory if os.path.isdir(directory) else os.path.dirname(directory))
+    if mount is None:
+        return Finding("filesystem", "notice", f"what {directory} is mounted from could not be found out")
+    if not mount.unsafe:
+        return Finding("filesystem", "ok", f"{directory} is on {mount.kind}")
+    return Finding(
+        "filesystem",
+        "problem",
+        f"{directory} is on {mount.kind} ({mount.point}): other machines' locks do not reach there",
+        "Move the data directory to a local disk or a named volume, or set database.url to PostgreSQL.",
+    )
+
+
+def check_history(store: Store, roadmap_hash: str | None) -> Sequence[Finding]:
+    """The chain of hashes in the history, and whether it ends where the file is."""
+    with store.reading() as tx:
+        breaks = tx.roadmap.breaks()
+        newest = tx.roadmap.changes(limit=1)
+        state = tx.roadmap.state()
+    findings = [
+        Finding("history_gap", "problem", f"change {number} does not begin where the change before it ended")
+        for number in breaks
+    ] or [Finding("history", "ok", "every change begins where the one before it ended")]
+    if state is not None and newest and state.hash != newest[0].after_hash:
+        ends = revision_of_hash(newest[0].after_hash)
+        words = f"the history ends at {ends}, the recorded version is {revision_of_hash(state.hash)}"
+        findings.append(Finding("history_end", "problem", words, "`coffee-roadmap history` shows the last changes."))
+    if state is not None and roadmap_hash is not None and roadmap_hash != state.hash:
+        words = f"the file is at {revision_of_hash(roadmap_hash)}, recorded is {revision_of_hash(state.hash)}"
+        hint = "Somebody edited it since; the next operation records that (`coffee-roadmap sync` does it now)."
+        findings.append(Finding("file_ahead", "notice", words, hint))
+    if state is not None and roadmap_hash is None:
+        hint = "`coffee-roadmap init` puts the last recorded version back."
+        findings.append(Finding("file_missing", "problem", "the roadmap's file is gone", hint))
+    return findings
+
+
+def backup(database: Maintenance, directory: str, *, now: datetime, path: str | None = None) -> Backup:
+    """Back up to `path`, or to a dated file among the data directory's backups."""
+    return database.backup(path or _backup_path(database, directory, now))
+
+
+def restore(database: Maintenance, path: str, directory: str, *, now: datetime, yes: bool = False) -> Restored:
+    """Bring a backup back. Without `yes` it refuses to lose anything that was written after the backup was made; what
+    it replaces is kept as a backup in any case."""
+    if not os.path.exists(path):
+        hint = f"Backups are made by `coffee-roadmap db backup`; by default in {os.path.join(directory, BACKUPS)}."
+        raise BackupUnusable(path=path, name=database.name, problem="there is no such file", hint=hint)
+    found = database.look_into(path)
+    present = database.newest()
+    if present is not None and (found.newest is None or present > found.newest) and not yes:
+        ends = "nothing" if found.newest is None else found.newest.isoformat(timespec="seconds")
+        raise RestoreWouldLose(name=database.name, present=present.isoformat(timespec="seconds"), backup=ends)
+    kept = None
+    if database.status().exists:
+        kept = database.backup(_backup_path(database, directory, now, "-before-restore")).path
+    database.restore(path)
+    return Restored(found, kept)
+
+
+def vacuum(databases: Sequence[Maintenance]) -> Sequence[Vacuumed]:
+    """Give back unused space, one database after the other."""
+    done = []
+    for database in databases:
+        before = database.status()
+        if before.exists:
+            database.vacuum()
+            done.append(Vacuumed(database.name, before.size, database.status().size))
+    return done
+
+
+def _backup_path(database: Maintenance, directory: str, now: datetime, words: str = "") -> str:
+    data_directory.ensure(directory)
+    folder = os.path.join(directory, BACKUPS)
+    os.makedirs(folder, 0o770, exist_ok=True)
+    return os.path.join(folder, f"{database.name}-{now:%Y%m%dT%H%M%S}.{now.microsecond:06d}Z{words}{database.suffix}")

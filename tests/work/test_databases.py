@@ -1,0 +1,266 @@
+"""The `db` operations on both databases: made, looked at, checked, backed up, restored without losing, tidied."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from coffee_maker.core.errors import BackupUnusable, DatabaseUnusable, RestoreWouldLose
+from coffee_maker.core.history import NewChange
+from coffee_maker.core.ports import Finding, Maintenance, RoadmapState, Run
+from coffee_maker.core.questions import Draft, Kind, Source
+from coffee_maker.store.common import SharedStore
+from coffee_maker.store.sqlite_maintenance import SqliteMaintenance
+from coffee_maker.utils.connection import NAMES, Databases
+from coffee_maker.utils.database import get_db_connection
+from coffee_maker.utils.mounts import Mount
+from coffee_maker.work import databases as db
+
+NOW = datetime(2026, 3, 4, 5, 6, 7, 89, tzinfo=UTC)
+LATER = NOW + timedelta(hours=1)
+
+
+def maintenance(databases: Databases) -> list[Maintenance]:
+    if databases.url is None:
+        return [SqliteMaintenance(databases, name) for name in NAMES]
+    from coffee_maker.store.postgres_maintenance import PostgresMaintenance
+
+    return [PostgresMaintenance(databases, name) for name in NAMES]
+
+
+@pytest.fixture
+def looked_after(databases: Databases) -> list[Maintenance]:
+    return maintenance(databases)
+
+
+def change(before: str, after: str, at: datetime = NOW) -> NewChange:
+    return NewChange(at, "p", "update", "K", "a", "b", "text\0", "text", "-a\n+b\n", None, before, after)
+
+
+def write_something(store: SharedStore, at: datetime = NOW) -> int:
+    content = f"# Roadmap\n\0{at}".encode()
+    digest = hashlib.sha256(content).hexdigest()
+    with store.writing() as tx:
+        newest = tx.roadmap.changes(limit=1)
+        tx.roadmap.save_version(digest, content, at)
+        tx.roadmap.append(change(newest[0].after_hash if newest else "0" * 64, digest, at))
+        tx.roadmap.set_state(RoadmapState(digest, None, None))
+        note, _ = tx.notifications.create(Draft(Source.DAEMON, Kind.QUESTION, "Which?\n%s ?", options=("a", "b")), at)
+        tx.deliveries.add(note.id, "command", at)
+        tx.claims.take("K", "daemon", lease=timedelta(minutes=5), now=at)
+    with store.runs() as runs:
+        runs.start(Run("K", "daemon", "command", "b", at, None, None, None, None, None))
+    return note.id
+
+
+def problems(findings: Sequence[Finding]) -> list[str]:
+    return [finding.code for finding in findings if finding.level == "problem"]
+
+
+def test_init_makes_once(looked_after: list[Maintenance]) -> None:
+    assert [(made.changed, made.status.exists) for made in db.init(looked_after)] == [(True, True)] * 2
+    assert [made.changed for made in db.init(looked_after)] == [False, False]
+
+
+def test_status_before_and_after(looked_after: list[Maintenance], store: SharedStore, databases: Databases) -> None:
+    assert [status.exists for status in db.status(looked_after)] == [False, False]
+    write_something(store)
+    shared, analytics = db.status(looked_after)
+    assert shared.schema_version == shared.known_version >= 1
+    assert shared.rows["notifications"] == shared.rows["roadmap_history"] == analytics.rows["runs"] == 1
+    assert shared.size > 0
+    assert shared.writer is None
+    assert shared.kind == ("sqlite" if databases.url is None else "postgresql")
+    with store.writing():
+        assert str(os.getpid()) in str(db.status(looked_after)[0].writer)
+
+
+def test_status_shows_no_password(looked_after: list[Maintenance], databases: Databases) -> None:
+    if databases.url is not None:
+        parted = databases._replace(url=f"{databases.url}&password=s3cret")
+        assert "s3cret" not in maintenance(parted)[0].status().location
+        assert "s3cret" not in repr(parted)
+
+
+def test_check_of_a_healthy_database(looked_after: list[Maintenance], store: SharedStore, databases: Databases) -> None:
+    write_something(store)
+    with store.reading() as tx:
+        state = tx.roadmap.state()
+    assert state is not None
+    directory = databases.directory if databases.url is None else None
+    found = db.check(looked_after, store, roadmap_hash=state.hash, directory=directory)
+    assert {finding.level for finding in found} == {"ok"}
+
+
+def test_check_before_anything_is_written(looked_after: list[Maintenance], store: SharedStore) -> None:
+    found = db.check(looked_after, store, roadmap_hash=None, directory=None)
+    assert not problems(found)
+    assert [finding.code for finding in found].count("missing") == 2
+
+
+def test_check_finds_what_does_not_fit(
+    looked_after: list[Maintenance], store: SharedStore, databases: Databases
+) -> None:
+    write_something(store)
+    write_something(store, LATER)
+    assert [f.code for f in db.check_history(store, "f" * 64) if f.level == "notice"] == ["file_ahead"]
+    assert problems(db.check_history(store, None)) == ["file_missing"]
+    with get_db_connection("notifications", databases=databases) as conn:
+        conn.execute("UPDATE roadmap_history SET before_hash = ? WHERE id = 2", ("e" * 64,))
+        conn.execute("UPDATE roadmap_state SET hash = ?", ("d" * 64,))
+        conn.execute("UPDATE schema_migrations SET sha256 = ?", ("0" * 64,))
+    assert problems(db.check_history(store, "d" * 64)) == ["history_gap", "history_end"]
+    assert "damaged" in problems(looked_after[0].verify())
+
+
+def test_check_finds_rows_that_refer_to_nothing(sqlite_store: SharedStore, sqlite_databases: Databases) -> None:
+    import apsw
+
+    write_something(sqlite_store)
+    sqlite_store.close()
+    raw = apsw.Connection(os.path.join(sqlite_databases.directory, "notifications.db"))
+    raw.execute("PRAGMA foreign_keys = OFF; DELETE FROM notifications")
+    raw.close()
+    assert problems(SqliteMaintenance(sqlite_databases, "notifications").verify()) == ["damaged"]
+
+
+@pytest.mark.parametrize(("kind", "level"), [("virtiofs", "problem"), ("fuse.sshfs", "problem"), ("ext4", "ok")])
+def test_check_of_the_file_system(kind: str, level: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(db, "mount_of", lambda path: Mount(1, "/mnt", kind))
+    assert db.check_filesystem(str(tmp_path / "data")).level == level
+    monkeypatch.setattr(db, "mount_of", lambda path: None)
+    assert db.check_filesystem(str(tmp_path)).level == "notice"
+
+
+def test_backup_and_restore_bring_everything_back(
+    looked_after: list[Maintenance], store: SharedStore, databases: Databases, tmp_path: Path
+) -> None:
+    number = write_something(store)
+    directory = databases.directory
+    made = [db.backup(database, directory, now=NOW) for database in looked_after]
+    assert made[0].rows["notifications"] == made[1].rows["runs"] == 1
+    assert made[0].newest == NOW
+    assert Path(made[0].path).parent == Path(directory, "backups")
+    with store.reading() as tx:
+        before = (tx.notifications.find(), tx.roadmap.changes(), tx.deliveries.of(number), tx.roadmap.state())
+        kept = tx.roadmap.version(tx.roadmap.versions(1)[0])
+    write_something(store, LATER)
+    with store.writing() as tx:
+        fence = tx.claims.take("K", "daemon", lease=timedelta(minutes=5), now=LATER).fence
+
+    with pytest.raises(RestoreWouldLose):
+        db.restore(looked_after[0], made[0].path, directory, now=LATER)
+    restored = db.restore(looked_after[0], made[0].path, directory, now=LATER, yes=True)
+
+    with store.reading() as tx:
+        assert (tx.notifications.find(), tx.roadmap.changes(), tx.deliveries.of(number), tx.roadmap.state()) == before
+        assert tx.roadmap.version(tx.roadmap.versions(1)[0]) == kept
+    assert restored.kept is not None
+    assert looked_after[0].look_into(restored.kept).rows["notifications"] == 2
+    with store.writing() as tx:  # numbers go on from where they were
+        assert tx.claims.take("K", "daemon", lease=timedelta(minutes=5), now=LATER).fence > fence
+        note, _ = tx.notifications.create(Draft(Source.DAEMON, Kind.INFO, "new"), LATER)
+        assert note.id > number + 1
+    assert not problems(looked_after[0].verify())
+
+
+def test_a_backup_fits_the_other_kind_of_database(
+    looked_after: list[Maintenance], store: SharedStore, databases: Databases, tmp_path: Path
+) -> None:
+    write_something(store)
+    made = db.backup(looked_after[0], databases.directory, now=NOW, path=str(tmp_path / "b.db"))
+    elsewhere = SqliteMaintenance(Databases(str(tmp_path / "other")), "notifications")
+    restored = db.restore(elsewhere, made.path, str(tmp_path / "other"), now=NOW)
+    assert restored.kept is None
+    assert elsewhere.status().rows == made.rows
+    assert not problems(elsewhere.verify())
+    assert elsewhere.status().journal_mode == "wal"
+
+
+def test_restoring_what_is_already_there_needs_no_yes(
+    looked_after: list[Maintenance], store: SharedStore, databases: Databases
+) -> None:
+    write_something(store)
+    made = db.backup(looked_after[0], databases.directory, now=NOW)
+    assert db.restore(looked_after[0], made.path, databases.directory, now=LATER).kept is not None
+
+
+def test_a_reader_keeps_its_snapshot_through_a_restore(
+    looked_after: list[Maintenance], store: SharedStore, databases: Databases
+) -> None:
+    write_something(store)
+    made = db.backup(looked_after[0], databases.directory, now=NOW)
+    write_something(store, LATER)
+    with store.reading() as tx:
+        assert len(tx.notifications.find()) == 2
+        if databases.url is None:  # PostgreSQL's reader holds its snapshot too; in one process it is the same thread
+            looked_after[0].restore(made.path)
+            assert len(tx.notifications.find()) == 2
+    if databases.url is None:
+        with store.reading() as tx:
+            assert len(tx.notifications.find()) == 1
+
+
+def test_no_backup_of_nothing_and_none_over_a_file(
+    looked_after: list[Maintenance], store: SharedStore, databases: Databases, tmp_path: Path
+) -> None:
+    with pytest.raises(DatabaseUnusable, match="nothing to back up"):
+        db.backup(looked_after[0], databases.directory, now=NOW)
+    write_something(store)
+    precious = tmp_path / "precious"
+    precious.write_text("mine")
+    with pytest.raises(BackupUnusable, match="exists already"):
+        db.backup(looked_after[0], databases.directory, now=NOW, path=str(precious))
+    assert precious.read_text() == "mine"
+
+
+def test_what_is_no_backup_is_refused(looked_after: list[Maintenance], databases: Databases, tmp_path: Path) -> None:
+    text = tmp_path / "text.db"
+    text.write_text("not a database" * 1000)
+    empty = tmp_path / "empty.db"
+    empty.write_bytes(b"")
+    for path in (text, empty, tmp_path / "missing.db", tmp_path):
+        with pytest.raises(BackupUnusable):
+            db.restore(looked_after[0], str(path), databases.directory, now=NOW, yes=True)
+
+
+def test_a_damaged_backup_is_refused(sqlite_store: SharedStore, sqlite_databases: Databases, tmp_path: Path) -> None:
+    for hours in range(30):
+        write_something(sqlite_store, NOW + timedelta(hours=hours))
+    shared = SqliteMaintenance(sqlite_databases, "notifications")
+    made = db.backup(shared, sqlite_databases.directory, now=NOW)
+    content = bytearray(Path(made.path).read_bytes())
+    for start in range(8192, len(content), 4096):
+        content[start : start + 64] = b"\xff" * 64
+    broken = tmp_path / "broken.db"
+    broken.write_bytes(content)
+    with pytest.raises(BackupUnusable):
+        db.restore(shared, str(broken), sqlite_databases.directory, now=NOW, yes=True)
+    with sqlite_store.reading() as tx:
+        assert len(tx.notifications.find()) == 30
+
+
+def test_the_other_databases_backup_is_refused(
+    looked_after: list[Maintenance], store: SharedStore, databases: Databases
+) -> None:
+    write_something(store)
+    made = db.backup(looked_after[1], databases.directory, now=NOW)
+    with pytest.raises(BackupUnusable):
+        db.restore(looked_after[0], made.path, databases.directory, now=NOW, yes=True)
+
+
+def test_vacuum(looked_after: list[Maintenance], store: SharedStore) -> None:
+    assert db.vacuum(looked_after) == []
+    for hours in range(50):
+        write_something(store, NOW + timedelta(hours=hours))
+    done = db.vacuum(looked_after)
+    assert [one.name for one in done] == list(NAMES)
+    if looked_after[0].status().kind == "sqlite":  # a server keeps its own books
+        assert done[0].after < done[0].before
+    with store.reading() as tx:
+        assert len(tx.notifications.find()) == 50
