@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
@@ -13,7 +14,7 @@ from coffee_maker.core.items import Item, Status
 from coffee_maker.core.ports import Claim, System
 from coffee_maker.work import pipeline
 from coffee_maker.work.pipeline import Desk, Job, Left, Stopped
-from coffee_maker.work.supervisor import Hold, Supervisor
+from coffee_maker.work.supervisor import Supervisor
 
 _EVER = datetime(2000, 1, 1, tzinfo=UTC)  # before any claim: "held at that time or later" is every unreleased one
 _WAITING_STEPS = frozenset({"approve"})
@@ -75,10 +76,8 @@ class Daemon:
             problem = agent.check()
             if problem:
                 raise AgentUnusable(agent=agent.name, problem=problem)
-        try:
+        with suppress(RepositoryBusy):  # that passes; it is looked at again before each item
             desk.repository.check()
-        except RepositoryBusy:
-            pass  # passes by itself; looked at again before each item
 
     def _round(self, *, once: bool) -> Done | None:
         """Take up one item if there is one. A refusal that may pass is told, and looked at again later."""
@@ -146,12 +145,14 @@ class Daemon:
         again = ", taken up again after its daemon was gone" if following.resumed else ""
         self._desk.tell(f"{item.key}: {item.title}{again}")
         with self._supervisor.holding(held) as hold:
-            try:
-                return self._steps(Job(item.key, item.title, following.text, hold, following.resumed))
-            finally:
-                self._supervisor.doing("idle")
-                pipeline.release(self._desk, hold.claim)
-                self._desk.publish()
+            job = Job(item.key, item.title, following.text, hold, following.resumed, begun=following.resumed)
+            done = self._steps(job)
+        # Not in a `finally`: when something unforeseen ends the steps, the claim must run out and not be given back,
+        # or the item would stay in progress and nobody would take it up again.
+        pipeline.release(self._desk, hold.claim)
+        self._supervisor.doing("idle")
+        self._desk.publish()
+        return done
 
     def _steps(self, job: Job) -> Done:
         desk = self._desk
@@ -168,9 +169,11 @@ class Daemon:
         except Stopped as stopped:
             return self._put_back(job, str(stopped))
         except Refusal as refusal:
-            if job.run is None:
-                raise
-            return self._give_up(job, refusal)
+            if job.begun:
+                return self._give_up(job, refusal)
+            pipeline.end_run(desk, job, "lost", f"{pipeline.STOPPED}: {refusal.message}")
+            pipeline.release(desk, job.hold.claim)
+            raise
         return Done(job.key, job.verdict.value if job.verdict else Status.COMPLETE.value, job.reason)
 
     def _give_up(self, job: Job, refusal: Refusal) -> Done:
@@ -197,7 +200,7 @@ class Daemon:
     def _put_back(self, job: Job, why: str) -> Done:
         """The daemon ends in order: the item is planned again, its work tree stays for the next attempt."""
         reason = f"{pipeline.STOPPED}: {why}"
-        if job.run is not None:
+        if job.begun:
             try:
                 pipeline.set_status(self._desk, job, Status.IN_PROGRESS, Status.PLANNED, reason)
             except ClaimLost as lost:
@@ -214,6 +217,3 @@ def _nothing(choice: Choice) -> str:
     lines = [f"  {waiting.key}: {waiting.because}" for waiting in choice.waiting[:10]]
     more = len(choice.waiting) - len(lines)
     return "\n".join(["Nothing to do: every planned item waits.", *lines, *([f"  and {more} more"] if more else [])])
-
-
-__all__ = ["Daemon", "Desk", "Done", "Hold"]

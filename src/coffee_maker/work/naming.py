@@ -37,5 +37,5 @@ def slug_of(title: str) -> str:
 
 
 def project_name(name: str, path: str) -> str:
-    """The directory for a project's scratch: its name to be recognised by, a hash of its path to tell it from others."""
+    """The directory for a project's scratch: its name to recognise it by, a hash of its path to tell it apart."""
     return f"{slug_of(name) or 'project'}-{sha256(path.encode(errors='surrogatepass')).hexdigest()[:8]}"

@@ -21,6 +21,7 @@ from coffee_maker.core.errors import (
     Refusal,
     RevisionChanged,
     StillOpen,
+    TryAgain,
 )
 from coffee_maker.core.items import Item, Status
 from coffee_maker.core.ports import (
@@ -46,6 +47,8 @@ APPROVE, SKIP = "approve", "skip"
 STOPPED = "daemon stopped"  # how the detail of a run begins that a person's stop ended: it is no failed attempt
 _TAIL = 1500  # characters of an output in a message
 _TITLE = 120
+_REASON = 500
+_PATIENCE = 6  # bounded waits for the roadmap's lock, and edits of the item in between, that a status write outlasts
 
 
 class Options(NamedTuple):
@@ -88,7 +91,8 @@ class Job(NamedTuple):
     title: str
     text: str
     hold: Hold
-    resumed: bool = False
+    resumed: bool = False  # a dead daemon had begun it
+    begun: bool = False  # it is in progress, by us
     run_id: int | None = None
     run: Run | None = None
     worktree: Worktree | None = None
@@ -194,8 +198,8 @@ def _runs(desk: Desk, key: str) -> list[tuple[int, Run]]:
 # --- begin -----------------------------------------------------------------------------------------------------
 
 
-def begin(desk: Desk, job: Job) -> Job:
-    """Count the attempt and set the item in progress."""
+def count(desk: Desk, job: Job) -> Job:
+    """Open a record of this attempt, after closing what a dead daemon left open."""
     earlier = _runs(desk, job.key)
     branch = branch_name(job.key, job.title)
     run = Run(job.key, desk.owner, desk.agent.name, branch, desk.clock.now(), None, None, None, None, None)
@@ -204,13 +208,18 @@ def begin(desk: Desk, job: Job) -> Job:
             if lost.ended is None:
                 runs.end(number, lost._replace(ended=run.started, outcome="lost", detail="its daemon was gone"))
         job = job._replace(run_id=runs.start(run), run=run)
-    if not job.resumed and not set_status(desk, job, Status.PLANNED, Status.IN_PROGRESS, f"taken up by {desk.owner}"):
-        raise Left("it is no longer planned")
     failed = _failed_in_a_row(earlier)
     if failed >= desk.options.max_attempts:
         reason = f"{failed} attempts in a row ended without a result"
         return job._replace(verdict=Status.MANUAL_REVIEW, reason=reason)
     return job
+
+
+def begin(desk: Desk, job: Job) -> Job:
+    """Set the item in progress; one that is taken up again is so already."""
+    if not job.begun and not set_status(desk, job, Status.PLANNED, Status.IN_PROGRESS, f"taken up by {desk.owner}"):
+        raise Left("it is no longer planned")
+    return job._replace(begun=True)
 
 
 def _failed_in_a_row(runs: list[tuple[int, Run]]) -> int:
@@ -230,21 +239,24 @@ def set_status(desk: Desk, job: Job, expected: Status, status: Status, reason: s
     def guard(tx: Transaction) -> None:
         tx.claims.check(job.hold.claim, desk.clock.now())
 
-    while True:
+    for attempt in range(_PATIENCE):
         item = find(desk.editing.read(), job.key)
         if item is None or item.status is not expected:
             return False
-        order_reason = one_line(reason, 500)
+        told = one_line(reason, _REASON)
         try:
             desk.editing.set_status(
-                item.key, status, by=desk.owner, reason=order_reason, if_revision=item.revision, guard=guard
+                item.key, status, by=desk.owner, reason=told, if_revision=item.revision, guard=guard
             )
-        except RevisionChanged:
-            continue
-        except ItemNotFound:
-            return False
+        except (RevisionChanged, ItemNotFound):
+            continue  # it was edited between our look and our lock: look again
+        except TryAgain:
+            if attempt + 1 == _PATIENCE:
+                raise
+            continue  # a result is worth more than one bounded wait
         desk.publish()
         return True
+    return False
 
 
 # --- work ------------------------------------------------------------------------------------------------------
@@ -253,9 +265,8 @@ def set_status(desk: Desk, job: Job, expected: Status, status: Status, reason: s
 def open_worktree(desk: Desk, job: Job) -> Job:
     """A work tree of its own, outside the person's."""
     name = file_name(job.key, job.title)
-    worktree = desk.repository.open_worktree(
-        os.path.join(desk.options.worktrees, name), branch_name(job.key, job.title)
-    )
+    path = os.path.join(desk.options.worktrees, name)
+    worktree = desk.repository.open_worktree(path, branch_name(job.key, job.title))
     desk.tell(f"{job.key}: work tree {worktree.path} on branch {worktree.branch}")
     if worktree.aside:
         desk.tell(f"{job.key}: leftovers of an earlier attempt are kept in {worktree.aside}")
@@ -359,6 +370,7 @@ def _notify(desk: Desk, job: Job, status: Status, reason: str) -> None:
 
 STEPS: tuple[tuple[str, Step], ...] = (
     ("approve", approve),
+    ("count", count),
     ("begin", begin),
     ("worktree", open_worktree),
     ("build", build),
@@ -366,7 +378,9 @@ STEPS: tuple[tuple[str, Step], ...] = (
     ("commit", commit),
     ("report", report),
 )
-ALWAYS = frozenset({"commit", "report"})  # these come also when an earlier step has found that a person must look
+ALWAYS = frozenset(
+    {"begin", "commit", "report"}
+)  # also when a person must look already
 
 
 # --- helpers ---------------------------------------------------------------------------------------------------
