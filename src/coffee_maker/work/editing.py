@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -17,7 +16,7 @@ from coffee_maker.core.history import Change, ChangeType, Outcome
 from coffee_maker.core.items import Status
 from coffee_maker.core.ports import Clock, RoadmapFile, Store, Transaction
 from coffee_maker.core.questions import Notification
-from coffee_maker.utils import data_directory, locks
+from coffee_maker.utils import locks
 from coffee_maker.work import outside, undoing
 from coffee_maker.work.outside import Row
 from coffee_maker.work.recording import Options, Recorder
@@ -152,7 +151,6 @@ class Editing:
     @contextmanager
     def _lock(self, purpose: str) -> Iterator[None]:
         options = self._options
-        data_directory.ensure(os.path.dirname(options.lock_path))
         with locks.hold(options.lock_path, what="ROADMAP.md", timeout=options.lock_timeout, purpose=purpose):
             yield
 
