@@ -12,13 +12,13 @@ from multiprocessing.context import ForkServerProcess
 from multiprocessing.synchronize import Barrier
 from typing import Any
 
+from tests.conftest import open_store
 from tests.work.messages_kit import draft, question
 
 from coffee_maker.core.errors import AlreadyAnswered
 from coffee_maker.core.ports import Channel, Transaction
 from coffee_maker.core.questions import SEND_LEASE, Level, Notification
 from coffee_maker.store.common import SharedStore
-from coffee_maker.store.sqlite import SqliteStore
 from coffee_maker.utils.connection import Databases
 from coffee_maker.work.messages import Messages
 
@@ -35,14 +35,6 @@ class Now:
 
     def now(self) -> datetime:
         return datetime.now(UTC) + self._ahead
-
-
-def open_store(databases: Databases) -> SharedStore:
-    if databases.url is None:
-        return SqliteStore(databases)
-    from coffee_maker.store.postgres import PostgresStore
-
-    return PostgresStore(databases)
 
 
 def start(target: Callable[..., None], *arguments: Any) -> ForkServerProcess:

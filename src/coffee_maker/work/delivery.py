@@ -79,10 +79,8 @@ def _take(tx: Transaction, channel: str, now: datetime) -> tuple[Delivery, Notif
     while taken := tx.deliveries.take(now, channel=channel, lease=SEND_LEASE, limit=1):
         delivery = taken[0]
         notification = tx.notifications.get(delivery.notification_id)
-        if notification is None:
-            reason = "not sent: it is gone"
-        elif notification.state in _SETTLED:
-            reason = f"not sent: it was {notification.state.value} before"
+        if notification is None or notification.state in _SETTLED:
+            reason = f"not sent: it was {notification.state.value if notification else 'removed'} before"
         elif delivery.attempts > MAX_ATTEMPTS:
             reason = f"given up: {MAX_ATTEMPTS} attempts, the last of which was cut off"
         else:

@@ -174,7 +174,7 @@ class Messages:
                     return _settled(question)
                 now = self._clock.now()
                 if (give_up is not None and now >= give_up) or _asked(stop):
-                    raise StillOpen(id=question.id, waited=format_duration(now - started))
+                    raise StillOpen(id=question.id, waited=_told(now - started))
                 nearest = min((at for at in (question.deadline, give_up) if at is not None), default=None)
                 wakeup.wait(_pause(now, nearest, _LOOK_AGAIN if stop is None else _LOOK_UP))
 
@@ -269,11 +269,16 @@ def _dismissed(notification: Notification) -> str:
 def _settled(question: Notification) -> Notification:
     """What a waiter gets of a question that is no longer open."""
     if question.state is State.EXPIRED and question.default is None:
-        waited = question.deadline - question.created if question.deadline else timedelta()
-        raise NoAnswerYet(id=question.id, waited=format_duration(waited))
+        waited = (question.deadline or question.updated) - question.created
+        raise NoAnswerYet(id=question.id, waited=_told(waited))
     if question.state is State.DISMISSED:
         raise NotAnswerable(id=question.id, state=_dismissed(question))
     return question
+
+
+def _told(waited: timedelta) -> str:
+    """To the tenth of a second: who asks for 2 s is not told 1.998."""
+    return format_duration(timedelta(seconds=round(waited.total_seconds(), 1)))
 
 
 def _pause(now: datetime, until: datetime | None, longest: float) -> float:
