@@ -122,7 +122,7 @@ class Editing:
                 change = undoing.pick(tx.roadmap, change_id)
                 row = undoing.take_back(tx.roadmap, change, before, order["by"], order.get("reason"))
             self._check_revision(before, change.item, order.get("if_revision"))
-            return self._record(before, [row], order)
+            return self._record(before, self._document(row.text), [row], order)
 
     def choose(self, question: Notification) -> Outcome | None:
         """Carry out the answer to a question about a merge conflict; None when the file stays as it is."""
@@ -133,7 +133,9 @@ class Editing:
             before = self._recorder.settle()
             with self._store.reading() as tx:
                 rows = undoing.take_other(tx.roadmap, before, choice, question)
-            return self._record(before, rows, {"by": rows[-1].changed_by}) if rows else None
+            if not rows:
+                return None
+            return self._record(before, self._document(rows[-1].text), rows, {"by": rows[-1].changed_by})
 
     def restore_recorded(self) -> Document:
         """Put the last recorded version back where the file is missing or empty."""
@@ -163,7 +165,7 @@ class Editing:
             after, row = self._plan(before, kind, ref, steps, order)
             if after.digest == before.digest:
                 return self._outcome(before, after, row, None)
-            return self._record(before, [row], order)
+            return self._record(before, after, [row], order)
 
     def _plan(
         self, before: Document, kind: ChangeType, ref: str | None, steps: Sequence[Step], order: Order
@@ -194,12 +196,14 @@ class Editing:
         )
         return after, row
 
-    def _record(self, before: Document, rows: list[Row], order: Order) -> Outcome:
+    def _document(self, text: str) -> Document:
+        return Document.from_text(text, item_pattern=self._options.item_pattern)
+
+    def _record(self, before: Document, after: Document, rows: list[Row], order: Order) -> Outcome:
         """Record the rows (or only show them); the outcome tells the last one."""
         if order.get("dry_run"):
-            after = Document.from_text(rows[-1].text, item_pattern=self._options.item_pattern)
             return self._outcome(before, after, rows[-1], None)
-        after, change_id = self._recorder.record(before, rows, guard=order.get("guard"))
+        after, change_id = self._recorder.record(before, after, rows, guard=order.get("guard"))
         return self._outcome(before, after, rows[-1], change_id)
 
     def _outcome(self, before: Document, after: Document, row: Row, change_id: int | None) -> Outcome:

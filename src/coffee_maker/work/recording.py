@@ -84,13 +84,14 @@ class Recorder:
             hint="Find the program that keeps writing it; `coffee-roadmap history` shows what it did so far.",
         )
 
-    def record(self, document: Document, rows: list[Row], *, guard: Guard | None = None) -> tuple[Document, int]:
-        """Record the rows, of which the last one's text is the new document, and put it into the file.
+    def record(
+        self, document: Document, final: Document, rows: list[Row], *, guard: Guard | None = None
+    ) -> tuple[Document, int]:
+        """Record the rows, which lead from `document` to `final`, and put that into the file.
 
-        Returns the document that the file then holds (more than the last row, if an editor saved meanwhile) and the
+        Returns the document that the file then holds (more than `final`, if an editor saved meanwhile) and the
         history id of the last row. `guard` is called first in the recording transaction; what it raises stops all.
         """
-        final = Document.from_text(rows[-1].text, item_pattern=self._options.item_pattern)
         staged = self._file.stage(final.data)
         try:
             state = RoadmapState(final.digest, staged, document.digest)
