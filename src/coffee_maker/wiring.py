@@ -100,6 +100,12 @@ class Operations:
         with self.store.reading() as tx:
             return tx.claims.held(self.clock.now())
 
+    def prepare(self) -> None:
+        """Make the data directory for the first change, or refuse with the reason; its lock is the first file in it."""
+        from coffee_maker.utils import data_directory
+
+        data_directory.ensure(self.settings.data.dir)
+
     @cached_property
     def editing(self) -> Editing:
         from coffee_maker.work.editing import Editing
@@ -196,6 +202,7 @@ class Operations:
         from coffee_maker.work.daemon import Daemon
         from coffee_maker.work.pipeline import Desk
 
+        self.prepare()
         settings = self.settings
         if agent is not None:
             self.settings = settings = settings._replace(daemon=settings.daemon._replace(agent=agent))

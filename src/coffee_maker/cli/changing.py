@@ -35,7 +35,9 @@ def add_place_options(parser: Parser, *, required: bool) -> None:
 
 
 def order(args: Namespace, operations: Operations) -> Order:
-    """The options of every change, as the operations take them."""
+    """The options of every change, as the operations take them; what a change needs is there then."""
+    if not args.dry_run:
+        operations.prepare()
     return {
         "by": args.by or operations.actor,
         "reason": args.reason,

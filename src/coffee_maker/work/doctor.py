@@ -185,7 +185,11 @@ def _mounts(subject: Subject) -> Findings:
 
 
 def _databases(subject: Subject) -> Findings:
-    yield from subject.databases()
+    told = set()
+    for finding in subject.databases():
+        if finding.code != "filesystem" and finding.message not in told:  # the mounts are told by their own check
+            told.add(finding.message)
+            yield finding
 
 
 def _unfinished(subject: Subject) -> Findings:

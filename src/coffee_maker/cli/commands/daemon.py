@@ -5,6 +5,8 @@ from __future__ import annotations
 from argparse import Namespace
 from typing import TYPE_CHECKING
 
+from coffee_maker.core.errors import DONE, INTERRUPTED
+
 if TYPE_CHECKING:
     from coffee_maker.cli.output import Output
     from coffee_maker.cli.parser import Parser
@@ -27,19 +29,26 @@ def arguments(parser: Parser) -> None:
 
 def run(args: Namespace, operations: Operations, output: Output) -> int:
     daemon = operations.daemon(agent=args.agent, ask=not args.yes, tell=output.say)
-    _stop_at_signals(daemon)
+    interrupted = _stop_at_signals(daemon)
     done = daemon.run(once=args.once)
     output.show("daemon", {"items": [one._asdict() for one in done]})
-    return 0
+    return INTERRUPTED if interrupted else DONE
 
 
-def _stop_at_signals(daemon: Daemon) -> None:
-    """Ctrl-C and a container's stop end the daemon in order; a second Ctrl-C ends it at once."""
+def _stop_at_signals(daemon: Daemon) -> list[str]:
+    """Ctrl-C and a container's stop end the daemon in order; a second Ctrl-C ends it at once. The list that is given
+    back gets an entry when it was Ctrl-C: a stop by the system is no interruption."""
     import signal
 
+    interrupted: list[str] = []
+
     def stop(number: int, _: object) -> None:
-        signal.signal(number, signal.SIG_DFL if number == signal.SIGTERM else signal.default_int_handler)
-        daemon.stop(f"it was asked to ({signal.Signals(number).name})")
+        name = signal.Signals(number).name
+        if number == signal.SIGINT:
+            interrupted.append(name)
+            signal.signal(number, signal.default_int_handler)
+        daemon.stop(f"it was asked to ({name})")
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
+    return interrupted

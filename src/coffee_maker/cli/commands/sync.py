@@ -28,6 +28,7 @@ def arguments(parser: Parser) -> None:
 def run(args: Namespace, operations: Operations, output: Output) -> int:
     from coffee_maker.cli.standing import daemon
 
+    operations.prepare()
     report = operations.sync.run(operations.editing, patience=args.timeout)
     operations.publish()
     data = {

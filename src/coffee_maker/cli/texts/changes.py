@@ -56,6 +56,8 @@ def _from_to(one: Any) -> str:
     before, after = one["before"], one["after"]
     if before is None or after is None or one["change_type"] in ("add", "delete", "restore"):
         return ""
+    if "\n" in before or "\n" in after:  # whole texts: `view ITEM` and the diff show them better
+        return ""
     return f": {one_line(before, _LONGEST)} -> {one_line(after, _LONGEST)}"
 
 
