@@ -185,7 +185,11 @@ def test_a_command_that_shouts_for_ever_is_ended(tmp_path: Path) -> None:
 def test_what_a_command_leaves_running_is_not_waited_for(tmp_path: Path) -> None:
     """It holds the output open, as a sound player in the background would."""
     pid = tmp_path / "pid"
-    assert channel("sh", "-c", f"sleep 1000 & echo $! > {pid}").send(NOTIFICATION) is None
+    started = time.monotonic()
+    assert (
+        channel("sh", "-c", f"sleep 1000 & echo $! > {pid}", timeout=timedelta(seconds=60)).send(NOTIFICATION) is None
+    )
+    assert time.monotonic() - started < 50, "it was waited for until the time limit"
     left = int(pid.read_text())
     assert not gone(left)
     os.kill(left, 9)

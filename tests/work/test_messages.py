@@ -56,6 +56,9 @@ def test_the_same_key_gives_the_first_one_back_and_sends_nothing_again(store: St
     assert post.messages.deliver_due() == 0
     post.answer(first)
     assert post.ask(idempotency_key="merge-7").answer == "yes"
+    quiet = post.ask(idempotency_key="quiet", channels=("terminal",))
+    assert post.ask(idempotency_key="quiet") == quiet
+    assert post.messages.deliver_due() == 0
     assert told.sent == [first.id]
 
 

@@ -432,7 +432,10 @@ class Channel(Protocol):
     """One way in which a notification reaches a person."""
 
     name: str
-    levels: Collection[Level]  # what goes through it when no channel was named; empty: all
+
+    @property
+    def levels(self) -> Collection[Level]:
+        """What goes through it when no channel was named; empty: all."""
 
     def send(self, notification: Notification) -> str | None:
         """Deliver within `questions.SEND_LIMIT`; the outside id if there is one. Raises `ChannelFailed` with a sentence
