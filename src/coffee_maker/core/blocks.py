@@ -44,15 +44,15 @@ class Blocks(NamedTuple):
     list_lines: list[int]  # lines on which a list item begins
 
 
-_TEXT, _BLANK, _SPACE, _HASH, _STAR, _BULLET, _DIGIT, _TICK, _OTHER = range(9)
+_TEXT, _BLANK, _HASH, _BULLET, _STAR, _SPACE, _DIGIT, _TICK, _OTHER = range(9)
+_ITEM = 10
+_PLAIN_ITEM = 2 * _ITEM + 1
 _KINDS = {"": _BLANK, " ": _SPACE, "\t": _SPACE, "#": _HASH, "*": _STAR, "-": _BULLET, "+": _BULLET, "`": _TICK}
 _KINDS |= dict.fromkeys("0123456789", _DIGIT) | dict.fromkeys(">~<=_", _OTHER)
+_OPENERS = frozenset(["", *" \t\r\n>~<=_#*+`-0123456789"])  # what may open something behind a list marker
+_FLAT_ITEM = re.compile(r"(?=[^\s>~<=_#*+`\-0-9]|\*\*[^\s*_\-]|``?[^`])")  # text that certainly opens nothing
+_NUMBER = re.compile(r"([0-9]{1,9})[.)](?:( )|\t|\Z)")
 _BLANK_LINE = re.compile(r"[ \t]*\Z")
-# After a list marker: text that certainly opens nothing else.
-_ITEM_TEXT = r" (?=[^\s>~<=_#*+`\-0-9]|\*\*[^\s*_\-]|``?[^`])"
-_FLAT_BULLET = re.compile("[-*+]" + _ITEM_TEXT)
-_FLAT_NUMBER = re.compile("([0-9]{1,9})[.)]" + _ITEM_TEXT)
-_MAYBE_NUMBER = re.compile(r"[0-9]{1,9}[.)](?:[ \t]|\Z)")
 
 
 def scan(lines: list[str]) -> Blocks:
@@ -83,53 +83,121 @@ class _Scanner:
             if self.fence:
                 number = self._inside_fence(number)
             elif self.html or len(self.stack) > 1 or self.quotes or self.empty_item:
-                self.step(number, lines[number])
+                if self.html or self.quotes or self.empty_item or not self._nested(number, lines[number]):
+                    self.step(number, lines[number])
                 number += 1
             else:
                 number = self._plain(number)
-        self._close_leaf(total)
+        # Behind the last line end there is no further line.
+        self._close_leaf(total - 1 if lines and not lines[-1] else total)
 
     def _plain(self, number: int) -> int:
         """Take lines as long as nothing or one flat list item is open; the number of the first line not taken."""
-        lines, total, kinds = self.lines, len(self.lines), _KINDS
-        stack, para = self.stack, self.para
-        while number < total:
+        lines, total, kinds, stack, para = self.lines, len(self.lines), _KINDS, self.stack, self.para
+        listed = self.blocks.list_lines.append
+        for number in range(number, total):  # noqa: B020, PLR1704
             line = lines[number]
             kind = kinds.get(line[:1], _TEXT)
-            if (
-                (kind == _STAR and line[1:2] == "*" and kinds.get(line[2:3], _TEXT) == _TEXT)
-                or (kind == _TICK and line[:3] != "```")
-                or (kind == _DIGIT and not _MAYBE_NUMBER.match(line))
-            ):
-                kind = _TEXT
-            if kind == _BLANK or (kind == _SPACE and _BLANK_LINE.match(line)):
-                para = None
-            elif kind == _TEXT:
+            if kind > _HASH:
+                # The two most frequent cases here, the others in a function: a plain item, and bold text.
+                if kind <= _STAR and line[1:2] == " " and line[2:3] not in _OPENERS:
+                    kind = _PLAIN_ITEM
+                elif kind == _STAR and line[1:2] == "*" and line[2:3] not in _OPENERS:
+                    kind = _TEXT
+                else:
+                    kind = self._look_closer(line, kind)
+            if kind == _TEXT:
                 if para is None:
                     stack.clear()
                     para, self.para_line = [line], number
                 else:
                     para.append(line)  # of the paragraph, or lazily of the list item's
-            elif kind in (_STAR, _BULLET, _DIGIT) and (offset := self._flat_item(line, kind, para)):
-                stack[:] = (offset,)
-                para, self.para_line = [line[offset:]], number
-                self.blocks.list_lines.append(number)
+            elif kind == _BLANK:
+                para = None
+            elif kind >= _ITEM and (kind & 1 or para is None or stack):
+                stack[:] = (kind // _ITEM,)
+                para, self.para_line = [line[kind // _ITEM :]], number
+                listed(number)
             else:
                 self.para = para
-                self.step(number, line)
-                return number + 1
-            number += 1
+                if not self._simple(number, line, kind):
+                    self.step(number, line)
+                    return number + 1
+                if self.fence or len(stack) > 1:
+                    return number + 1
+                para = self.para
         self.para = para
-        return number
+        return total
 
-    def _flat_item(self, line: str, kind: int, para: list[str] | None) -> int:
-        """The content offset of a list item that certainly is one and holds only text; 0: the exact rules decide."""
-        if kind != _DIGIT:
-            return 2 if _FLAT_BULLET.match(line) else 0
-        found = _FLAT_NUMBER.match(line)
-        if not found or (para is not None and not self.stack and int(found[1]) != 1):
-            return 0
-        return found.end()
+    def _simple(self, number: int, line: str, kind: int) -> bool:
+        """Take a heading, a fence or a rule without indentation, or a line inside a list; False: it is none."""
+        if kind == _HASH and (level := markup.atx_level(line, 0)):
+            self._close_to(0)
+            column, text = markup.atx_content(line, level)
+            self.blocks.headings.append(Heading(number, number + 1, level, text, column, False))
+        elif kind == _TICK and (length := markup.opens_fence(line, 0)):
+            self._close_to(0)
+            self.fence = (number, "`", length)
+        elif line == "---" and self.para is None:
+            self._close_to(0)
+        else:
+            return kind == _SPACE and self._nested(number, line)
+        return True
+
+    def _nested(self, number: int, line: str) -> bool:
+        """Take a line of nested lists that is blank, text or a plain list item; False: the exact rules decide."""
+        text = line.lstrip(" ")
+        kind = _KINDS.get(text[:1], _TEXT)
+        if kind > _BLANK:
+            kind = self._look_closer(text, kind)
+        if kind == _BLANK:
+            self.para = None
+            return True
+        if kind == _TEXT and self.para is not None:
+            self.para.append(text)  # text goes on with an open paragraph wherever it stands
+            return True
+        if kind != _TEXT and kind < _ITEM:
+            return False
+        indent, matched = len(line) - len(text), 0
+        for offset in self.stack:
+            if indent < offset:
+                break
+            indent -= offset
+            matched += 1
+        if indent > 3 or (kind >= _ITEM and not kind & 1 and self.para is not None and matched == len(self.stack)):
+            return False
+        self._close_to(matched)
+        if kind >= _ITEM:
+            kind //= _ITEM
+            self.stack.append(indent + kind)
+            self.blocks.list_lines.append(number)
+            text = text[kind:]
+        self.para, self.para_line = [text], number
+        return True
+
+    def _look_closer(self, line: str, kind: int) -> int:
+        """What a line with a mark in front is: ordinary text after all, blank, a flat list item, or perhaps a block.
+
+        For a list item the content offset times `_ITEM`, plus one when it may interrupt a paragraph.
+        """
+        if kind in (_STAR, _BULLET):
+            following = line[1:2]
+            if following == " ":
+                if line[2:3] not in _OPENERS or _FLAT_ITEM.match(line, 2):
+                    return _PLAIN_ITEM
+            elif following == "*" and kind == _STAR and line[2:3] not in _OPENERS:
+                return _TEXT
+        elif kind == _TICK:
+            return kind if line.startswith("```") else _TEXT
+        elif kind == _DIGIT:
+            found = _NUMBER.match(line)
+            if not found:
+                return _TEXT
+            if found[2] and _FLAT_ITEM.match(line, found.end()):
+                return found.end() * _ITEM + (int(found[1]) == 1)
+        elif kind == _SPACE and not line.strip(" \t"):
+            return _BLANK
+        return kind
 
     def _inside_fence(self, number: int) -> int:
         """Take the lines of an open fence; the number of the first line not taken.
@@ -140,17 +208,20 @@ class _Scanner:
         margin = " " * sum(self.stack)
         _, mark, length = self.fence or (0, "`", 3)
         closing = mark * length
-        while number < total:
-            line = lines[number]
-            inside = not self.quotes and line.startswith(margin)
-            if not (inside and closing not in line and "\t" not in line[: len(margin)]):
-                self.step(number, line)
+        if not self.stack:
+            while number < total and closing not in lines[number]:
                 number += 1
-                if not self.fence:
-                    break
-            else:
-                number += 1
-        return number
+        while number < total and not self.quotes:
+            text = lines[number]
+            if closing in text or not (text.startswith(margin) or not text):
+                break
+            number += 1
+        if number < total and not margin and markup.closes_flat_fence(lines[number], mark, length):
+            self._close_leaf(number + 1, closed=True)
+        elif number < total:
+            self.step(number, lines[number])
+        return number + 1
+
 
     def step(self, number: int, line: str) -> None:
         """One line by the exact rules."""

@@ -31,10 +31,9 @@ class Splice(NamedTuple):
 class Document:
     """One version of the roadmap. Immutable: every edit gives a new one. The bytes round-trip exactly."""
 
-    def __init__(self, text: str, data: bytes, item_pattern: str | None) -> None:
+    def __init__(self, text: str, item_pattern: str | None) -> None:
         """Use `from_bytes` or `from_text`."""
         self.text = text
-        self.data = data
         self.item_pattern = item_pattern
         pattern = compile_item_pattern(item_pattern) if item_pattern else None
         self.lines = Lines(text)
@@ -49,16 +48,21 @@ class Document:
             text = data.decode()
         except UnicodeDecodeError as error:
             raise NotText(problem=f"byte {error.start} is {data[error.start]:#04x} ({error.reason})") from None
-        return Document(text, data, item_pattern)
+        return Document(text, item_pattern)
 
     @staticmethod
     def from_text(text: str, *, item_pattern: str | None = None) -> Document:
-        """Read a text; raises `NotText` when it cannot be written as UTF-8."""
+        """Read a text; raises `NotText` when an item cannot be written as UTF-8, `BadSetting` for a bad pattern."""
+        return Document(text, item_pattern)
+
+    @cached_property
+    def data(self) -> bytes:
+        """The bytes to write; raises `NotText` when the text cannot be written as UTF-8 (a lone surrogate)."""
         try:
-            data = text.encode()
+            return self.text.encode()
         except UnicodeEncodeError as error:
-            raise NotText(problem=f"character {error.start} is {text[error.start]!r} ({error.reason})") from None
-        return Document(text, data, item_pattern)
+            problem = f"character {error.start} is {self.text[error.start]!r} ({error.reason})"
+            raise NotText(problem=problem) from None
 
     @cached_property
     def digest(self) -> str:

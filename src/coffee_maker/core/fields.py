@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 from coffee_maker.core.blocks import Blocks
@@ -62,6 +63,11 @@ _BOX = re.compile(
 )
 
 
+_MARKERS = " \t>-+*.)0123456789"
+_BOX_SIGNS = frozenset("[✅❌🔄⏳")
+
+
+@lru_cache(maxsize=512)
 def canonical(label: str) -> str:
     """The name under which a field is known, whatever a person calls it: `Time Estimate` is `effort`."""
     slug = _NOT_WORD.sub("_", label.lower()).strip("_")
@@ -169,7 +175,8 @@ def read_boxes(lines: list[str], list_lines: list[int]) -> list[Box]:
     found: list[Box] = []
     for number in list_lines:
         line = lines[number]
-        parts = _BOX.match(line)
+        # Most list lines hold no box: look at the first character behind the markers before taking them apart.
+        parts = _BOX.match(line) if line.lstrip(_MARKERS)[:1] in _BOX_SIGNS else None
         if parts:
             done = parts["sign"] == "✅" if parts["sign"] else parts["box"] != " "
             span = parts.span("sign") if parts["sign"] else parts.span("box")

@@ -23,11 +23,13 @@ def atx_level(line: str, start: int) -> int:
 
 def atx_content(line: str, start: int) -> tuple[int, str]:
     """Offset and text of an ATX heading's content, without the closing marks."""
-    text = line[start:].strip(" \t")
-    column = start + len(line[start:]) - len(line[start:].lstrip(" \t"))
-    open_end = text.rstrip("#")
-    if open_end != text and (not open_end or open_end[-1] in " \t"):
-        text = open_end.rstrip(" \t")
+    text = line[start:].lstrip(" \t")
+    column = len(line) - len(text)
+    text = text.rstrip(" \t")
+    if text.endswith("#"):
+        bare = text.rstrip("#")
+        if not bare or bare[-1] in " \t":
+            text = bare.rstrip(" \t")
     return column, text
 
 
@@ -43,6 +45,12 @@ def closes_fence(line: str, start: int, mark: str, length: int) -> bool:
     """Whether the rest of the line closes a fence of that mark and length."""
     rest = line[start:].rstrip(" \t")
     return len(rest) >= length and not rest.strip(mark)
+
+
+def closes_flat_fence(line: str, mark: str, length: int) -> bool:
+    """Whether a line outside of all containers closes a fence of that mark and length."""
+    start = len(line) - len(line.lstrip(" "))
+    return start <= 3 and closes_fence(line, start, mark, length)
 
 
 def is_underline(line: str, start: int) -> bool:

@@ -131,7 +131,7 @@ def _item(text: str, lines: Lines, entry: Entry, key: str, references: Reference
     if progress is None and (percent := _PERCENT.search(fields.get("progress", ""))) and int(percent[1]) <= 100:
         progress = int(percent[1])
     # Blank lines at the end are no part of the revision: they change when the next item moves.
-    digest = hashlib.sha256(text[start:end].rstrip(" \t\r\n").encode()).hexdigest()
+    digest = hashlib.sha256(text[start:end].rstrip(" \t\r\n").encode("utf-8", "surrogatepass")).hexdigest()
     return Item(
         key=key,
         id=entry.parts.id,
