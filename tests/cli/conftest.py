@@ -80,7 +80,7 @@ class Project:
         source = {"stdin": subprocess.DEVNULL} if given is None else {"input": given}
         environ = {**self.environ, **options.pop("environ", {})}
         done = subprocess.run(
-            [sys.executable, "-m", "coffee_maker.cli.roadmap_cli", *words],
+            [*options.pop("wrapper", ()), sys.executable, "-m", "coffee_maker.cli.roadmap_cli", *words],
             cwd=cwd or self.root,
             env=environ,
             capture_output=True,

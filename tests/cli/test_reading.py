@@ -134,7 +134,7 @@ def test_the_overview_shows_questions_and_changes(run: Run, project: Project) ->
     run("status", "2", "complete")
     run("notify", "Which bricks?", "--option", "red", "--option", "yellow")
     text = run("status").out
-    assert "1 question waits for an answer:\n  1  Which bricks?  [red | yellow]\n" in text
+    assert "1 question for you to answer:\n  1  Which bricks?  [red | yellow]\n" in text
     assert "status changed: planned -> complete" in text
     assert "no status" in text
     assert "1 problem in the text" in text

@@ -105,4 +105,8 @@ def key_even_if_gone(ref: str, operations: Operations) -> str:
     try:
         return operations.document().item(ref).key
     except (ItemNotFound, RoadmapMissing):
-        return "-".join(ref.upper().split())
+        from coffee_maker.core.references import References, normal
+
+        gone = {change.item for change in operations.editing.history() if change.item is not None}
+        found = References(sorted(gone)).find(ref)
+        return found[0] if len(found) == 1 else normal(ref)

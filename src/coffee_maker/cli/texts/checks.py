@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from coffee_maker.cli.render import Column, Page
-from coffee_maker.cli.texts.times import ago
+from coffee_maker.cli.texts.words import ago, counted
 
 _MARKS = {"ok": ("ok    ", ""), "notice": ("look  ", "warn"), "problem": ("MEND  ", "bad")}
 
@@ -15,7 +15,7 @@ def init(data: Any, page: Page) -> None:
     for part in data["parts"]:
         page.line(f"{'made ' if part['made'] else 'there'}  {part['name']:<9} {part['path']}")
     page.line()
-    page.line(f"The roadmap has {data['items']} items. Next:")
+    page.line(f"The roadmap has {counted(data['items'], 'item')}. Next:")
     page.line("  coffee-roadmap view                    look at it")
     page.line('  coffee-roadmap add "TITLE"             add an item')
     page.line("  coffee-roadmap doctor                  check the whole set-up")

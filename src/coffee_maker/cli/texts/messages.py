@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from coffee_maker.cli.render import Cell, Column, Page
-from coffee_maker.cli.texts.times import ago, left, local
+from coffee_maker.cli.texts.words import ago, left, local
 from coffee_maker.utils.text import one_line
 
 _LEVEL_STYLES = {"critical": "bad", "high": "warn", "normal": "", "low": "dim"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from coffee_maker.cli.render import Cell, Column, Page
-from coffee_maker.cli.texts.times import ago, left
+from coffee_maker.cli.texts.words import ago, counted, left
 from coffee_maker.core.items import Status
 
 _STYLES = {
@@ -28,8 +28,7 @@ _ITEMS = (
 
 def view(data: Any, page: Page) -> None:
     """The roadmap as a table, with a short list of what a person should mend."""
-    count = len(data["items"])
-    page.line(f"{data['path']}  ·  {count} {'item' if count == 1 else 'items'}  ·  revision {data['revision']}", "dim")
+    page.line(f"{data['path']}  ·  {counted(len(data['items']), 'item')}  ·  revision {data['revision']}", "dim")
     _table(data["items"], page, 'There are none. `coffee-roadmap add "TITLE"` adds one.')
     _problems(data["problems"], page, all_of_them=data.get("all_problems", False))
 
@@ -73,13 +72,13 @@ def next(data: Any, page: Page) -> None:
 
 def overview(data: Any, page: Page) -> None:
     """Where the project stands."""
-    page.line(f"{data['path']}  ·  {data['total']} items  ·  revision {data['revision']}", "dim")
+    page.line(f"{data['path']}  ·  {counted(data['total'], 'item')}  ·  revision {data['revision']}", "dim")
     counts = [(status(name, page), str(count)) for name, count in data["counts"].items() if count]
     if data["without_status"]:
         counts.append((("no status", "warn"), str(data["without_status"])))
     page.table((Column("Status"), Column("Items", right=True)), counts)
     if data["problems"]:
-        page.line(f"{_problems_in_words(data['problems'])} in the text: `coffee-roadmap view --problems`.", "warn")
+        page.line(f"{counted(data['problems'], 'problem')} in the text: `coffee-roadmap view --problems`.", "warn")
     page.line()
     _daemons(data["daemons"], page)
     _questions(data["questions"], page)
@@ -102,8 +101,7 @@ def _questions(questions: Any, page: Page) -> None:
     if not questions:
         return
     page.line()
-    count = len(questions)
-    page.line(f"{count} {'question waits' if count == 1 else 'questions wait'} for an answer:", "warn")
+    page.line(f"{counted(len(questions), 'question')} for you to answer:", "warn")
     for one in questions:
         options = f"  [{' | '.join(one['options'])}]" if one["options"] else ""
         page.line(f"  {one['id']}  {_one_line(one['title'] or one['message'])}{options}{left(one['deadline'])}")
@@ -160,15 +158,11 @@ def _problems(problems: Any, page: Page, *, all_of_them: bool) -> None:
         return
     page.line()
     shown = problems if all_of_them else problems[:_MOST_PROBLEMS]
-    page.line(f"{_problems_in_words(len(problems))} in the text:", "warn")
+    page.line(f"{counted(len(problems), 'problem')} in the text:", "warn")
     for one in shown:
         page.line(f"  line {one['line']}: {_one_line(one['message'])}")
     if len(shown) < len(problems):
         page.line(f"  and {len(problems) - len(shown)} more: `coffee-roadmap view --problems`", "dim")
-
-
-def _problems_in_words(count: int) -> str:
-    return "1 problem" if count == 1 else f"{count} problems"
 
 
 def _one_line(text: str) -> str:

@@ -1,10 +1,15 @@
-"""Times as a person reads them: local, or how long ago. The data carry UTC."""
+"""Words that texts share. Times are local, or how long ago; the data carry UTC."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 
 from coffee_maker.utils.durations import roughly
+
+
+def counted(count: int, noun: str) -> str:
+    """``1 item``, ``2 items``."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def local(at: str) -> str:

@@ -1,0 +1,130 @@
+"""`notify` and `notifications`: asking, waiting, answering, watching, through real processes where it matters."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+from tests.cli.conftest import Project, Result
+
+Run = Callable[..., Result]
+
+
+def test_notify_gives_the_notification(run: Run) -> None:
+    data = run("notify", "The build is red", "--type", "alert", "--level", "high", "--source", "daemon", "--json").data
+    assert (data["id"], data["kind"], data["level"], data["source"]) == (1, "alert", "high", "daemon")
+    assert (data["state"], data["answer"], data["options"], data["context"]) == ("pending", None, [], {})
+    assert data == run("notifications", "show", "1", "--json").data
+
+
+def test_a_message_from_standard_input_about_an_item(project: Project) -> None:
+    data = project.real("notify", "-", "--item", "2.5", "--json", stdin="long\nreport\n").data
+    assert (data["message"], data["item"], data["kind"]) == ("long\nreport\n", "PRIORITY-2.5", "info")
+
+
+def test_the_same_key_gives_the_first_back(run: Run) -> None:
+    first = run("notify", "Go?", "--key", "k", "--json").data
+    assert run("notify", "Other words", "--key", "k", "--json").data == first
+
+
+def test_list_show_respond_dismiss(run: Run) -> None:
+    assert run("notifications").out == "Nothing is open. `--all` shows the others.\n"
+    assert run("notifications", "--all").out == "There are no notifications.\n"
+    run("notify", "Which wood?", "--title", "Wood", "--option", "oak", "--option", "pine", "--item", "3")
+    run("notify", "For your information")
+    listed = run("notifications", "list", "--json").data["notifications"]
+    assert [one["title"] or one["message"] for one in listed] == ["Wood", "For your information"]
+    assert [one["id"] for one in run("notifications", "--item", "3", "--json").data["notifications"]] == [1]
+    assert [one["id"] for one in run("notifications", "--limit", "1", "--json").data["notifications"]] == [2]
+    text = run("notifications").out
+    assert "? question" in text
+    assert "Wood  [oak | pine]" in text.replace("Wood [oak | pine]", "Wood  [oak | pine]")
+    shown = run("notifications", "show", "1").out
+    assert "  1. oak\n  2. pine\n" in shown
+    assert run("notifications", "show", "1", "--json").data["state"] == "sent"  # the terminal has shown it
+    answered = run("notifications", "respond", "1", "2", "--by", "Ann", "--json").data
+    assert (answered["answer"], answered["answered_by"], answered["answered_via"]) == ("pine", "Ann", "terminal")
+    assert "Answered by Ann (terminal)" in run("notifications", "show", "1").out
+    assert run("notifications", "dismiss", "2").out == "Info 2 is dismissed.\n"
+    assert run("notifications", "--json").data["notifications"] == []
+    assert len(run("notifications", "--all", "--json").data["notifications"]) == 2
+
+
+def test_an_answer_of_several_words_and_from_standard_input(project: Project) -> None:
+    project.real("notify", "Why?", "--type", "question")
+    assert (
+        project.real("notifications", "respond", "1", "because", "it", "rains", "--json").data["answer"]
+        == "because it rains"
+    )
+    project.real("notify", "And now?", "--type", "question")
+    assert project.real("notifications", "respond", "2", "-", "--json", stdin="a\nb").data["answer"] == "a\nb"
+
+
+def start(project: Project, *words: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "coffee_maker.cli.roadmap_cli", *words],
+        cwd=project.root,
+        env=project.environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
+        text=True,
+    )
+
+
+def test_wait_prints_the_answer_that_another_process_gives(project: Project) -> None:
+    with start(project, "notify", "Merge?", "--option", "yes", "--option", "no", "--wait") as waiting:
+        assert waiting.stderr is not None
+        assert waiting.stderr.readline().startswith("Question 1 waits")
+        assert project.real("notifications", "respond", "1", "YES").code == 0
+        out, err = waiting.communicate(timeout=20)
+    assert (waiting.returncode, out, err) == (0, "yes\n", "")
+
+
+def test_a_timeout_is_no_answer_and_no_refusal(run: Run) -> None:
+    done = run("notify", "Merge?", "--wait", "--timeout", "50ms")
+    assert (done.code, done.out) == (75, "")
+    assert "has expired, which is no refusal" in done.err
+    late = run("notifications", "respond", "1", "yes")
+    assert late.code == 0
+    assert "after the deadline" in late.out
+
+
+def test_a_timeout_with_a_default_prints_it_and_still_says_that_nobody_answered(run: Run) -> None:
+    words = ("notify", "Merge?", "--option", "yes", "--option", "no", "--wait", "--timeout", "50ms", "--default", "no")
+    done = run(*words)
+    assert (done.code, done.out) == (75, "no\n")
+    as_json = run(*words, "--json")
+    data = json.loads(as_json.out)["data"]
+    assert (as_json.code, data["state"], data["answer"], data["taken"]) == (75, "expired", None, "no")
+
+
+def test_watch_shows_what_is_open_and_what_comes(project: Project) -> None:
+    project.real("notify", "first")
+    with start(project, "notifications", "--watch", "--json") as watching:
+        assert watching.stdout is not None
+        assert json.loads(watching.stdout.readline())["data"]["message"] == "first"
+        project.real("notify", "second")
+        assert json.loads(watching.stdout.readline())["data"]["message"] == "second"
+        watching.send_signal(2)
+        _, err = watching.communicate(timeout=20)
+    assert (watching.returncode, err) == (130, "Interrupted.\n")
+
+
+def test_a_channel_of_the_settings_is_brought_the_message(run: Run, project: Project) -> None:
+    (project.root / "coffee-roadmap.toml").write_text(
+        '[channels.file]\nargv = ["cp", "/dev/stdin", "brought-{id}"]\nlevels = ["high"]\n'
+    )
+    run("notify", "to the file", "--level", "high")
+    run("notify", "not to the file")
+    assert "to the file" in (project.root / "brought-1").read_text()
+    assert not (project.root / "brought-2").exists()
+
+
+@pytest.mark.parametrize("words", [("--type", "info", "--option", "a"), ("--default", "x", "--type", "question")])
+def test_what_makes_no_sense_is_refused(run: Run, words: tuple[str, ...]) -> None:
+    done = run("notify", "x", *words)
+    assert (done.code, "not created" in done.err) == (1, True)
