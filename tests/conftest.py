@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.postgres_server import NoServer, Server
+from tests.stores import open_store
 
 from coffee_maker.store.common import SharedStore
 from coffee_maker.store.sqlite import SqliteStore
@@ -61,12 +62,3 @@ def sqlite_store(sqlite_databases: Databases) -> Iterator[SharedStore]:
     opened = SqliteStore(sqlite_databases)
     yield opened
     opened.close()
-
-
-def open_store(databases: Databases) -> SharedStore:
-    """The store of that configuration."""
-    if databases.url is None:
-        return SqliteStore(databases)
-    from coffee_maker.store.postgres import PostgresStore
-
-    return PostgresStore(databases)

@@ -128,6 +128,12 @@ class SqliteDatabase:
                 holder=f"{values['holder']} has held it since {values['since']}",
                 waited=values["waited"],
             ) from busy
+        except OSError as error:
+            raise DatabaseUnusable(
+                name=self.name,
+                problem=f"its lock file {gate_path(self.databases, self.name)} cannot be opened ({error.strerror})",
+                hint="Give your user (or a group you share) write permission on the directory and every file in it.",
+            ) from error
         try:
             yield
         finally:

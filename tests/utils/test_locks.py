@@ -1,0 +1,135 @@
+"""The lock on a file: exclusive between processes and threads, freed by kill -9, respected by `filelock` both ways."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import filelock
+import pytest
+
+from coffee_maker.core.errors import LockBusy, LockUnusable
+from coffee_maker.utils import locks
+
+HOLD = """
+import sys
+from coffee_maker.utils.locks import hold
+with hold(sys.argv[1], what="the lock", timeout=5, purpose="testing"):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+HOLD_BY_FILELOCK = """
+import sys, filelock
+with filelock.FileLock(sys.argv[1]):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def holding(program: str, path: Path) -> subprocess.Popen[str]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "held\n"
+    return process
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    process.communicate("", timeout=30)
+
+
+def test_it_excludes_and_is_given_back(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    with locks.hold(str(path), what="it", timeout=1, purpose="writing"):
+        with pytest.raises(LockBusy) as busy, locks.hold(str(path), what="it", timeout=0.05):
+            raise AssertionError("held twice")
+        assert str(os.getpid()) in str(locks.holder(str(path)))
+    assert f"process {os.getpid()} (writing)" in busy.value.message
+    assert "waited 0.05 s" in busy.value.message
+    assert locks.holder(str(path)) is None
+    with locks.hold(str(path), what="it", timeout=0):
+        pass
+
+
+def test_another_process_is_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    other = holding(HOLD, path)
+    assert f"process {other.pid} (testing)" in str(locks.holder(str(path)))
+    got = threading.Event()
+
+    def wait() -> None:
+        with locks.hold(str(path), what="it", timeout=30):
+            got.set()
+
+    waiter = threading.Thread(target=wait)
+    waiter.start()
+    assert not got.wait(0.05)
+    end(other)
+    waiter.join(30)
+    assert got.is_set()
+
+
+def test_kill_nine_frees_it(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    other = holding(HOLD, path)
+    os.kill(other.pid, signal.SIGKILL)
+    other.communicate(timeout=30)
+    with locks.hold(str(path), what="it", timeout=5):
+        pass
+
+
+def test_who_gave_up_does_not_get_it_later(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    other = holding(HOLD, path)
+    with pytest.raises(LockBusy):
+        locks.acquire(str(path), what="it", timeout=0.01)
+    end(other)
+    with locks.hold(str(path), what="it", timeout=5):  # the thread that still waited has let it go again
+        pass
+
+
+def test_filelock_respects_ours(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    with locks.hold(str(path), what="it", timeout=1), pytest.raises(filelock.Timeout):
+        filelock.FileLock(path).acquire(timeout=0)
+
+
+def test_ours_respects_filelock(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    other = holding(HOLD_BY_FILELOCK, path)
+    with pytest.raises(LockBusy):
+        locks.acquire(str(path), what="it", timeout=0.05)
+    end(other)
+
+
+def test_a_lock_file_that_was_replaced_meanwhile_does_not_count(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    first = locks.acquire(str(path), what="it", timeout=1)
+    path.unlink()
+    with locks.hold(str(path), what="it", timeout=1):
+        locks.release(first)
+        with pytest.raises(LockBusy):
+            locks.acquire(str(path), what="it", timeout=0.01)
+
+
+@pytest.mark.parametrize("plant", ["pipe", "directory", "link"])
+def test_what_is_no_plain_file_is_refused(plant: str, tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    if plant == "pipe":
+        os.mkfifo(path)
+    elif plant == "directory":
+        path.mkdir()
+    else:
+        path.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises((LockUnusable, OSError)):
+        locks.acquire(str(path), what="it", timeout=0.01)
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_nobody_holds_what_is_not_there(tmp_path: Path) -> None:
+    assert locks.holder(str(tmp_path / "none")) is None
