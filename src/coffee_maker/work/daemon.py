@@ -66,7 +66,7 @@ class Daemon:
                 if once:
                     break
                 if one is None:
-                    wakeup.wait(self._poll)
+                    self._supervisor.pause(wakeup, self._poll)
             self._supervisor.doing("stopping")
         return done
 

@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Self
 
 from coffee_maker.core.errors import ClaimLost, Refusal
-from coffee_maker.core.ports import Claim, Clock, Heartbeat, Store, System
+from coffee_maker.core.ports import Claim, Clock, Heartbeat, Store, System, Wakeup
 from coffee_maker.work.messages import Messages
 
 BEAT = 5.0  # seconds; a daemon counts as gone after several times that
@@ -94,6 +94,13 @@ class Supervisor:
         with suppress(Refusal):  # the next regular beat says it
             self._beat()
 
+    def pause(self, wakeup: Wakeup, seconds: float) -> None:
+        """Sleep until something is committed or the time is over; through a database that is away, too."""
+        try:
+            wakeup.wait(seconds)
+        except Refusal:
+            self._over.wait(seconds)
+
     @contextmanager
     def holding(self, claim: Claim) -> Iterator[Hold]:
         """Keep the claim's lease running for the block."""
@@ -118,7 +125,7 @@ class Supervisor:
         with self._store.wakeup() as wakeup:
             while not self._over.is_set():
                 self._tick()
-                wakeup.wait(min(_TICK, self._lease.total_seconds() / 8))
+                self.pause(wakeup, min(_TICK, self._lease.total_seconds() / 8))
 
     def _tick(self) -> None:
         """One round; a database that is busy now is asked again in the next."""
