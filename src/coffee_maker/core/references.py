@@ -17,7 +17,8 @@ _MENTION = re.compile(
 )
 _EACH = re.compile(r"[0-9]+(?:\.[0-9]+)*(?:#[0-9]+)?")
 _ONLY_NUMBERS = re.compile(r"\s*#?[0-9]+(?:\.[0-9]+)*(?:\s*(?:,|&|and)\s*#?[0-9]+(?:\.[0-9]+)*)*\s*\Z")
-_NOTHING = re.compile(r"[\s*_]*(?:none|no dependencies|nothing|nil|n/a|n\.a\.|keine|-+|–|—)(?![\w-])", re.IGNORECASE)
+_NOTHING = re.compile(r"[\s*_]*(?:none|no dependencies|nothing|nil|n/a|n\.a\.|[-–—]+)(?![\w-])", re.IGNORECASE)
+_BULLETS = re.compile(r"(?m)^[ \t]*(?:[-*+]|[0-9]+[.)])[ \t]+(?:\[[ xX]\][ \t]+)?")
 _SPLIT = re.compile(r"[\n,;]")
 
 
@@ -52,6 +53,7 @@ class References:
 
     def dependencies(self, words: str) -> tuple[str, ...]:
         """The keys that a dependency field names; an id that is not there, and prose without any id, as written."""
+        words = _BULLETS.sub("", words)
         if not words or _NOTHING.match(words):
             return ()
         names = list(_mentions(words))
