@@ -8,15 +8,17 @@ with one number does not read as a change of both, and renumbering an item does 
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import NamedTuple
 
 from coffee_maker.core.document import Document
 from coffee_maker.core.items import Item
+from coffee_maker.core.matching import common_ends, rising
 
-_PROSE_HEADING = re.compile(r"(?m)^(?=#{1,6}[ \t])")
+_PROSE_HEADING = re.compile(r"(?:\A|(?<=\n)|(?<=\r)(?!\n))(?=#{1,6}[ \t])")
+_LINE_END = re.compile(r"[\r\n]+")
+_KNOWN_BY = 40  # characters of text by which an item with another number and title can be known
 _MANY_PAIRS = 400
 """More candidates for one another than this (20 items of one number and title) are taken in their order."""
 
@@ -50,7 +52,7 @@ def split(document: Document) -> list[Block]:
 
 def _prose(text: str) -> list[Block]:
     """Prose cut at what looks like headings; a cut inside a code fence does no harm, the parts stay neighbours."""
-    return [Block(part.split("\n", 1)[0].strip(), "", part, None) for part in _PROSE_HEADING.split(text) if part]
+    return [Block(_LINE_END.split(part, 1)[0].strip(), "", part, None) for part in _PROSE_HEADING.split(text) if part]
 
 
 def place_after(previous: Block | None) -> str:
@@ -85,8 +87,8 @@ def align(old: Sequence[Block], new: Sequence[Block]) -> list[int | None]:
 
 def _body(text: str) -> str | None:
     """An item's text without its heading; None when that is too little to know it by."""
-    body = text.partition("\n")[2].strip()
-    return body if len(body) > 40 else None
+    body = _LINE_END.split(text, 1)[1:]
+    return body[0].strip() if body and len(body[0]) > _KNOWN_BY else None
 
 
 class _Pairing:
@@ -96,6 +98,9 @@ class _Pairing:
         self.old, self.new = old, new
         self.found: list[int | None] = [None] * len(new)
         self.taken = [False] * len(old)
+        head, tail = common_ends([block.text for block in old], [block.text for block in new])
+        for at in (*range(head), *range(-tail, 0)):
+            self._pair(at % len(old), at % len(new))
 
     def by(self, sign: Callable[[Block], Hashable], *, only_clear: bool = False) -> None:
         """Pair the free blocks of equal sign; with `only_clear` where there is just one on either side."""
@@ -149,21 +154,4 @@ def _likeness(one: set[str], other: set[str]) -> float:
 
 def moved(order: Sequence[int], weight: Callable[[int], int]) -> set[int]:
     """Which numbers have to move so that the others are in rising order; the lightest set of them."""
-    ends: list[int] = []  # the last number of the heaviest rising runs found so far, rising ...
-    bests: list[tuple[int, int]] = []  # ... with their weight (rising too) and their position in `order`
-    before: list[int] = []
-    for position, number in enumerate(order):
-        at = bisect_left(ends, number)
-        best, previous = bests[at - 1] if at else (0, -1)
-        before.append(previous)
-        best += weight(number)
-        stop = at
-        while stop < len(ends) and bests[stop][0] <= best:
-            stop += 1
-        ends[at:stop], bests[at:stop] = [number], [(best, position)]
-    stays = set()
-    position = bests[-1][1] if bests else -1
-    while position >= 0:
-        stays.add(order[position])
-        position = before[position]
-    return set(order) - stays
+    return set(order) - rising(order, weight)

@@ -58,33 +58,45 @@ def best_base(candidates: Sequence[str], outside: str) -> int:
         if versions[-1] == theirs and list(versions[-1]) == list(theirs):
             return len(versions) - 1
     varying = {name for version in versions for name in {*version, *theirs} if version.get(name) != theirs.get(name)}
-    shown = {name: _lines(theirs.get(name)) for name in varying}
-    seen: dict[str, Counter[str]] = {name: Counter() for name in varying}  # lines of the versions newer than this one
+    rulers = [_Ruler(name, theirs.get(name)) for name in varying]
     best, nearest = 0, None
     for index, version in enumerate(versions):
-        distance = _distance(version, theirs, shown, seen)
+        measured = [ruler.measure(version.get(ruler.name)) for ruler in rulers]
+        parts = sum(one.parts for one in measured) + _reordered(version, theirs)
+        distance = _Distance(parts, sum(one.newer for one in measured), sum(one.lines for one in measured))
         if nearest is None or distance < nearest:
             best, nearest = index, distance
     return best
 
 
-def _distance(
-    version: Sections, theirs: Sections, shown: dict[str, Counter[str]], seen: dict[str, Counter[str]]
-) -> _Distance:
-    """The distance of one version; its lines are added to what has been `seen` in versions newer than the next."""
-    parts = newer = lines = 0
-    for name, in_text in shown.items():
-        here = _lines(version.get(name))
-        added, gone = in_text - here, here - in_text
-        if added or gone or (name in version) != (name in theirs):
-            parts += 1
-            lines += added.total() + gone.total()
-            newer += bool(added & seen[name])
-        seen[name] |= here
+class _Ruler:
+    """Measures one section of the text against the versions', which come newest first."""
+
+    def __init__(self, name: str, in_text: Section | None) -> None:
+        self.name = name
+        self._text = in_text
+        self._in_text = _lines(in_text)
+        self._seen: Counter[str] = Counter()  # lines of newer versions
+        self._last: Section | None = None
+        self._distance: _Distance | None = None
+
+    def measure(self, section: Section | None) -> _Distance:
+        if self._distance is None or section != self._last:
+            self._last, self._distance = section, self._measured(section)
+        return self._distance
+
+    def _measured(self, section: Section | None) -> _Distance:
+        here = _lines(section)
+        added, gone = self._in_text - here, here - self._in_text
+        newer = any(self._seen[line] > here[line] for line in added)
+        self._seen |= here
+        differs = bool(added or gone) or (section is None) != (self._text is None)
+        return _Distance(int(differs), int(newer), added.total() + gone.total())
+
+
+def _reordered(version: Sections, theirs: Sections) -> bool:
     common = version.keys() & theirs.keys()
-    if [name for name in version if name in common] != [name for name in theirs if name in common]:
-        parts += 1
-    return _Distance(parts, newer, lines)
+    return [name for name in version if name in common] != [name for name in theirs if name in common]
 
 
 def _lines(section: Section | None) -> Counter[str]:

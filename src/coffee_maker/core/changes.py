@@ -10,7 +10,8 @@ from coffee_maker.core.align import ITEM_WEIGHT, PROSE_WEIGHT, Block, align, mov
 from coffee_maker.core.document import Document
 from coffee_maker.core.history import ChangeType
 from coffee_maker.core.items import Item
-from coffee_maker.core.threeway import MOST_COMPARED, STATUS, Hunk, common_ends, hunks, line_kind, split_lines
+from coffee_maker.core.matching import Pair, common_ends, match
+from coffee_maker.core.threeway import STATUS, Hunk, hunks, line_kind, split_lines
 
 _MOST_STEPS = 200
 _LONGEST_TOLD = 2000  # characters of changed lines that are told; the diff has them all
@@ -94,6 +95,7 @@ class _Telling:
         self.now = {number: block.text for number, block in enumerate(self.old)}
         self.order = list(range(count))
         self.steps: list[Step] = []
+        self.prose_moved = False
 
     def run(self) -> list[Step]:
         for _ in chain(self._deletions(), self._moves(), self._additions(), self._updates()):
@@ -103,8 +105,7 @@ class _Telling:
                 break
         else:
             self._tell_prose()
-        if self.steps:
-            self.steps[-1] = self.steps[-1]._replace(parts=(self.after.text,))
+        self.steps[-1] = self.steps[-1]._replace(parts=(self.after.text,))
         return self.steps
 
     def _step(self, kind: ChangeType, key: str | None, told: _Told, texts: _Told) -> None:
@@ -126,7 +127,9 @@ class _Telling:
             before = place_after(self.old[number - 1] if number else None)
             self.order.remove(number)
             self.order.insert(self.order.index(common[at - 1]) + 1 if at else 0, number)
-            if self.old[number].item:
+            if not self.old[number].item:
+                self.prose_moved = True
+            else:
                 place = self.numbers.index(number)
                 after = place_after(self.new[place - 1] if place else None)
                 text = self.old[number].text
@@ -174,7 +177,7 @@ class _Telling:
             if not new.item and number >= count
         ]
         changed = [(old.text, new.text) for old, new in pairs if not unchanged(old.text, new.text)]
-        if not changed and self.steps:
+        if self.steps and not changed and not self.prose_moved:
             return
         before, after = zip(*(_changed_lines(*texts) for texts in changed), strict=True) if changed else ((), ())
         self._step("update", None, (_clipped("".join(before)), _clipped("".join(after))), (None, None))
@@ -236,8 +239,6 @@ def diff(before: str, after: str, *, path: str) -> str:
     """The unified diff of two texts; empty when they are equal."""
     if before == after:
         return ""
-    from difflib import SequenceMatcher
-
     head, tail = common_ends(before, after)
     start = before.rfind("\n", 0, head) + 1
     for _ in range(_CONTEXT):
@@ -245,17 +246,12 @@ def diff(before: str, after: str, *, path: str) -> str:
     stop = len(before) - tail
     for _ in range(_CONTEXT + 1):
         stop = before.find("\n", stop) + 1 or len(before)
-    old = _n_lines(before[start:stop])
-    new = _n_lines(after[start : len(after) - (len(before) - stop)])
+    old, new = _n_lines(before[start:stop]), _n_lines(after[start : len(after) - len(before) + stop])
     skipped = before.count("\n", 0, start)
-    if len(old) * len(new) > MOST_COMPARED:
-        groups = [[("replace", 0, len(old), 0, len(new))]]
-    else:
-        groups = [
-            list(group) for group in SequenceMatcher(None, old, new, len(old) > 500).get_grouped_opcodes(_CONTEXT)
-        ]
-    shown = (_diff_hunk(old, new, skipped, group) for group in groups)
-    return f"--- a/{path}\n+++ b/{path}\n" + "".join(shown)
+    shown = [f"--- a/{path}\n+++ b/{path}\n"]
+    for group in _groups(match(old, new), (len(old), len(new))):
+        shown += _shown(old, new, skipped, group)
+    return "".join(shown)
 
 
 def _n_lines(text: str) -> list[str]:
@@ -264,17 +260,38 @@ def _n_lines(text: str) -> list[str]:
     return [f"{line}\n" for line in ended] + ([last] if last else [])
 
 
-def _diff_hunk(old: list[str], new: list[str], skipped: int, group: Sequence[tuple[str, int, int, int, int]]) -> str:
-    i, i_end, j, j_end = group[0][1], group[-1][2], group[0][3], group[-1][4]
-    shown = [f"@@ -{_range(skipped + i, i_end - i)} +{_range(skipped + j, j_end - j)} @@\n"]
-    for tag, a, a_end, b, b_end in group:
-        marked = [(" ", old[a:a_end])] if tag == "equal" else [("-", old[a:a_end]), ("+", new[b:b_end])]
-        for mark, lines in marked:
-            shown += [
-                f"{mark}{line}" if line.endswith("\n") else f"{mark}{line}\n\\ No newline at end of file\n"
-                for line in lines
-            ]
-    return "".join(shown)
+def _groups(pairs: list[Pair], ends: Pair) -> Iterator[list[tuple[Pair, Pair]]]:
+    """The changed stretches as (start, stop) on both sides, those together that are near one another."""
+    group: list[tuple[Pair, Pair]] = []
+    start = (0, 0)
+    for i, j in [*pairs, ends]:
+        if (i, j) != start:
+            if group and start[0] - group[-1][1][0] > 2 * _CONTEXT:
+                yield group
+                group = []
+            group.append((start, (i, j)))
+        start = i + 1, j + 1
+    yield group
+
+
+def _shown(old: list[str], new: list[str], skipped: int, group: list[tuple[Pair, Pair]]) -> Iterator[str]:
+    """One hunk of a diff with its context."""
+    (i, j), (i_end, j_end) = group[0][0], group[-1][1]
+    lead, rest = min(_CONTEXT, i), min(_CONTEXT, len(old) - i_end)
+    yield f"@@ -{_range(skipped + i - lead, i_end + rest - i + lead)} "
+    yield f"+{_range(skipped + j - lead, j_end + rest - j + lead)} @@\n"
+    at = i - lead
+    for start, stop in group:
+        yield from _marked(" ", old[at : start[0]])
+        yield from _marked("-", old[start[0] : stop[0]])
+        yield from _marked("+", new[start[1] : stop[1]])
+        at = stop[0]
+    yield from _marked(" ", old[at : at + rest])
+
+
+def _marked(mark: str, lines: Sequence[str]) -> Iterator[str]:
+    for line in lines:
+        yield f"{mark}{line}" if line.endswith("\n") else f"{mark}{line}\n\\ No newline at end of file\n"
 
 
 def _range(start: int, length: int) -> str:

@@ -9,7 +9,6 @@ of ours is a conflict.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
@@ -18,9 +17,7 @@ from coffee_maker.core.align import ITEM_WEIGHT, PROSE_WEIGHT, Block, align, mov
 from coffee_maker.core.ancestry import best_base as best_base
 from coffee_maker.core.document import Document
 from coffee_maker.core.lines import BOM
-from coffee_maker.core.threeway import eol_of, merge_text
-
-_END = re.compile("\r\n|\r|\n")
+from coffee_maker.core.threeway import eol_of, merge_text, split_lines
 
 
 class MergeConflict(NamedTuple):
@@ -41,15 +38,24 @@ class Merged(NamedTuple):
 
 def merge(base: str, ours: str, theirs: str, *, item_pattern: str | None = None) -> Merged:
     """Both sides' changes since `base`; `theirs` is the person's and stays where both changed the same thing."""
-    if ours in (base, theirs):
-        return Merged(theirs, ())
-    if theirs == base:
-        return Merged(ours, ())
+    known = _one_sided(base, ours, theirs)
+    if known is not None:
+        return Merged(known, ())
     marks = [BOM if text.startswith(BOM) else "" for text in (base, ours, theirs)]
     mark = marks[1] if marks[2] == marks[0] else marks[2]
     texts = _with_common_line_ends(*(text.removeprefix(BOM) for text in (base, ours, theirs)))
+    known = _one_sided(*texts)
+    if known is not None:
+        return Merged(mark + known, ())
     merged = _merge_blocks([Document.from_text(text, item_pattern=item_pattern) for text in texts])
     return Merged(mark + merged.text, merged.conflicts)
+
+
+def _one_sided(base: str, ours: str, theirs: str) -> str | None:
+    """The merged text when only one side changed something, or both the same."""
+    if ours in (base, theirs):
+        return theirs
+    return ours if theirs == base else None
 
 
 def _merge_blocks(sides: list[Document]) -> Merged:
@@ -70,27 +76,29 @@ def _with_common_line_ends(base: str, ours: str, theirs: str) -> tuple[str, str,
     if "\r" not in base and "\r" not in ours and "\r" not in theirs:
         return base, ours, theirs
     eol = _converted_to(base, theirs) or _converted_to(base, ours)
-    if eol is None or ours in (base, theirs) or theirs == base:
+    if eol is None and _converted_to(theirs, ours):  # each has its own line ends throughout: what both added agrees
+        eol = _converted_to(ours, theirs)
+    if eol is None:
         return base, ours, theirs
-    return _END.sub(eol, base), _END.sub(eol, ours), _END.sub(eol, theirs)
+    base, ours, theirs = (_plain_ends(text).replace("\n", eol) for text in (base, ours, theirs))
+    return base, ours, theirs
+
+
+def _plain_ends(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _converted_to(base: str, side: str) -> str | None:
-    """The only line end of `side` when lines of `base` have another there; None: it converted nothing."""
-    ends = set(_END.findall(side))
-    if len(ends) != 1:
+    """The only line end of `side` when a line of it has another end in `base`; None: it converted nothing."""
+    eol = eol_of(side)
+    if _plain_ends(side).replace("\n", eol) != side:
         return None
-    eol = ends.pop()
-    others = {line for line, end in _lines(base) if end != eol and line.strip()}
-    return eol if others and any(line in others for line, _ in _lines(side)) else None
+    others = {line.rstrip("\r\n") for line in split_lines(base) if line.strip() and not _ends_with(line, eol)}
+    return eol if others and not others.isdisjoint(line.rstrip("\r\n") for line in split_lines(side)) else None
 
 
-def _lines(text: str) -> Iterator[tuple[str, str]]:
-    """Each ended line and its end."""
-    at = 0
-    for end in _END.finditer(text):
-        yield text[at : end.start()], end.group()
-        at = end.end()
+def _ends_with(line: str, eol: str) -> bool:
+    return line.rstrip("\r\n") + eol == line
 
 
 # --- blocks ----------------------------------------------------------------------------------------------------
@@ -238,9 +246,9 @@ def glue(texts: Sequence[str], eol: str, apart: Callable[[int], bool]) -> list[s
     """
     glued = []
     for at, text in enumerate(texts):
-        if text and at + 1 < len(texts):
+        if text.strip(BOM) and at + 1 < len(texts):
             text += "" if text.endswith(("\n", "\r")) else eol
-            text += eol if apart(at) and _END.sub("\n", text[-4:])[-2:] != "\n\n" else ""
+            text += eol if apart(at) and _plain_ends(text[-4:])[-2:] != "\n\n" else ""
         glued.append(text)
     return glued
 

@@ -9,10 +9,11 @@ changed both is a `Clash`: the text keeps `theirs`, the clash carries `ours`. Co
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from typing import NamedTuple
 
 from coffee_maker.core.fields import canonical
+from coffee_maker.core.matching import Pair, match
 
 _LINES = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 _FIELD = re.compile(
@@ -28,12 +29,6 @@ _HEADING = "title"
 STATUS = "status"
 _BOX = "check list"
 _TEXT = "text"
-_MANY_LINES = 500
-"""From here on lines that occur often (blank ones) are no anchors any more: that would cost their number squared."""
-
-MOST_COMPARED = 30_000_000
-"""Two stretches with more pairs of lines than this count as replaced; to compare them could take minutes."""
-
 Titles = tuple[str, str, str]
 """An item's title in base, ours and theirs: tells a changed title from changed status words in one heading."""
 
@@ -94,39 +89,18 @@ def merge_text(base: str, ours: str, theirs: str, *, titles: Titles | None = Non
 
 def hunks(base: Sequence[str], side: Sequence[str]) -> list[Hunk]:
     """What a side changed. A line that was found again but changed is a hunk of its own."""
+    return _hunks(base, side, _matches(base, side))
+
+
+def _hunks(base: Sequence[str], side: Sequence[str], pairs: list[Pair]) -> list[Hunk]:
     found, start, at = [], 0, 0
-    for i, j in [*_matches(base, side), (len(base), len(side))]:
+    for i, j in [*pairs, (len(base), len(side))]:
         if i > start or j > at:
             found.append(Hunk(start, i, list(side[at:j])))
         if i < len(base) and side[j] != base[i]:
             found.append(Hunk(i, i + 1, [side[j]]))
         start, at = i + 1, j + 1
     return found
-
-
-def common_ends(one: Sequence[str], other: Sequence[str]) -> tuple[int, int]:
-    """How much two texts, or two lists of lines, have in common at their beginning and then at their end."""
-    limit = min(len(one), len(other))
-    head = _search(limit, lambda low, high: one[low:high] == other[low:high])
-    ends = len(one), len(other)
-    tail = _search(
-        limit - head, lambda low, high: one[ends[0] - high : ends[0] - low] == other[ends[1] - high : ends[1] - low]
-    )
-    return head, tail
-
-
-def _search(limit: int, equal: Callable[[int, int], bool]) -> int:
-    """The largest n up to `limit` for which 0:n is equal, by halves: comparing slices is a thousand times faster than
-    comparing characters one by one."""
-    low, high = 0, limit
-    step = limit
-    while low < high:
-        if equal(low, low + step):
-            low += step
-        else:
-            high = low + step - 1
-        step = (high - low + 1) // 2 or 1
-    return low
 
 
 def join_lines(lines: Sequence[str], eol: str) -> str:
@@ -257,52 +231,31 @@ def _applied(base: Sequence[str], start: int, end: int, changes: list[Hunk]) -> 
     return lines + list(base[start:end])
 
 
-def _matches(old: Sequence[str], new: Sequence[str]) -> list[tuple[int, int]]:
+def _matches(old: Sequence[str], new: Sequence[str]) -> list[Pair]:
     """Which line is which: equal lines first; between them headings, fields and boxes by what they are."""
-    head, tail = common_ends(old, new)
-    found = [(i, i) for i in range(head)]
-    found += _between(old, new, (head, len(old) - tail), (head, len(new) - tail))
-    found += [(len(old) - k, len(new) - k) for k in range(tail, 0, -1)]
-    return found
+    found: list[Pair] = []
+    start = (0, 0)
+    for pair in [*match(old, new), (len(old), len(new))]:
+        one, other = old[start[0] : pair[0]], new[start[1] : pair[1]]
+        if one and other:
+            same = _same_things(one, other, headed=start == (0, 0))
+            found += [(start[0] + i, start[1] + j) for i, j in same]
+        found.append(pair)
+        start = pair[0] + 1, pair[1] + 1
+    return found[:-1]
 
 
-def _between(
-    old: Sequence[str], new: Sequence[str], in_old: tuple[int, int], in_new: tuple[int, int]
-) -> list[tuple[int, int]]:
-    """The matches between the common head and the common tail."""
-    if in_old[0] == in_old[1] or in_new[0] == in_new[1]:
-        return []
-    from difflib import SequenceMatcher
+def _same_things(old: Sequence[str], new: Sequence[str], *, headed: bool) -> list[Pair]:
+    """Changed lines that are the same field, the same box, or the same words with other blanks or line ends.
 
-    low, first = in_old[0], in_new[0]
-    found = []
-    if (
-        low == 0
-        and first == 0
-        and old[0].lstrip("\ufeff ").startswith("#")
-        and new[0].lstrip("\ufeff ").startswith("#")
-    ):
-        found.append((0, 0))  # a heading is the heading, whatever it says now
-        low = first = 1
-    one, other = old[low : in_old[1]], new[first : in_new[1]]
-    if len(one) * len(other) > MOST_COMPARED:
-        return found
-    for tag, i, i_end, j, j_end in SequenceMatcher(None, one, other, len(one) > _MANY_LINES).get_opcodes():
-        if tag == "equal":
-            found += [(low + i + k, first + j + k) for k in range(i_end - i)]
-        elif tag == "replace":
-            found += [(low + i + a, first + j + b) for a, b in _same_things(one[i:i_end], other[j:j_end])]
-    return found
-
-
-def _same_things(old: Sequence[str], new: Sequence[str]) -> list[tuple[int, int]]:
-    """Changed lines that are the same field, the same box, or the same words with other blanks or line ends."""
-    from difflib import SequenceMatcher
-
-    names = [[_identity(line) or line.strip() or index for index, line in enumerate(side)] for side in (old, new)]
-    names[1] = [name if isinstance(name, str) else -1 - name for name in names[1]]  # blank lines match nothing
-    blocks = SequenceMatcher(None, names[0], names[1], len(old) > _MANY_LINES).get_matching_blocks()
-    return [(i + k, j + k) for i, j, size in blocks for k in range(size)]
+    With `headed` the first lines are those of the whole text: a heading stays the heading, whatever it says now.
+    """
+    names: list[list[Hashable]] = []
+    for side, lines in enumerate((old, new)):  # a blank line is nothing but itself
+        names.append([_identity(line) or line.strip() or (side, at) for at, line in enumerate(lines)])
+    if headed and old[0].lstrip(" ").startswith("#") and new[0].lstrip(" ").startswith("#"):
+        names[0][0] = names[1][0] = None
+    return match(*names)
 
 
 def _identity(line: str) -> str | None:
@@ -351,16 +304,9 @@ def _merge_words(base: str, ours: str, theirs: str) -> str | None:
     """One line merged word by word; None when both changed the same words."""
     words = [_WORDS.findall(line) for line in (base, ours, theirs)]
     merged, at = "", 0
-    for place in _places(words[0], _word_hunks(words[0], words[1]), _word_hunks(words[0], words[2])):
+    for place in _places(words[0], *(_hunks(words[0], side, match(words[0], side)) for side in words[1:])):
         if place.ours is not None and place.theirs is not None and place.ours != place.theirs:
             return None
         merged += "".join(words[0][at : place.start]) + "".join(place.theirs or place.ours or [])
         at = place.end
     return merged + "".join(words[0][at:])
-
-
-def _word_hunks(base: list[str], side: list[str]) -> list[Hunk]:
-    from difflib import SequenceMatcher
-
-    opcodes = SequenceMatcher(None, base, side, len(base) > _MANY_LINES).get_opcodes()
-    return [Hunk(i, i_end, side[j:j_end]) for tag, i, i_end, j, j_end in opcodes if tag != "equal"]

@@ -1,0 +1,130 @@
+"""Which recorded version a saved text descends from: stale buffers and honest edits, simulated."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from tests.core.merging import SMALL, item_text, status_of, with_status
+
+from coffee_maker.core.ancestry import best_base
+from coffee_maker.core.document import Document
+from coffee_maker.core.items import Status
+from coffee_maker.core.merge import merge
+
+ITEM = """\
+## PRIORITY {0}: item number {0}
+
+**Status**: 📝 Planned
+**Effort**: {0} days
+
+- [ ] first of {0}
+- [ ] last
+
+What {0} is about.
+
+### Phase 1
+
+Details.
+
+"""
+PLAN = "# Plan\n\nWords before.\n\n" + "".join(ITEM.format(number) for number in range(1, 13))
+DONE, DOING, PLANNED = Status.COMPLETE, Status.IN_PROGRESS, Status.PLANNED
+
+
+def history(*changes: tuple[str, Status], start: str = PLAN) -> list[str]:
+    """Versions newest first: each change of a status makes one."""
+    versions = [start]
+    for key, status in changes:
+        versions.insert(0, with_status(versions[0], key, status))
+    return versions
+
+
+FIVE = history(("1", DOING), ("1", DONE), ("2", DOING), ("2", DONE), ("3", DOING))
+
+
+def note(text: str, number: int) -> str:
+    return text.replace(f"What {number} is about.", f"What {number} is about. More of it.")
+
+
+@pytest.mark.parametrize("index", range(len(FIVE)))
+@pytest.mark.parametrize("number", [1, 2, 3, 7])
+def test_a_buffer_opened_at_any_version_and_edited_anywhere(index: int, number: int) -> None:
+    assert best_base(FIVE, note(FIVE[index], number)) == index
+    assert best_base(FIVE, note(FIVE[index], number).replace("\n", "\r\n")) == index
+
+
+def test_an_exact_old_version() -> None:
+    assert [best_base(FIVE, text) for text in FIVE] == list(range(len(FIVE)))
+    assert best_base([PLAN, FIVE[0], PLAN], PLAN) == 0, "the newest of equals"
+
+
+def test_only_one_version_is_known() -> None:
+    assert best_base([PLAN], "quite another text") == 0
+
+
+def test_a_status_put_back_by_hand_on_the_newest_version() -> None:
+    outside = with_status(FIVE[0], "1", PLANNED)  # was set two versions before the newest
+    assert best_base(FIVE, outside) == 0
+    assert best_base(FIVE, note(outside, 9)) == 0
+
+
+def test_an_item_deleted_by_hand_that_was_added_some_versions_ago() -> None:
+    added = PLAN + "## PRIORITY 20: added\n\nlong\ntext\nof\nmany\nlines\n"
+    versions = [*history(("4", DOING), start=added), PLAN]
+    outside = versions[0].replace(item_text(versions[0], "20"), "")
+    assert best_base(versions, outside) == 0
+    assert best_base(versions, note(PLAN, 5)) == 2
+
+
+def test_an_item_that_was_removed_meanwhile_comes_back_only_as_a_stale_save() -> None:
+    versions = [PLAN.replace(item_text(PLAN, "6"), ""), PLAN]
+    assert best_base(versions, note(PLAN, 2)) == 1
+    assert best_base(versions, note(versions[0], 2)) == 0
+
+
+def test_a_move_is_seen() -> None:
+    last = item_text(PLAN, "12")
+    moved = PLAN.replace(last, "").replace("## PRIORITY 1:", f"{last}## PRIORITY 1:")
+    assert best_base([moved, PLAN], note(PLAN, 3)) == 1
+    assert best_base([moved, PLAN], note(moved, 3)) == 0
+
+
+def test_status_words_in_the_heading() -> None:
+    done = with_status(SMALL, "2", DONE)
+    assert best_base([done, SMALL], SMALL.replace("Find things.", "Find all.")) == 1
+    assert best_base([done, SMALL], done.replace("Find things.", "Find all.")) == 0
+
+
+def test_what_a_person_saved_before_a_merge_is_what_the_editor_goes_on_from() -> None:
+    first = note(PLAN, 5)
+    daemon = with_status(PLAN, "2", DONE)
+    merged = merge(PLAN, daemon, first).text
+    assert best_base([merged, first, daemon, PLAN], note(first, 8)) == 1
+
+
+def test_many_simulated_histories() -> None:
+    """The daemon sets statuses; a person saves edits of an older or the newest version: nobody's work is undone."""
+    chance = random.Random(20)
+    for _ in range(60):
+        changes = [(str(chance.randint(1, 12)), chance.choice(list(Status))) for _ in range(chance.randint(2, 10))]
+        versions = history(*changes)
+        opened = chance.randrange(len(versions))
+        outside = versions[opened]
+        for number in chance.sample(range(1, 13), 3):
+            outside = chance.choice([note, tick, longer])(outside, number)
+        base = versions[best_base(versions, outside)]
+        merged = merge(base, versions[0], outside)
+        assert merged.conflicts == ()
+        for item in Document.from_text(versions[0]).items:
+            assert status_of(merged.text, item.key) is item.status
+        for line in set(outside.splitlines()) - set(versions[opened].splitlines()):
+            assert line in merged.text
+
+
+def tick(text: str, number: int) -> str:
+    return text.replace(f"[ ] first of {number}\n", f"[x] first of {number}\n")
+
+
+def longer(text: str, number: int) -> str:
+    return text.replace(f"**Effort**: {number} days", f"**Effort**: {number + 1} weeks")
