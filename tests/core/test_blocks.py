@@ -42,14 +42,48 @@ def expected(text: str) -> tuple[list[tuple[int, int, bool]], list[tuple[int, in
 
 
 # Pieces that meet in all orders: every construct that opens, continues or ends a block, in front of each other.
-_LEADS = ["", " ", "  ", "   ", "    ", "     ", "\t", " \t", "> ", ">", "- ", "-\t", "* ", "+   ", "1. ", "2) ", "10. ", "-", "1."]
-_BODIES = [
-    "# a", "## b ##", "###", "#no", "####### x", "# c \\#", "a", "**Status**: x", "", " ", "===", "---", "--", "- - -",
-    "***", "* * *", "___", "```", "````", "``` py", "``` a`b", "~~~", "~~~~ `", "~~~ x", "<div>", "</div>", "<b>", "<b c='d'>",
-    "<!-- x", "-->", "<!-- y -->", "<?x", "?>", "<![CDATA[", "]]>", "<!DOCTYPE", "<pre>", "</pre>", "<script", "</script>",
-    "a\\", "\tcode", "    code", "\x0c# d", "\u2028# e", "# f\x85", "\xa0# g", "> # h", "- # i", "1. ```",
-]  # fmt: skip
-_LINE = st.tuples(st.lists(st.sampled_from(_LEADS), max_size=3), st.sampled_from(_BODIES)).map(lambda p: "".join(p[0]) + p[1])
+_LEADS = [
+    "",
+    " ",
+    "  ",
+    "   ",
+    "    ",
+    "     ",
+    "\t",
+    " \t",
+    "> ",
+    ">",
+    "- ",
+    "-\t",
+    "* ",
+    "+   ",
+    "1. ",
+    "2) ",
+    "-",
+    "1.",
+]
+_BODIES = (
+    ["# a", "## b ##", "###", "#no", "####### x", "# c \\#", "a", "**Status**: x", "", " ", "===", "---", "--", "- - -"]
+    + ["***", "* * *", "___", "```", "````", "``` py", "``` a`b", "~~~", "~~~~ `", "~~~ x", "<div>", "</div>", "<b>"]
+    + ["<b c='d'>", "<!-- x", "-->", "<!-- y -->", "<?x", "?>", "<![CDATA[", "]]>", "<!DOCTYPE", "<pre>", "</pre>"]
+    + [
+        "<script",
+        "</script>",
+        "a\\",
+        "\tcode",
+        "    code",
+        "\x0c# d",
+        "\u2028# e",
+        "# f\x85",
+        "\xa0# g",
+        "> # h",
+        "- # i",
+    ]
+    + ["1. ```", "10. x"]
+)
+_LINE = st.tuples(st.lists(st.sampled_from(_LEADS), max_size=3), st.sampled_from(_BODIES)).map(
+    lambda p: "".join(p[0]) + p[1]
+)
 _TEXT = st.lists(st.tuples(_LINE, st.sampled_from(["\n", "\n", "\n", "\r\n", "\r"])), max_size=12).map(
     lambda lines: "".join(line + end for line, end in lines)
 )

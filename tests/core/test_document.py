@@ -189,7 +189,9 @@ def test_own_patterns() -> None:
     assert document.apply([]).items == document.items
 
 
-@pytest.mark.parametrize(("pattern", "problem"), [("(", "no regular expression"), (r"(?P<id>\d)", "title"), ("x", "id")])
+@pytest.mark.parametrize(
+    ("pattern", "problem"), [("(", "no regular expression"), (r"(?P<id>\d)", "title"), ("x", "id")]
+)
 def test_bad_patterns_are_refused(pattern: str, problem: str) -> None:
     with pytest.raises(BadSetting, match=problem):
         read("", pattern)
@@ -421,7 +423,8 @@ def test_dependencies(lines: str, keys: tuple[str, ...]) -> None:
 def test_check_lists() -> None:
     item = only(
         "## US-1: T\n- [ ] open\n- [x] **done** \n* [X] Done\n1. [ ] first\n2) [x] second\n  - [ ] deep\n- [-] none\n"
-        "- ✅ yes\n- ❌ no\n- 🔄 doing\n- ⏳ later\n- plain ✅\n- [x](link)\n- [ ]\n```\n- [ ] code\n```\n### sub\n+ [ ] below\n"
+        "- ✅ yes\n- ❌ no\n- 🔄 doing\n- ⏳ later\n- plain ✅\n- [x](link)\n- [ ]\n"
+        "```\n- [ ] code\n```\n### sub\n+ [ ] below\n"
     )
     assert [(check.text, check.done) for check in item.checks] == [
         ("open", False),

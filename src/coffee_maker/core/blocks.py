@@ -95,7 +95,7 @@ class _Scanner:
         """Take lines as long as nothing or one flat list item is open; the number of the first line not taken."""
         lines, total, kinds, stack, para = self.lines, len(self.lines), _KINDS, self.stack, self.para
         listed = self.blocks.list_lines.append
-        for number in range(number, total):  # noqa: B020, PLR1704
+        for number in range(number, total):  # noqa: B020
             line = lines[number]
             kind = kinds.get(line[:1], _TEXT)
             if kind > _HASH:
@@ -221,7 +221,6 @@ class _Scanner:
         elif number < total:
             self.step(number, lines[number])
         return number + 1
-
 
     def step(self, number: int, line: str) -> None:
         """One line by the exact rules."""
@@ -349,7 +348,7 @@ class _Scanner:
         return True
 
     def _open_item(self, number: int, at: _Cursor, own: bool) -> bool:
-        """A list item, if one starts here: it cannot interrupt a paragraph when it is empty or does not count from 1."""
+        """A list item, if one starts here; an empty one, or one not counted from 1, does not interrupt a paragraph."""
         found = markup.LIST_MARKER.match(at.line, at.next)
         if not found:
             return False

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
+from coffee_maker.core.blocks import scan
 from coffee_maker.core.document import Document, Splice
 from coffee_maker.core.errors import EditRefused
 from coffee_maker.core.items import Item
+from coffee_maker.core.lines import Lines
 
 
 class Edit(NamedTuple):
@@ -32,6 +34,19 @@ def one_line(words: str, what: str) -> str:
     if any(ord(char) < 32 or 127 <= ord(char) < 160 or char in "\u2028\u2029" for char in words):
         raise EditRefused(problem=f"The {what} holds a line end or another control character.")
     return words
+
+
+def body_lines(body: str, level: int, key: str) -> list[str]:
+    """The lines of a body for an item of that level, without blank ones around; refused when they cannot be one."""
+    lines = Lines(body.strip("\r\n")).texts if body.strip() else []
+    blocks = scan(lines)
+    if any(not fence.closed for fence in blocks.fences):
+        raise EditRefused(problem="The body holds a code fence that is not closed.")
+    for heading in blocks.headings:
+        if heading.level <= level:
+            hint = f"Use headings of level {level + 1} or deeper."
+            raise EditRefused(problem=f"The body's heading {heading.text[:60]!r} would end {key}.", hint=hint)
+    return lines
 
 
 def check_within(doc: Document, item: Item, splices: Iterable[Splice], *, may_change: Sequence[str]) -> Item:

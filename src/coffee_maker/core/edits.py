@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from coffee_maker.core.blocks import scan
 from coffee_maker.core.document import Document, Splice
-from coffee_maker.core.edit import Edit, Place, check_whole, check_within, one_line
+from coffee_maker.core.edit import Edit, Place, body_lines, check_whole, check_within, one_line
 from coffee_maker.core.errors import EditRefused
 from coffee_maker.core.fields import Field, canonical, written
 from coffee_maker.core.items import Item, Status
-from coffee_maker.core.lines import Lines
 from coffee_maker.core.markup import is_rule
 from coffee_maker.core.placing import add_item, move_item, remove_item
 from coffee_maker.core.reading import Entry
@@ -116,27 +114,28 @@ def _with(item: Item, name: str, value: str | None) -> dict[str, str]:
 def _new_line(doc: Document, entry: Entry, label: str, value: str, *, behind: bool) -> Splice:
     """A field in a line of its own: with the fields right below the heading, in their form, else as the first one."""
     texts, eol = doc.lines.texts, doc.lines.eol
-    top = entry.heading.end
-    while top < entry.end and not texts[top].strip(" \t"):
-        top += 1
-    block = _head_fields(entry, top)
+    block = head_fields(doc, entry)
     if block:
         inside = ":**" in texts[block[0].line]
         number = block[-1].end if behind else block[0].line
-        lines = [f"{block[0].lead}**{label}:** {value}" if inside else f"{block[0].lead}**{label}**: {value}"]
-        tail = False
+        line = f"{block[0].lead}**{label}:** {value}" if inside else f"{block[0].lead}**{label}**: {value}"
+        gap = tail = ""
     else:
-        number = min(entry.heading.end + 1, top)
-        lines = [f"**{label}**: {value}"] if number > entry.heading.end else ["", f"**{label}**: {value}"]
-        tail = number == top and number < entry.end
+        number, line, gap = entry.heading.end, f"**{label}**: {value}", eol
+        if number + 1 < len(texts) and not texts[number].strip(" \t"):
+            number, gap = number + 1, ""
+        tail = eol if number < len(texts) and texts[number].strip(" \t") else ""
     at = doc.lines.start(number)
     if at == len(doc.text) and not doc.text.endswith(("\n", "\r")):
-        return Splice(at, at, "".join(eol + line for line in ([""] if not block else []) + lines[-1:]))
-    return Splice(at, at, eol.join(lines) + eol + (eol if tail else ""))
+        return Splice(at, at, eol + gap + line)
+    return Splice(at, at, gap + line + eol + tail)
 
 
-def _head_fields(entry: Entry, top: int) -> list[Field]:
+def head_fields(doc: Document, entry: Entry) -> list[Field]:
     """The fields that stand one behind the other right below the heading."""
+    top = entry.heading.end
+    while top < entry.end and not doc.lines.texts[top].strip(" \t"):
+        top += 1
     block: list[Field] = []
     for field in entry.fields:
         if field.line != (block[-1].end if block else top):
@@ -200,17 +199,14 @@ def replace_body(doc: Document, ref: str, body: str) -> Edit:
     item = doc.item(ref)
     entry = doc.entry(item)
     text, eol = doc.lines, doc.lines.eol
-    top = entry.heading.end
-    while top < entry.end and not text.texts[top].strip(" \t"):
-        top += 1
-    block = _head_fields(entry, top)
+    block = head_fields(doc, entry)
     first = block[-1].end if block else entry.heading.end
     last = entry.end
     while last > first and (not text.texts[last - 1].strip(" \t") or is_rule(text.texts[last - 1])):
         last -= 1
     start, end = text.start(first), min(text.start(last), len(doc.text))
     before = doc.text[start:end].strip("\r\n")
-    body = eol.join(_body_lines(body, item))
+    body = eol.join(body_lines(body, item.level, item.key))
     if body == before:
         return Edit((), item.key, before, body)
     opened = doc.text[:start].endswith(("\n", "\r"))
@@ -222,16 +218,3 @@ def replace_body(doc: Document, ref: str, body: str) -> Edit:
     if (after.title, after.status) != (item.title, item.status):
         raise EditRefused(problem=f"The body would change the status of {item.key}.")
     return Edit((splice,), item.key, before, body)
-
-
-def _body_lines(body: str, item: Item) -> list[str]:
-    """The lines of a new body, without blank ones around; refused when they cannot be one."""
-    lines = Lines(body.strip("\r\n")).texts if body.strip() else []
-    blocks = scan(lines)
-    if any(not fence.closed for fence in blocks.fences):
-        raise EditRefused(problem="The body holds a code fence that is not closed.")
-    for heading in blocks.headings:
-        if heading.level <= item.level:
-            hint = f"Use headings of level {item.level + 1} or deeper."
-            raise EditRefused(problem=f"The body's heading {heading.text[:60]!r} would end {item.key}.", hint=hint)
-    return lines

@@ -75,7 +75,7 @@ def canonical(label: str) -> str:
 
 
 def written(label: str) -> str:
-    """The label under which a new field is written: `depends_on` -> `Dependencies`, `release_date` -> `Release Date`."""
+    """The label of a new field: `depends_on` -> `Dependencies`, `release_date` -> `Release Date`."""
     if label in _WRITTEN:
         return _WRITTEN[label]
     return label.replace("_", " ").title() if label == label.lower() else label

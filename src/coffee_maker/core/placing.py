@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from coffee_maker.core.document import Document, Splice
-from coffee_maker.core.edit import Edit, Place, check_whole, one_line
+from coffee_maker.core.edit import Edit, Place, body_lines, check_whole, one_line
 from coffee_maker.core.errors import EditRefused
 from coffee_maker.core.fields import canonical, written
 from coffee_maker.core.items import Item, Status
@@ -56,7 +56,7 @@ def add_item(
     model = _model(doc, index, place, number)
     name = _new_id(doc, index, model, number, tuple(taken))
     text = _item_text(doc, model, name, new)
-    splices = _insertion(doc, index, text)
+    splices = _insertion(doc, _offset(doc, index, place), text)
     expected: list[tuple[str, str | None]] = [(item.id, item.revision) for item in doc.items]
     expected.insert(index, (name, None))
     added = check_whole(doc, splices, expected).items[index]
@@ -73,14 +73,15 @@ def move_item(doc: Document, ref: str, place: Place) -> Edit:
     old = doc.items.index(item)
     index = _index(doc, place)
     before = _described(doc, old, old)
-    if index in (old, old + 1):
+    at = _offset(doc, index, place)
+    if at in (item.start, item.end):
         return Edit((), item.key, before, before)
     passed = doc.items[old + 1 : index] if index > old else doc.items[index:old]
     if any(other.id.upper() == item.id.upper() for other in passed):
         problem = f"{item.key} would pass another {item.id}, and the two would change their keys."
         raise EditRefused(problem=problem, hint="Move the others, or give one of the two another number.")
     text = doc.text_of(item)
-    splices = [*_removal(doc, item, keep_end=True), *_insertion(doc, index, text)]
+    splices = [*_removal(doc, item, keep_end=True), *_insertion(doc, at, text)]
     order = [*doc.items[:old], *doc.items[old + 1 :]]
     order.insert(index if index < old else index - 1, item)
     check_whole(doc, splices, [(one.id, one.revision) for one in order])
@@ -110,25 +111,25 @@ def _described(doc: Document, index: int, leaving: int) -> str:
     return f"after {doc.items[before].key}" if before >= 0 else "first"
 
 
-def _offset(doc: Document, index: int) -> int:
-    """Where the text before the item `index` ends: at the previous item's end, so that prose between items stays."""
-    if index < len(doc.items) and (index == 0 or doc.items[index - 1].end != doc.items[index].start):
-        return doc.items[index].start if index == 0 else doc.items[index - 1].end
-    return doc.items[index - 1].end if doc.items else len(doc.text)
+def _offset(doc: Document, index: int, place: Place) -> int:
+    """Where a place is in the text: right before or behind the item that it refers to, whatever prose is around."""
+    if not doc.items:
+        return len(doc.text)
+    return doc.items[index].start if place.where in ("first", "before") else doc.items[index - 1].end
 
 
-def _insertion(doc: Document, index: int, text: str) -> list[Splice]:
-    """Splices that put an item's text before the item `index`, with blank lines around it.
+def _insertion(doc: Document, at: int, text: str) -> list[Splice]:
+    """Splices that put an item's text at an offset between two items, with blank lines around it.
 
     At the end of the document the blanks that ended it before end it afterwards too.
     """
-    at, eol = _offset(doc, index), doc.lines.eol
+    eol = doc.lines.eol
     head = doc.text[:at]
     core = text.rstrip(_BLANKS)
     if at == len(doc.text):
         kept = head.rstrip(_BLANKS)
         gap = eol + eol if kept.strip("\ufeff") else ""
-        return [Splice(len(kept), len(kept), gap + core + ("" if head != kept else eol if not kept else ""))]
+        return [Splice(len(kept), len(kept), gap + core + (eol if head == kept and not kept.strip("\ufeff") else ""))]
     lines = Lines(head[-400:]).texts
     gap = "" if not head.strip("\ufeff") or (len(lines) > 1 and not lines[-2].strip(" \t")) else eol
     ending = text[len(core) :]
@@ -201,8 +202,8 @@ def _item_text(doc: Document, model: Entry, name: str, new: NewItem) -> str:
     first = model.fields[0] if model.fields else None
     inside = first is not None and ":**" in doc.lines.texts[first.line] if model in doc.entries else False
     lines += [f"**{label}:** {value}" if inside else f"**{label}**: {value}" for label, value in pairs]
-    if new.body.strip():
-        lines += [*([""] if pairs else []), *Lines(new.body.strip("\r\n")).texts]
+    body = body_lines(new.body, model.heading.level, name)
+    lines += [*([""] if pairs and body else []), *body]
     text = eol.join(lines).rstrip(_BLANKS) + eol + eol
     return text + ("---" + eol + eol if _ends_in_rule(doc, model) else "")
 

@@ -57,7 +57,8 @@ def read_entries(lines: Lines, blocks: Blocks, pattern: re.Pattern[str] | None) 
     entries: list[Entry] = []
     for number, parts in enumerate(forms):
         if parts:
-            entries.append(_entry(lines, blocks, headings, forms, number, parts))
+            end, own_end = _extent(headings, forms, number, len(texts))
+            entries.append(_entry(texts, blocks, headings[number], parts, (end, own_end)))
     return entries
 
 
@@ -66,33 +67,24 @@ def _form(heading: Heading, pattern: re.Pattern[str] | None) -> ItemHeading | No
     return own or read_heading(heading.text)
 
 
-def _entry(
-    lines: Lines,
-    blocks: Blocks,
-    headings: list[Heading],
-    forms: list[ItemHeading | None],
-    number: int,
-    parts: ItemHeading,
-) -> Entry:
-    """One item: it ends where the next item or a heading of its own or a higher level begins."""
-    heading = headings[number]
-    own_end, following = 0, number + 1
-    while following < len(headings) and not forms[following] and headings[following].level > heading.level:
-        if not own_end and headings[following].text.strip("*: ").lower() not in _OWN_SECTIONS:
-            own_end = headings[following].line
-        following += 1
-    end = headings[following].line if following < len(headings) else len(lines.texts)
-    own_end = own_end or end
+def _extent(headings: list[Heading], forms: list[ItemHeading | None], number: int, total: int) -> tuple[int, int]:
+    """Where an item ends (at the next item or a heading of its own or a higher level), and where its own part does."""
+    level, own_end = headings[number].level, 0
+    for following in range(number + 1, len(headings)):
+        heading = headings[following]
+        if forms[following] or heading.level <= level:
+            return heading.line, own_end or heading.line
+        if not own_end and heading.text.strip("*: ").lower() not in _OWN_SECTIONS:
+            own_end = heading.line
+    return total, own_end or total
+
+
+def _entry(texts: list[str], blocks: Blocks, heading: Heading, parts: ItemHeading, extent: tuple[int, int]) -> Entry:
+    end, own_end = extent
     first = bisect_left(blocks.list_lines, heading.end)
     last = bisect_left(blocks.list_lines, end, first)
-    return Entry(
-        heading,
-        parts,
-        end,
-        own_end,
-        read_fields(lines.texts, blocks, heading.end, own_end),
-        read_boxes(lines.texts, blocks.list_lines[first:last]),
-    )
+    fields = read_fields(texts, blocks, heading.end, own_end)
+    return Entry(heading, parts, end, own_end, fields, read_boxes(texts, blocks.list_lines[first:last]))
 
 
 def build_items(text: str, lines: Lines, entries: list[Entry]) -> tuple[Item, ...]:

@@ -32,53 +32,37 @@ class Reading(NamedTuple):
 
 # The first pattern that is found decides, so what denies or restricts comes before what affirms.
 _DONE = r"(?:complet(?:e|ed|ion)|done|finished|implemented|fixed|resolved|shipped|released|delivered|merged|deployed)"
-_PATTERNS: tuple[tuple[Status | None, str], ...] = (
-    (
-        Status.PLANNED,
-        r"\b(?:not|never|isn't|hasn't|hasn’t)\s+(?:yet\s+)?(?:been\s+)?(?:started|begun|scheduled)\b|\bunstarted\b",
-    ),
-    (
-        Status.CANCELLED,
-        r"\b(?:cancel(?:l?ed)?|abandoned|dropped|rejected|obsolete|superseded|deprecated|discarded|removed)\b",
-    ),
-    (Status.CANCELLED, r"\bwon['’]?t\b|\bwont\b|\bwill not\b|\bnot planned\b|\bno longer needed\b"),
-    (Status.MANUAL_REVIEW, r"\b(?:manual|human)\s+review\b|\breview\s+(?:required|needed|pending)\b|\bfailed\b"),
-    (Status.MANUAL_REVIEW, r"\b(?:needs?|requires?|awaiting|pending|in|under|for|waiting for)\s+(?:\w+\s+)?review\b"),
-    (
-        Status.BLOCKED,
-        r"\b(?:blocked|blocker|on[\s-]?hold|paused|waiting|stalled|suspended|deferred|postponed|parked|delayed)\b",
-    ),
-    (
-        Status.IN_PROGRESS,
-        r"\b(?:in\s?progress|wip|ongoing|under\s?way|in (?:development|work)|under (?:development|construction))\b",
-    ),
-    (Status.IN_PROGRESS, rf"\b(?:incomplete|unfinished|(?:not|isn't)\s+(?:\w+\s+)?{_DONE})\b"),
-    (Status.IN_PROGRESS, rf"\b(?:partial(?:ly)?|most(?:ly)?|nearly|almost|largely|half|partly|in part)\b.*\b{_DONE}\b"),
-    (Status.IN_PROGRESS, rf"\b{_DONE}\s*[,:]?\s*(?:partial(?:ly)?|mostly|in part)\b"),
-    (Status.IN_PROGRESS, rf"(?<![\d.])\d?\d(?:\.\d+)?\s*%\s*{_DONE}\b"),
-    (
-        Status.IN_PROGRESS,
-        rf"\b(?:phases?|parts?|steps?|stages?|sprints?|milestones?|weeks?)\s*\d[\d.,&+\s-]*\s*(?:is\s+)?{_DONE}\b",
-    ),
-    (
-        Status.PLANNED,
-        rf"\b(?:to be|will be|should be|must be|ready (?:to|for))\s+\w+|\bto\s?do\b|\bto {_DONE}\b|\bunblocked\b",
-    ),
-    (Status.COMPLETE, rf"\b{_DONE}\b|\b(?:closed|achieved|verified|live|production[\s-]ready|100\s*%)"),
-    (Status.IN_PROGRESS, r"\b(?:started|working|implementing|underway|active|doing|begun|partial(?:ly)?)\b"),
-    (
-        Status.PLANNED,
-        r"\b(?:planned|pending|proposed|proposal|backlog|queued|upcoming|future|scheduled|draft|assigned|planning|open|ready|next)\b",
-    ),
+_NOT_YET = r"(?:not|never|isn't|hasn't|hasn’t)\s+(?:yet\s+)?(?:been\s+)?"
+_PIECE = r"(?:phases?|parts?|steps?|stages?|sprints?|milestones?|weeks?)"
+_PATTERNS: tuple[tuple[Status, str], ...] = (
+    (Status.PLANNED, rf"{_NOT_YET}(?:started|begun|scheduled)|unstarted"),
+    (Status.CANCELLED, r"cancel(?:l?ed)?|abandoned|dropped|rejected|obsolete|superseded|deprecated|discarded|removed"),
+    (Status.CANCELLED, r"won['’]?t|will not|not planned|no longer needed"),
+    (Status.MANUAL_REVIEW, r"(?:manual|human)\s+review|review\s+(?:required|needed|pending)|failed"),
+    (Status.MANUAL_REVIEW, r"(?:needs?|requires?|awaiting|pending|in|under|for|waiting for)\s+(?:\w+\s+)?review"),
+    (Status.BLOCKED, r"blocked|blocker|on[\s-]?hold|paused|waiting|stalled|suspended"),
+    (Status.BLOCKED, r"deferred|postponed|parked|delayed"),
+    (Status.IN_PROGRESS, r"in\s?progress|wip|ongoing|under\s?way|in (?:development|work)"),
+    (Status.IN_PROGRESS, r"under (?:development|construction)"),
+    (Status.IN_PROGRESS, rf"incomplete|unfinished|(?:not|isn't)\s+(?:\w+\s+)?{_DONE}"),
+    (Status.IN_PROGRESS, rf"(?:partial(?:ly)?|most(?:ly)?|nearly|almost|largely|half|partly|in part)\b.*\b{_DONE}"),
+    (Status.IN_PROGRESS, rf"{_DONE}\s*[,:]?\s*(?:partial(?:ly)?|mostly|in part)"),
+    (Status.IN_PROGRESS, rf"(?<![\d.])\d?\d(?:\.\d+)?\s*%\s*{_DONE}"),
+    (Status.IN_PROGRESS, rf"{_PIECE}\s*\d[\d.,&+\s-]*\s*(?:is\s+)?{_DONE}"),
+    (Status.PLANNED, rf"(?:to be|will be|should be|must be|ready (?:to|for))\s+\w+|to\s?do|to {_DONE}|unblocked"),
+    (Status.COMPLETE, rf"{_DONE}|closed|achieved|verified|live|production[\s-]ready|100\s*%"),
+    (Status.IN_PROGRESS, r"started|working|implementing|underway|active|doing|begun|partial(?:ly)?"),
+    (Status.PLANNED, r"planned|planning|pending|proposed|proposal|backlog|queued|upcoming|future|scheduled|draft"),
+    (Status.PLANNED, r"assigned|open|ready|next"),
 )
-_STATUS_WORDS = tuple((status, re.compile(pattern, re.IGNORECASE)) for status, pattern in _PATTERNS)
+_STATUS_WORDS = tuple((status, re.compile(rf"\b(?:{words})(?!\w)", re.IGNORECASE)) for status, words in _PATTERNS)
 
 _MARKS = r"[*_`~\[ \t]*"
 _END = r"(?:[(|;\[\]←→⬅➡<]|[ \t][-–—]+(?=[ \t])|[.,:](?=[ \t]|\Z)|\*\*|__|~~|`|//)"
 _LEAD = re.compile(rf"[ \t]*(?:~~[^~]*~~[ \t]*)?{_MARKS}\(?{_MARKS}(?P<sign>{SIGN}(?:[ \t]*{SIGN})*)?{_MARKS}")
 _WORDS_END = re.compile(rf"{_END}|{SIGN}|\)")
 _AFTER = re.compile(rf"{_MARKS}(?P<sign>{STATUS_SIGN.pattern})")
-_PERCENT = re.compile(r"[*_` \t]*(?P<all>[ \t]*[(\[]\s*~?(?P<number>\d{1,3})(?:\.\d+)?\s*%[^()\[\]0-9]{0,24}[)\]])")
+_PERCENT = re.compile(r"[*_`]*(?P<all>[ \t]*[(\[]\s*~?(?P<number>\d{1,3})(?:\.\d+)?\s*%[^()\[\]0-9]{0,24}[)\]])")
 _ANY_PERCENT = re.compile(r"(?<![\d.])(\d{1,3})(?:\.\d+)?\s*%")
 _LETTERS = re.compile(r"[^\W\d_]{2}|100\s*%|[^\W\d_]")
 
