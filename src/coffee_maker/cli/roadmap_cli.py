@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from contextlib import suppress
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -44,6 +45,22 @@ COMMANDS = {
 }
 
 _TAKE_A_VALUE = ("--roadmap", "--data-dir")
+
+
+def command() -> NoReturn:
+    """The command as a process of its own: `main`, and out.
+
+    Tearing the interpreter down costs a short command a tenth of its time, and by now everything is closed and flushed;
+    collecting cyclic garbage, of which a short command makes none to speak of, costs a few percent.
+    """
+    import gc
+
+    gc.set_threshold(50_000)
+    code = main()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError, AttributeError):
+            stream.flush()
+    os._exit(code)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -140,4 +157,4 @@ def _without_command(words: list[str], output: Output) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command()
