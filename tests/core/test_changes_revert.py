@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 from tests.core.merging import SMALL, item_text, keys, status_of, with_status
 
-from coffee_maker.core.changes import describe
+from coffee_maker.core.changes import describe, diff
 from coffee_maker.core.document import Document
 from coffee_maker.core.history import NewChange
 from coffee_maker.core.items import Status
@@ -19,13 +19,16 @@ MORE = SMALL.replace("As a file.", "As two files.").replace("What we plan.", "Ou
 
 def changes(before: str, after: str) -> list[NewChange]:
     """What the history records of the step from one text to another."""
-    at = datetime(2026, 1, 2, tzinfo=UTC)
-    return [
-        NewChange(
-            at, "person", one.change_type, one.key, *one[2:6], diff="", reason=None, before_hash="", after_hash=""
+    at, made, digest, text = datetime(2026, 1, 2, tzinfo=UTC), [], Document.from_text(before).digest, before
+    for one in describe(Document.from_text(before), Document.from_text(after)):
+        now = Document.from_text(one.text).digest
+        made.append(
+            NewChange(
+                at, "person", one.change_type, one.key, *one[2:6], diff(text, one.text, path="r"), None, digest, now
+            )
         )
-        for one in describe(Document.from_text(before), Document.from_text(after))
-    ]
+        digest, text = now, one.text
+    return made
 
 
 def back(current: str, before: str, after: str, *, versions: bool = False) -> Reverted:
@@ -152,11 +155,23 @@ def test_a_move_that_cannot_be_taken_back() -> None:
     )
 
 
-def test_prose_needs_the_versions() -> None:
-    after = SMALL.replace("What we plan.", "Our plans.")
+GONE = ("what it changed is not there any more as it was left, and its versions are not kept",)
+
+
+@pytest.mark.parametrize("versions", [False, True])
+def test_prose_by_the_versions_or_by_the_diff(versions: bool) -> None:
+    after = SMALL.replace("What we plan.", "Our plans.").replace("## Later\n", "")
     later = after.replace("As a file.", "As two files.")
-    assert back(later, SMALL, after, versions=True) == (SMALL.replace("As a file.", "As two files."), None, ())
-    assert back(later, SMALL, after).problems == ("the versions before and after that change are no longer kept",)
+    undone = back(later, SMALL, after, versions=versions)
+    assert undone == (SMALL.replace("As a file.", "As two files."), None, ())
+
+
+def test_prose_that_was_changed_again() -> None:
+    after = SMALL.replace("What we plan.", "Our plans.")
+    assert back(after.replace("Our", "Their"), SMALL, after).problems == GONE
+    assert back(after + after, SMALL, after).problems == GONE, "two places"
+    (change,) = changes(SMALL, after)
+    assert revert(Document.from_text(after), change._replace(diff="")).problems == GONE
     again = back(after.replace("Our", "Their"), SMALL, after, versions=True)
     assert again.problems == ("the text outside the items: its text was changed again later, to “Their plans.”",)
     assert back(SMALL, SMALL, after, versions=True).problems == ("the roadmap is already as it was before that change",)
@@ -165,6 +180,7 @@ def test_prose_needs_the_versions() -> None:
 def test_a_restore_is_taken_back_as_a_whole() -> None:
     (change, *_) = changes(DONE, SMALL)
     restore = change._replace(change_type="restore", item=None, before_text=None, after_text=None)
+    assert change.after_hash == Document.from_text(SMALL).digest
     later = SMALL.replace("As a file.", "As two files.")
     undone = revert(
         Document.from_text(later), restore, before=Document.from_text(DONE), after=Document.from_text(SMALL)
@@ -202,3 +218,24 @@ def test_a_byte_order_mark_stays_alone() -> None:
     text = "\ufeff## PRIORITY 1: A\n\n## PRIORITY 2: B\n"
     (change,) = changes(text, text.replace(": B", ": C"))
     assert revert(Document.from_text(text.replace(": B", ": C")), change).text == text
+
+
+def test_versions_that_are_not_those_of_the_change_are_not_merged() -> None:
+    """An older version would take back what happened in between, too."""
+    after = SMALL.replace("What we plan.", "Our plans.")
+    (change,) = changes(SMALL, after)
+    older = Document.from_text(SMALL.replace("As a file.", "As a fax."))
+    undone = revert(Document.from_text(after), change, before=older, after=Document.from_text(after))
+    assert undone.text == SMALL
+    parts = [f"## PRIORITY {n}: item {n}\n\ntext {n}\n\n" for n in range(1, 6)]
+    before, moved = "".join(parts), "".join(parts[n] for n in (4, 0, 1, 2, 3))
+    (change,) = changes(before, moved)
+    older = Document.from_text(before.replace("text 1", "old text"))
+    undone = revert(Document.from_text(moved), change, before=older, after=Document.from_text(moved))
+    assert undone == (before, "PRIORITY-5", ())
+
+
+def test_a_diff_without_line_ends_at_the_end() -> None:
+    for before, after in (("# a\nb", "# a\nc"), ("# a\nb\n", "# a\nb"), ("# a\nb", "# a\nb\nc"), ("# a\nb", "# c\nb")):
+        assert back(after, before, after).text == before
+    assert back("", "# a\n", "").problems == GONE

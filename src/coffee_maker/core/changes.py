@@ -7,15 +7,14 @@ from itertools import chain
 from typing import NamedTuple, overload
 
 from coffee_maker.core.align import ITEM_WEIGHT, PROSE_WEIGHT, Block, align, moved, place_after, split, unchanged
+from coffee_maker.core.diffs import diff as diff
 from coffee_maker.core.document import Document
 from coffee_maker.core.history import ChangeType
 from coffee_maker.core.items import Item
-from coffee_maker.core.matching import Pair, common_ends, match
 from coffee_maker.core.threeway import STATUS, Hunk, hunks, line_kind, split_lines
 
 _MOST_STEPS = 200
 _LONGEST_TOLD = 2000  # characters of changed lines that are told; the diff has them all
-_CONTEXT = 3
 
 
 class ItemChange(NamedTuple):
@@ -230,72 +229,3 @@ def _clipped(text: str) -> str | None:
     """At most so much as a person reads in a list; None for nothing."""
     text = text.strip()
     return (text if len(text) <= _LONGEST_TOLD else f"{text[:_LONGEST_TOLD]}…") or None
-
-
-# --- the diff --------------------------------------------------------------------------------------------------
-
-
-def diff(before: str, after: str, *, path: str) -> str:
-    """The unified diff of two texts; empty when they are equal."""
-    if before == after:
-        return ""
-    head, tail = common_ends(before, after)
-    start = before.rfind("\n", 0, head) + 1
-    for _ in range(_CONTEXT):
-        start = before.rfind("\n", 0, max(start - 1, 0)) + 1
-    stop = len(before) - tail
-    for _ in range(_CONTEXT + 1):
-        stop = before.find("\n", stop) + 1 or len(before)
-    old, new = _n_lines(before[start:stop]), _n_lines(after[start : len(after) - len(before) + stop])
-    skipped = before.count("\n", 0, start)
-    shown = [f"--- a/{path}\n+++ b/{path}\n"]
-    for group in _groups(match(old, new), (len(old), len(new))):
-        shown += _shown(old, new, skipped, group)
-    return "".join(shown)
-
-
-def _n_lines(text: str) -> list[str]:
-    """Lines for a diff, which knows no line end but ``\\n``; each keeps its own."""
-    *ended, last = text.split("\n")
-    return [f"{line}\n" for line in ended] + ([last] if last else [])
-
-
-def _groups(pairs: list[Pair], ends: Pair) -> Iterator[list[tuple[Pair, Pair]]]:
-    """The changed stretches as (start, stop) on both sides, those together that are near one another."""
-    group: list[tuple[Pair, Pair]] = []
-    start = (0, 0)
-    for i, j in [*pairs, ends]:
-        if (i, j) != start:
-            if group and start[0] - group[-1][1][0] > 2 * _CONTEXT:
-                yield group
-                group = []
-            group.append((start, (i, j)))
-        start = i + 1, j + 1
-    yield group
-
-
-def _shown(old: list[str], new: list[str], skipped: int, group: list[tuple[Pair, Pair]]) -> Iterator[str]:
-    """One hunk of a diff with its context."""
-    (i, j), (i_end, j_end) = group[0][0], group[-1][1]
-    lead, rest = min(_CONTEXT, i), min(_CONTEXT, len(old) - i_end)
-    yield f"@@ -{_range(skipped + i - lead, i_end + rest - i + lead)} "
-    yield f"+{_range(skipped + j - lead, j_end + rest - j + lead)} @@\n"
-    at = i - lead
-    for start, stop in group:
-        yield from _marked(" ", old[at : start[0]])
-        yield from _marked("-", old[start[0] : stop[0]])
-        yield from _marked("+", new[start[1] : stop[1]])
-        at = stop[0]
-    yield from _marked(" ", old[at : at + rest])
-
-
-def _marked(mark: str, lines: Sequence[str]) -> Iterator[str]:
-    for line in lines:
-        yield f"{mark}{line}" if line.endswith("\n") else f"{mark}{line}\n\\ No newline at end of file\n"
-
-
-def _range(start: int, length: int) -> str:
-    """Lines as a diff's head names them: counted from 1; an empty range names the line before it."""
-    if length == 1:
-        return str(start + 1)
-    return f"{start + 1 if length else start},{length}"

@@ -2,8 +2,9 @@
 
 A change of an item is taken back from the item's own texts in the history, by a three-way merge whose base is the text
 after the change: what was changed later elsewhere in the item stays, what was changed later at the same place refuses.
-What concerns the order or the prose needs the whole versions on both sides; the place of a deleted item needs one
-version that still has it, else the item goes to the end.
+What concerns the prose or all of the roadmap is merged from the whole versions on both sides, or patched by the
+recorded diff when those are not kept; the place of a deleted item needs a version that still has it, else it goes to
+the end.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from coffee_maker.core.align import Block, align, find_place, split, unchanged
+from coffee_maker.core.diffs import take_back
 from coffee_maker.core.document import Document
 from coffee_maker.core.history import Change, NewChange
 from coffee_maker.core.merge import MergeConflict, glue, merge
@@ -34,18 +36,22 @@ def revert(
 ) -> Reverted:
     """Take `change` out of `current`.
 
-    `before` and `after` are the whole versions around the change, as far as they are still kept: prose and a restore
-    need them, a move is exact with them. For a deleted item `before` may be any older version that has it.
+    `before` and `after` are the whole versions on both sides of the change, as far as they are still kept: prose, a
+    move and a restore are taken back by merging them. Versions of other hashes are never merged, for they would take
+    back more than this change; but a deleted item finds its place with any older version that has it as `before`.
     """
+    versions = None
+    if before and after and (before.digest, after.digest) == (change.before_hash, change.after_hash):
+        versions = (before, after)
     if change.change_type == "add" and change.after_text is not None:
         return _take_out(current, change.item, change.after_text)
     if change.change_type == "delete" and change.before_text is not None:
         return _put_back(current, change.item, change.before_text, before)
     if change.change_type == "move":
-        return _move_back(current, change, before, after)
-    if change.item is not None and change.before_text is not None and change.after_text is not None:
+        return _whole(current, change.item, *versions) if versions else _move_back(current, change)
+    if change.item and change.before_text is not None and change.after_text is not None:
         return _change_back(current, change.item, change.before_text, change.after_text)
-    return _whole(current, change.item, before, after)
+    return _whole(current, change.item, *versions) if versions else _by_diff(current, change)
 
 
 def _take_out(current: Document, key: str | None, added: str) -> Reverted:
@@ -102,12 +108,8 @@ def _change_back(current: Document, key: str, before: str, after: str) -> Revert
     return _made(current, [*blocks[:at], block._replace(text=text), *blocks[at + 1 :]], wanted=at)
 
 
-def _move_back(
-    current: Document, change: Change | NewChange, before: Document | None, after: Document | None
-) -> Reverted:
-    """Undo a move: by the whole versions, else by the recorded words for the place."""
-    if before and after:
-        return _whole(current, change.item, before, after)
+def _move_back(current: Document, change: Change | NewChange) -> Reverted:
+    """Undo a move by the recorded words for the place."""
     text = change.after_text or change.before_text or ""
     at = _find(current, change.item, text)
     if at is None:
@@ -122,16 +124,22 @@ def _move_back(
     return _made(current, [*blocks[:place], block, *blocks[place:]], wanted=place, touched=(place - 1, place))
 
 
-def _whole(current: Document, key: str | None, before: Document | None, after: Document | None) -> Reverted:
-    """Undo by the inverse merge of whole versions."""
-    if before is None or after is None:
-        return _refused("the versions before and after that change are no longer kept")
+def _whole(current: Document, key: str | None, before: Document, after: Document) -> Reverted:
+    """Undo by the inverse merge of the whole versions on both sides of the change."""
     merged = merge(after.text, current.text, before.text, item_pattern=current.item_pattern)
     if merged.conflicts:
         return _refused(*(_later(conflict) for conflict in merged.conflicts))
     if merged.text == current.text:
         return _refused("the roadmap is already as it was before that change")
     return Reverted(merged.text, key)
+
+
+def _by_diff(current: Document, change: Change | NewChange) -> Reverted:
+    """Undo by the recorded diff, where the versions are no longer kept (or never were: a step of a longer edit)."""
+    text = take_back(current.text, change.diff) if change.diff else None
+    if text is None:
+        return _refused("what it changed is not there any more as it was left, and its versions are not kept")
+    return Reverted(text, change.item)
 
 
 def _later(conflict: MergeConflict) -> str:
