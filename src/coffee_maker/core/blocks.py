@@ -14,6 +14,7 @@ import re
 from typing import NamedTuple
 
 from coffee_maker.core import markup
+from coffee_maker.core.cursor import Cursor
 
 
 class Heading(NamedTuple):
@@ -50,7 +51,6 @@ _PLAIN_ITEM = 2 * _ITEM + 1
 _KINDS = {"": _BLANK, " ": _SPACE, "\t": _SPACE, "#": _HASH, "*": _STAR, "-": _BULLET, "+": _BULLET, "`": _TICK}
 _KINDS |= dict.fromkeys("0123456789", _DIGIT) | dict.fromkeys(">~<=_", _OTHER)
 _OPENERS = frozenset(["", *" \t\r\n>~<=_#*+`-0123456789"])  # what may open something behind a list marker
-_FLAT_ITEM = re.compile(r"(?=[^\s>~<=_#*+`\-0-9]|\*\*[^\s*_\-]|``?[^`])")  # text that certainly opens nothing
 _NUMBER = re.compile(r"([0-9]{1,9})[.)](?:( )|\t|\Z)")
 _BLANK_LINE = re.compile(r"[ \t]*\Z")
 
@@ -62,6 +62,14 @@ def scan(lines: list[str]) -> Blocks:
     return scanner.blocks
 
 
+def _is_text(line: str, start: int) -> bool:
+    """Whether what stands at `start`, behind a list marker, is certainly text: it opens nothing itself."""
+    char = line[start : start + 1]
+    if char == "*":
+        return line[start + 1 : start + 2] == "*" and line[start + 2 : start + 3] not in _OPENERS
+    return not line.startswith("```", start) if char == "`" else char not in _OPENERS
+
+
 class _Scanner:
     """The state between two lines: open containers, and the open leaf if there is one."""
 
@@ -71,8 +79,7 @@ class _Scanner:
         self.stack: list[int] = []  # per open container: 0 for a block quote, else a list item's content offset
         self.quotes: list[int] = []  # positions of the block quotes in `stack`
         self.empty_item = False  # the innermost item has had nothing but its marker
-        self.para: list[str] | None = None  # lines of the open paragraph
-        self.para_line = 0
+        self.para = -1  # first line of the open paragraph; -1: none is open
         self.fence: tuple[int, str, int] | None = None  # line, character, length
         self.html: tuple[int, re.Pattern[str] | None] | None = None  # line, what ends it (None: a blank line)
 
@@ -94,29 +101,31 @@ class _Scanner:
     def _plain(self, number: int) -> int:
         """Take lines as long as nothing or one flat list item is open; the number of the first line not taken."""
         lines, total, kinds, stack, para = self.lines, len(self.lines), _KINDS, self.stack, self.para
-        listed = self.blocks.list_lines.append
+        listed, plain = self.blocks.list_lines.append, [2]
         for number in range(number, total):  # noqa: B020
             line = lines[number]
             kind = kinds.get(line[:1], _TEXT)
             if kind > _HASH:
                 # The two most frequent cases here, the others in a function: a plain item, and bold text.
                 if kind <= _STAR and line[1:2] == " " and line[2:3] not in _OPENERS:
-                    kind = _PLAIN_ITEM
-                elif kind == _STAR and line[1:2] == "*" and line[2:3] not in _OPENERS:
+                    if stack != plain:
+                        stack[:] = plain
+                    para = number
+                    listed(number)
+                    continue
+                if kind == _STAR and line[1:2] == "*" and line[2:3] not in _OPENERS:
                     kind = _TEXT
                 else:
                     kind = self._look_closer(line, kind)
             if kind == _TEXT:
-                if para is None:
+                if para < 0:  # else it goes on with the paragraph, or lazily with the list item's
                     stack.clear()
-                    para, self.para_line = [line], number
-                else:
-                    para.append(line)  # of the paragraph, or lazily of the list item's
+                    para = number
             elif kind == _BLANK:
-                para = None
-            elif kind >= _ITEM and (kind & 1 or para is None or stack):
+                para = -1
+            elif kind >= _ITEM and (kind & 1 or para < 0 or stack):
                 stack[:] = (kind // _ITEM,)
-                para, self.para_line = [line[kind // _ITEM :]], number
+                para = number
                 listed(number)
             else:
                 self.para = para
@@ -138,7 +147,7 @@ class _Scanner:
         elif kind == _TICK and (length := markup.opens_fence(line, 0)):
             self._close_to(0)
             self.fence = (number, "`", length)
-        elif line == "---" and self.para is None:
+        elif line == "---" and self.para < 0:
             self._close_to(0)
         else:
             return kind == _SPACE and self._nested(number, line)
@@ -151,11 +160,10 @@ class _Scanner:
         if kind > _BLANK:
             kind = self._look_closer(text, kind)
         if kind == _BLANK:
-            self.para = None
+            self.para = -1
             return True
-        if kind == _TEXT and self.para is not None:
-            self.para.append(text)  # text goes on with an open paragraph wherever it stands
-            return True
+        if kind == _TEXT and self.para >= 0:
+            return True  # text goes on with an open paragraph wherever it stands
         if kind != _TEXT and kind < _ITEM:
             return False
         indent, matched = len(line) - len(text), 0
@@ -164,15 +172,13 @@ class _Scanner:
                 break
             indent -= offset
             matched += 1
-        if indent > 3 or (kind >= _ITEM and not kind & 1 and self.para is not None and matched == len(self.stack)):
+        if indent > 3 or (kind >= _ITEM and not kind & 1 and self.para >= 0 and matched == len(self.stack)):
             return False
         self._close_to(matched)
         if kind >= _ITEM:
-            kind //= _ITEM
-            self.stack.append(indent + kind)
+            self.stack.append(indent + kind // _ITEM)
             self.blocks.list_lines.append(number)
-            text = text[kind:]
-        self.para, self.para_line = [text], number
+        self.para = number
         return True
 
     def _look_closer(self, line: str, kind: int) -> int:
@@ -183,7 +189,7 @@ class _Scanner:
         if kind in (_STAR, _BULLET):
             following = line[1:2]
             if following == " ":
-                if line[2:3] not in _OPENERS or _FLAT_ITEM.match(line, 2):
+                if _is_text(line, 2):
                     return _PLAIN_ITEM
             elif following == "*" and kind == _STAR and line[2:3] not in _OPENERS:
                 return _TEXT
@@ -193,7 +199,7 @@ class _Scanner:
             found = _NUMBER.match(line)
             if not found:
                 return _TEXT
-            if found[2] and _FLAT_ITEM.match(line, found.end()):
+            if found[2] and _is_text(line, found.end()):
                 return found.end() * _ITEM + (int(found[1]) == 1)
         elif kind == _SPACE and not line.strip(" \t"):
             return _BLANK
@@ -216,7 +222,7 @@ class _Scanner:
             if closing in text or not (text.startswith(margin) or not text):
                 break
             number += 1
-        if number < total and not margin and markup.closes_flat_fence(lines[number], mark, length):
+        if number < total and not self.stack and markup.closes_flat_fence(lines[number], mark, length):
             self._close_leaf(number + 1, closed=True)
         elif number < total:
             self.step(number, lines[number])
@@ -224,7 +230,7 @@ class _Scanner:
 
     def step(self, number: int, line: str) -> None:
         """One line by the exact rules."""
-        at = _Cursor(line)
+        at = Cursor(line)
         matched = self._match(at)
         whole = matched == len(self.stack)
         self.empty_item = False
@@ -237,13 +243,11 @@ class _Scanner:
             return
         if at.blank:
             self._close_to(max(matched, at.opened))
-        elif self.para is not None:
-            self.para.append(line[at.next :])  # also a lazy one: the unmatched containers stay open
-        else:
+        elif self.para < 0:  # else it goes on, also as a lazy line: the unmatched containers stay open
             self._close_to(max(matched, at.opened))
-            self.para, self.para_line = [line[at.next :]], number
+            self.para = number
 
-    def _match(self, at: _Cursor) -> int:
+    def _match(self, at: Cursor) -> int:
         """How many of the open containers go on in this line; the cursor moves behind their marks."""
         stack, matched, quotes = self.stack, 0, 0
         while matched < len(stack):
@@ -263,7 +267,7 @@ class _Scanner:
             matched += 1
         return matched
 
-    def _continue_leaf(self, number: int, at: _Cursor) -> None:
+    def _continue_leaf(self, number: int, at: Cursor) -> None:
         """A line inside the open fence or HTML block, perhaps its last."""
         if self.fence:
             _, mark, length = self.fence
@@ -276,13 +280,13 @@ class _Scanner:
             elif ends and ends.search(at.line, at.next):
                 self._close_leaf(number + 1)
 
-    def _open(self, number: int, at: _Cursor, matched: int) -> bool:
+    def _open(self, number: int, at: Cursor, matched: int) -> bool:
         """Open the containers and the leaf that start in this line; True when nothing of it is left for a paragraph."""
         at.opened = matched
         while not at.blank:
-            own = self.para is not None and at.opened == len(self.stack)  # the paragraph is here, not a lazy one's
+            own = self.para >= 0 and at.opened == len(self.stack)  # the paragraph is here, not a lazy one's
             if at.indent > 3:
-                return self.para is None and self._indented(number, at)
+                return self.para < 0 and self._indented(number, at)
             char = at.char
             if char not in markup.SPECIAL:
                 return False
@@ -298,7 +302,7 @@ class _Scanner:
                 return False
         return False
 
-    def _indented(self, number: int, at: _Cursor) -> bool:
+    def _indented(self, number: int, at: Cursor) -> bool:
         self._close_to(at.opened)
         opaque = self.blocks.opaque
         if opaque and opaque[-1][1] == number:
@@ -307,7 +311,7 @@ class _Scanner:
             opaque.append((number, number + 1))
         return True
 
-    def _open_leaf(self, number: int, at: _Cursor, own: bool) -> bool:
+    def _open_leaf(self, number: int, at: Cursor, own: bool) -> bool:
         """A heading, fence, HTML block or thematic break, if one starts here."""
         line, start, char = at.line, at.next, at.char
         if char == "#" and (level := markup.atx_level(line, start)):
@@ -320,7 +324,7 @@ class _Scanner:
             self._close_to(at.opened)
             self.fence = (number, char, length)
             return True
-        if char == "<" and (kind := markup.html_start(line, start, interrupting=self.para is not None)):
+        if char == "<" and (kind := markup.html_start(line, start, interrupting=self.para >= 0)):
             self._close_to(at.opened)
             self.html = (number, kind.ends)
             if kind.ends and kind.ends.search(line, start):
@@ -335,19 +339,18 @@ class _Scanner:
 
     def _setext(self, number: int, level: int) -> bool:
         """Make the open paragraph a heading, unless it holds nothing but link reference definitions."""
-        para = self.para or []
-        skipped = markup.definition_lines(para)
-        if skipped >= len(para):
+        skipped = markup.definition_lines(self.lines, self.para, number)
+        line = self.para + skipped
+        if line >= number:
             return False
         if not self.stack:
-            line = self.para_line + skipped
-            text = "\n".join(part.strip(" \t") for part in para[skipped:])
+            text = "\n".join(part.strip(" \t") for part in self.lines[line:number])
             column = len(self.lines[line]) - len(self.lines[line].lstrip(" \t"))
             self.blocks.headings.append(Heading(line, number + 1, level, text, column, True))
-        self.para = None
+        self.para = -1
         return True
 
-    def _open_item(self, number: int, at: _Cursor, own: bool) -> bool:
+    def _open_item(self, number: int, at: Cursor, own: bool) -> bool:
         """A list item, if one starts here; an empty one, or one not counted from 1, does not interrupt a paragraph."""
         found = markup.LIST_MARKER.match(at.line, at.next)
         if not found:
@@ -367,7 +370,7 @@ class _Scanner:
 
     def _close_to(self, depth: int) -> None:
         """Close the paragraph and all containers deeper than `depth`."""
-        self.para = None
+        self.para = -1
         del self.stack[depth:]
         while self.quotes and self.quotes[-1] >= depth:
             self.quotes.pop()
@@ -380,67 +383,3 @@ class _Scanner:
         elif self.html:
             self.blocks.opaque.append((self.html[0], end))
         self.fence = self.html = None
-
-
-class _Cursor:
-    """A place in a line, as column (tabs stop at every fourth) and as position of the next character that counts."""
-
-    __slots__ = ("_breaks", "_tabs", "column", "line", "next", "next_column", "opened")
-
-    def __init__(self, line: str) -> None:
-        self.line = line
-        self._tabs = "\t" in line
-        self._breaks: dict[str, int] = {}
-        self.column = 0
-        self.opened = 0  # containers that are open at this place
-        self._look(0, 0)
-
-    def _look(self, position: int, column: int) -> None:
-        """Find the next character that is no blank, from a position whose column is known."""
-        line = self.line
-        found = _SPACES.match(line, position)
-        self.next = found.end() if found else position
-        if not self._tabs:
-            self.next_column = column + self.next - position
-            return
-        for char in line[position : self.next]:
-            column += 4 - column % 4 if char == "\t" else 1
-        self.next_column = column
-
-    @property
-    def blank(self) -> bool:
-        return self.next == len(self.line)
-
-    @property
-    def char(self) -> str:
-        return self.line[self.next]
-
-    @property
-    def indent(self) -> int:
-        return self.next_column - self.column
-
-    def pass_quote(self) -> None:
-        """Behind a block quote's mark and the one blank that belongs to it."""
-        self.column = self.next_column + 1
-        self._look(self.next + 1, self.column)
-        if self.next_column > self.column:
-            self.column += 1
-
-    def pass_marker(self, end: int, bare: bool) -> int:
-        """Behind a list marker that ends at `end`; the width of the marker with the blanks that belong to it."""
-        width = end - self.next
-        self.column = self.next_column + width
-        self._look(end, self.column)
-        blanks = 1 if bare or self.indent > 4 else self.indent
-        self.column = self.next_column if bare else self.column + blanks
-        return width + blanks
-
-    def is_break(self) -> bool:
-        """Whether the rest is a thematic break; the end of the line is measured once for each kind of mark."""
-        char = self.char
-        if char not in self._breaks:
-            self._breaks[char] = len(self.line.rstrip(char + " \t"))
-        return self.next >= self._breaks[char] and self.line.count(char, self.next) >= 3
-
-
-_SPACES = re.compile(r"[ \t]*")

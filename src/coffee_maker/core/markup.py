@@ -10,15 +10,16 @@ from typing import NamedTuple
 
 SPECIAL = frozenset("#>`~<=-*_+0123456789")
 LIST_MARKER = re.compile(r"(?:[-+*]|([0-9]{1,9})[.)])(?=[ \t]|\Z)")
-_ATX = re.compile(r"(#{1,6})(?=[ \t]|\Z)")
 _FENCE = re.compile(r"`{3,}|~{3,}")
 _UNDERLINE = re.compile(r"(?:=+|-+)[ \t]*\Z")
 
 
 def atx_level(line: str, start: int) -> int:
     """The level of the ATX heading whose marks stand at `start`, else 0 (section 4.2)."""
-    found = _ATX.match(line, start)
-    return len(found[1]) if found else 0
+    level = 0
+    while level < 7 and line.startswith("#", start + level):
+        level += 1
+    return level if 0 < level < 7 and line[start + level : start + level + 1] in ("", " ", "\t") else 0
 
 
 def atx_content(line: str, start: int) -> tuple[int, str]:
@@ -110,14 +111,18 @@ _TITLE = re.compile(
     r"(?:[ \t]+|[ \t]*\n[ \t]*)(?:\"(?:[^\"\\]|\\.)*+\"|'(?:[^'\\]|\\.)*+'|\((?:[^()\\]|\\.)*+\))[ \t]*(?:\n|\Z)",
     re.DOTALL,
 )
+_CONTAINERS = re.compile(r"\A(?:[ \t]*(?:>|(?:[-*+]|[0-9]{1,9}[.)])(?=[ \t])))*[ \t]*")
 _REST_OF_LINE = re.compile(r"[ \t]*(?:\n|\Z)")
 
 
-def definition_lines(paragraph: list[str]) -> int:
-    """How many leading lines of a paragraph are link reference definitions, which are no text of it."""
-    if not paragraph[0].lstrip(" \t").startswith("["):
+def definition_lines(lines: list[str], first: int, last: int) -> int:
+    """How many leading lines of the paragraph from `first` to before `last` define links, and so are no text of it."""
+    if "]:" not in lines[first] and not lines[first].lstrip(" \t>-+*.)0123456789").startswith("["):
         return 0
-    text, position = "\n".join(paragraph), 0
+    # Containers in front of the lines do not matter to definitions.
+    head = _CONTAINERS.sub("", lines[first], count=1)
+    text = "\n".join([head, *(line.lstrip(" \t>") for line in lines[first + 1 : last])])
+    position = 0
     while end := _definition_end(text, position):
         position = end
     return text.count("\n", 0, position) + (position == len(text) and position > 0)
