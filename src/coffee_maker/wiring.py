@@ -16,18 +16,8 @@ from coffee_maker.settings import Flags, Settings, load
 
 if TYPE_CHECKING:
     from coffee_maker.core.document import Document
-    from coffee_maker.core.ports import (
-        Agent,
-        Channel,
-        Claim,
-        Clock,
-        Finding,
-        Maintenance,
-        Repository,
-        RoadmapFile,
-        Store,
-        System,
-    )
+    from coffee_maker.core.ports import Agent, Channel, Clock, Maintenance, Repository, RoadmapFile, Store, System
+    from coffee_maker.core.records import Claim, Finding
     from coffee_maker.utils.connection import Databases
     from coffee_maker.work.daemon import Daemon
     from coffee_maker.work.doctor import Subject

@@ -16,7 +16,8 @@ import pytest
 from coffee_maker.adapters.agents import keeper, process
 from coffee_maker.adapters.agents.command import CommandAgent
 from coffee_maker.adapters.agents.runbook import RunbookAgent
-from coffee_maker.core.ports import Agent, AgentResult, Task
+from coffee_maker.core.ports import Agent
+from coffee_maker.core.records import AgentResult, Task
 
 
 class Flag:

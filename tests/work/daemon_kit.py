@@ -12,8 +12,9 @@ from tests.adapters.git_states import git, write
 from coffee_maker.adapters.git import GitRepository
 from coffee_maker.adapters.roadmap_file import RoadmapFile
 from coffee_maker.core.items import Status
-from coffee_maker.core.ports import Agent, AgentResult, Run, Stop, Store, Task
+from coffee_maker.core.ports import Agent, Stop, Store
 from coffee_maker.core.questions import Notification
+from coffee_maker.core.records import AgentResult, Run, Task
 from coffee_maker.work.daemon import Daemon
 from coffee_maker.work.editing import Editing
 from coffee_maker.work.messages import Messages

@@ -12,8 +12,9 @@ import pytest
 
 from coffee_maker.core.errors import BackupUnusable, DatabaseUnusable, RestoreWouldLose
 from coffee_maker.core.history import NewChange
-from coffee_maker.core.ports import Finding, Maintenance, RoadmapState, Run
+from coffee_maker.core.ports import Maintenance
 from coffee_maker.core.questions import Draft, Kind, Source
+from coffee_maker.core.records import Finding, RoadmapState, Run
 from coffee_maker.store.common import SharedStore
 from coffee_maker.store.sqlite_maintenance import SqliteMaintenance
 from coffee_maker.utils.connection import NAMES, Databases

@@ -22,8 +22,9 @@ from coffee_maker.core.errors import (
     RoadmapUnusable,
 )
 from coffee_maker.core.items import Status
-from coffee_maker.core.ports import Store, Taken
+from coffee_maker.core.ports import Store
 from coffee_maker.core.questions import Kind, State
+from coffee_maker.core.records import Taken
 from coffee_maker.utils import locks
 from coffee_maker.work import outside
 from coffee_maker.work.editing import ItemEdits

@@ -19,8 +19,9 @@ from coffee_maker.core.errors import (
     RepositoryBusy,
 )
 from coffee_maker.core.items import Status
-from coffee_maker.core.ports import AgentResult, Stop, Store, Task
+from coffee_maker.core.ports import Stop, Store
 from coffee_maker.core.questions import Kind, Level, State
+from coffee_maker.core.records import AgentResult, Task
 from coffee_maker.work import naming
 from coffee_maker.work.daemon import Done
 from coffee_maker.work.pipeline import STOPPED
@@ -347,7 +348,7 @@ def test_another_s_item_is_left_to_them(project: Project) -> None:
 
 def abandon(project: Project, *, runs: int = 1) -> None:
     """Leave what a killed daemon leaves."""
-    from coffee_maker.core.ports import Run
+    from coffee_maker.core.records import Run
 
     long_ago = project.clock.now() - timedelta(hours=1)
     with project.store.writing() as tx:

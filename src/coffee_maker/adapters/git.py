@@ -21,7 +21,7 @@ from coffee_maker.core.errors import (
     RepositoryBusy,
     WorktreeMoved,
 )
-from coffee_maker.core.ports import Worktree
+from coffee_maker.core.records import Worktree
 
 # The HEAD of these is a passing state of the person's, no place to branch from.
 _NOT_WHILE = frozenset({"rebase", "bisect"})
@@ -101,7 +101,8 @@ class GitRepository:
         git = self._on_its_branch(worktree)
         git.must("reset", "--quiet", timeout=SLOW)  # only this run's index; what the agent staged is staged again below
         without = [f":(top,exclude,literal){path}" for path in _inside(worktree, leave_out)]
-        git.must("add", "--all", "--", ":(top)", *without, timeout=SLOW)
+        if git.ask("add", "--all", "--", ":(top)", *without, timeout=SLOW).code != 0:  # a sparse work tree wants it said
+            git.must("add", "--all", "--sparse", "--", ":(top)", *without, timeout=SLOW)
         return _is_staged(git) or git.must("rev-parse", "HEAD^0") != worktree.base
 
     def commit(self, worktree: Worktree, message: str) -> str | None:

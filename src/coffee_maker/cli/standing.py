@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from coffee_maker.cli import shapes
 
 if TYPE_CHECKING:
-    from coffee_maker.core.ports import Heartbeat
+    from coffee_maker.core.records import Heartbeat
     from coffee_maker.wiring import Operations
 
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from coffee_maker.core.items import Item, Status
-from coffee_maker.core.ports import Claim
+from coffee_maker.core.records import Claim
 
 
 class Waiting(NamedTuple):

@@ -5,13 +5,28 @@ Each port has a contract suite in ``tests/contract``; every implementation runs 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
-from datetime import datetime, timedelta
-from typing import Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from coffee_maker.core.history import Change, NewChange
-from coffee_maker.core.questions import Delivery, Draft, Level, Notification, State
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from contextlib import AbstractContextManager
+    from datetime import datetime, timedelta
+
+    from coffee_maker.core.history import Change, NewChange
+    from coffee_maker.core.questions import Delivery, Draft, Level, Notification, State
+    from coffee_maker.core.records import (
+        AgentResult,
+        Backup,
+        Claim,
+        DatabaseStatus,
+        Finding,
+        Heartbeat,
+        RoadmapState,
+        Run,
+        Taken,
+        Task,
+        Worktree,
+    )
 
 
 class Clock(Protocol):
@@ -21,18 +36,6 @@ class Clock(Protocol):
 
 
 # --- the store -------------------------------------------------------------------------------------------------
-
-
-class RoadmapState(NamedTuple):
-    """The last recorded version, and the temporary file through which it goes (or went) into place.
-
-    `pending` is written in the transaction that records a version; the file of that name exists exactly until the
-    version is in place and what it replaced has been looked at, so its existence after a crash says what to finish.
-    """
-
-    hash: str  # sha256 hex of the recorded version's bytes
-    pending: str | None  # file name in the roadmap's own directory
-    before: str | None  # the hash of the version that `pending` is to replace
 
 
 class RoadmapLog(Protocol):
@@ -110,15 +113,6 @@ class DeliveryTable(Protocol):
     def of(self, notification_id: int) -> Sequence[Delivery]: ...
 
 
-class Claim(NamedTuple):
-    """The right to work on one item. `fence` grows with every claim ever made, so an old holder can be told apart."""
-
-    item: str
-    owner: str
-    fence: int
-    until: datetime
-
-
 class ClaimTable(Protocol):
     """`claims`."""
 
@@ -135,20 +129,6 @@ class ClaimTable(Protocol):
         """Give back; nothing happens when it was lost."""
 
     def held(self, now: datetime) -> Sequence[Claim]: ...
-
-
-class Heartbeat(NamedTuple):
-    """A daemon's sign of life. `seen` carries what it sees (roadmap hash, device, inode, boot id, mount kind)."""
-
-    daemon: str
-    host: str
-    pid: int
-    boot_id: str
-    state: str  # idle | working | waiting | stopping
-    item: str | None
-    step: str | None
-    at: datetime
-    seen: Mapping[str, object]
 
 
 class HeartbeatTable(Protocol):
@@ -176,21 +156,6 @@ class Transaction(Protocol):
     def claims(self) -> ClaimTable: ...
     @property
     def heartbeats(self) -> HeartbeatTable: ...
-
-
-class Run(NamedTuple):
-    """One attempt of an agent at an item, in the analytics database."""
-
-    item: str
-    daemon: str
-    agent: str
-    branch: str
-    started: datetime
-    ended: datetime | None
-    outcome: str | None  # complete | manual_review | failed | lost
-    detail: str | None
-    exit_code: int | None
-    commit: str | None
 
 
 class RunLog(Protocol):
@@ -228,43 +193,6 @@ class Store(Protocol):
 
 
 # --- looking after the databases -------------------------------------------------------------------------------
-
-
-class DatabaseStatus(NamedTuple):
-    """What one logical database is like now."""
-
-    name: str
-    kind: str  # sqlite | postgresql
-    location: str  # the file, or the server and its database without a password
-    exists: bool
-    schema_version: int
-    known_version: int  # that this program writes
-    library: str  # version of SQLite or of the server
-    journal_mode: str | None  # SQLite only
-    size: int  # bytes, with the write-ahead log
-    log_size: int  # bytes of the write-ahead log; 0 on PostgreSQL
-    writer: str | None  # who writes just now
-    rows: Mapping[str, int]
-
-
-class Finding(NamedTuple):
-    """One thing that a check looked at."""
-
-    code: str
-    level: Literal["ok", "notice", "problem"]
-    message: str
-    hint: str = ""
-
-
-class Backup(NamedTuple):
-    """A backup that was made, or looked into. `newest` is the time of the last thing that was written into it."""
-
-    name: str
-    path: str
-    size: int
-    schema_version: int
-    newest: datetime | None
-    rows: Mapping[str, int]
 
 
 class Maintenance(Protocol):
@@ -305,13 +233,6 @@ class Maintenance(Protocol):
 # --- the roadmap's file --------------------------------------------------------------------------------------
 
 
-class Taken(NamedTuple):
-    """A content that somebody saved between our reading and our placing."""
-
-    content: bytes
-    placed: bool  # True: it was taken out and our text is in place; False: it is still in place and ours is not
-
-
 class RoadmapFile(Protocol):
     """ROADMAP.md on disk. A new text is staged beside it and then placed in one step."""
 
@@ -339,16 +260,6 @@ class RoadmapFile(Protocol):
 
 
 # --- the repository --------------------------------------------------------------------------------------------
-
-
-class Worktree(NamedTuple):
-    """A work tree of its own for one run."""
-
-    path: str
-    branch: str
-    base: str  # commit where the branch left the project's own
-    project: str  # the project's directory in it (the same as `path`, unless the project lies below the top)
-    aside: str | None = None  # where leftovers of an earlier attempt were put, untouched
 
 
 class Repository(Protocol):
@@ -381,31 +292,6 @@ class Repository(Protocol):
 
 
 # --- agents ----------------------------------------------------------------------------------------------------
-
-
-class Task(NamedTuple):
-    """What an agent is asked to do, and the limits it has."""
-
-    key: str
-    title: str
-    text: str  # the item's own text
-    directory: str  # the project's directory in the work tree
-    branch: str
-    item_file: str  # path of a file outside the work tree that takes the text
-    log: str  # path of the file that takes the agent's output
-    timeout: timedelta
-    max_output: int  # bytes
-    answers: Mapping[str, str]  # question -> the person's answer
-    environment: Mapping[str, str] = {}  # read only; e.g. COFFEE_DATA_DIR, so that it can ask the person
-
-
-class AgentResult(NamedTuple):
-    """How it went. An agent that failed is a result, not an exception."""
-
-    ok: bool
-    exit_code: int | None
-    reason: str | None  # why not ok, for the person
-    output_tail: str
 
 
 class Agent(Protocol):

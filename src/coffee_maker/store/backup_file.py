@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import apsw
 
 from coffee_maker.core.errors import BackupUnusable, DatabaseTooNew, Refusal
-from coffee_maker.core.ports import Backup
+from coffee_maker.core.records import Backup
 from coffee_maker.store import contents
 from coffee_maker.store.migrate import Schema
 from coffee_maker.store.sqlite import SQLITE

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from coffee_maker.core.ports import RunLog, Transaction, Wakeup
 from coffee_maker.store.claims import Claims
 from coffee_maker.store.deliveries import Deliveries
 from coffee_maker.store.heartbeats import Heartbeats
-from coffee_maker.store.migrate import Schema
 from coffee_maker.store.notifications import Notifications
 from coffee_maker.store.roadmap_log import Log
 from coffee_maker.store.runs import Runs
 from coffee_maker.utils.connection import Connection
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from coffee_maker.core.ports import RunLog, Transaction, Wakeup
+    from coffee_maker.store.migrate import Schema
 
 SHARED = "notifications"
 ANALYTICS = "analytics"

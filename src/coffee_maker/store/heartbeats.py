@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from coffee_maker.core.ports import Heartbeat
+from coffee_maker.core.records import Heartbeat
 from coffee_maker.store import values
 from coffee_maker.utils.connection import Connection
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from coffee_maker.core.errors import DatabaseUnusable
-from coffee_maker.core.ports import Backup, DatabaseStatus, Finding
+from coffee_maker.core.records import Backup, DatabaseStatus, Finding
 from coffee_maker.store import backup_file, common, contents
 from coffee_maker.store.migrate import Schema
 from coffee_maker.store.postgres import PostgresBackend

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from coffee_maker.core.history import Change, NewChange
-from coffee_maker.core.ports import RoadmapState
+from coffee_maker.core.records import RoadmapState
 from coffee_maker.store import values
-from coffee_maker.utils.connection import Connection
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from coffee_maker.utils.connection import Connection
 
 _HEX = frozenset("0123456789abcdef")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from coffee_maker.core.ports import Run
+from coffee_maker.core.records import Run
 from coffee_maker.store import values
 from coffee_maker.utils.connection import Connection
 

@@ -10,7 +10,7 @@ from datetime import datetime
 import apsw
 
 from coffee_maker.core.errors import DatabaseUnusable
-from coffee_maker.core.ports import Backup, DatabaseStatus, Finding
+from coffee_maker.core.records import Backup, DatabaseStatus, Finding
 from coffee_maker.store import backup_file, common, contents
 from coffee_maker.store.sqlite import SqliteBackend
 from coffee_maker.utils import locks

@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 from coffee_maker.core.document import Document
 from coffee_maker.core.errors import Refusal, RoadmapMissing
-from coffee_maker.core.ports import Agent, Clock, Finding, Repository, RoadmapFile, Store, System
+from coffee_maker.core.ports import Agent, Clock, Repository, RoadmapFile, Store, System
+from coffee_maker.core.records import Finding
 from coffee_maker.settings import KEYS, Settings, environment_name
 from coffee_maker.utils import data_directory
 from coffee_maker.utils.mounts import mount_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import NamedTuple, Required, TypedDict, Unpack
+from typing import TYPE_CHECKING, NamedTuple, Required, TypedDict, Unpack
 
 from coffee_maker.core import edits
 from coffee_maker.core.changes import diff
@@ -14,12 +14,14 @@ from coffee_maker.core.edits import Edit, Place
 from coffee_maker.core.errors import NothingToRestore, RevisionChanged
 from coffee_maker.core.history import Change, ChangeType, Outcome
 from coffee_maker.core.items import Status
-from coffee_maker.core.ports import Clock, RoadmapFile, Store, Transaction
-from coffee_maker.core.questions import Notification
 from coffee_maker.utils import locks
 from coffee_maker.work import outside, undoing
 from coffee_maker.work.outside import Row
 from coffee_maker.work.recording import Options, Recorder
+
+if TYPE_CHECKING:
+    from coffee_maker.core.ports import Clock, RoadmapFile, Store, Transaction
+    from coffee_maker.core.questions import Notification
 
 
 class Order(TypedDict, total=False):

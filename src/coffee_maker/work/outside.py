@@ -6,15 +6,17 @@ Nothing here reads or writes; `recording` does what is decided here.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from coffee_maker.core.changes import describe
 from coffee_maker.core.document import Document
 from coffee_maker.core.errors import Refusal, RoadmapUnusable
-from coffee_maker.core.history import ChangeType
 from coffee_maker.core.merge import MergeConflict, best_base, merge
-from coffee_maker.core.ports import RoadmapLog
 from coffee_maker.core.questions import Draft, Kind, Level, Source
+
+if TYPE_CHECKING:
+    from coffee_maker.core.history import ChangeType
+    from coffee_maker.core.ports import RoadmapLog
 
 PERSON = "person"
 EDITED_OUTSIDE = "edited outside coffee-roadmap"

@@ -24,19 +24,9 @@ from coffee_maker.core.errors import (
     TryAgain,
 )
 from coffee_maker.core.items import Item, Status
-from coffee_maker.core.ports import (
-    Agent,
-    AgentResult,
-    Claim,
-    Clock,
-    Repository,
-    Run,
-    Store,
-    Task,
-    Transaction,
-    Worktree,
-)
+from coffee_maker.core.ports import Agent, Clock, Repository, Store, Transaction
 from coffee_maker.core.questions import Draft, Kind, Level, Notification, Source, State, taken
+from coffee_maker.core.records import AgentResult, Claim, Run, Task, Worktree
 from coffee_maker.utils.text import one_line, printable
 from coffee_maker.work.editing import Editing
 from coffee_maker.work.messages import Messages
@@ -48,6 +38,7 @@ STOPPED = "daemon stopped"  # how the detail of a run begins that a person's sto
 _TAIL = 1500  # characters of an output in a message
 _TITLE = 120
 _REASON = 500
+_NOT_OURS = "its status had been changed meanwhile and was left as it is"
 _PATIENCE = 6  # bounded waits for the roadmap's lock, and edits of the item in between, that a status write outlasts
 
 
@@ -267,7 +258,7 @@ def open_worktree(desk: Desk, job: Job) -> Job:
     name = file_name(job.key, job.title)
     path = os.path.join(desk.options.worktrees, name)
     worktree = desk.repository.open_worktree(path, branch_name(job.key, job.title))
-    desk.tell(f"{job.key}: work tree {worktree.path} on branch {worktree.branch}")
+    desk.tell(f"{job.key}: work tree on branch {worktree.branch}")
     if worktree.aside:
         desk.tell(f"{job.key}: leftovers of an earlier attempt are kept in {worktree.aside}")
     return job._replace(worktree=worktree)
@@ -305,7 +296,7 @@ def commit(desk: Desk, job: Job) -> Job:
         return job
     with desk.store.reading() as tx:
         tx.claims.check(job.hold.claim, desk.clock.now())
-    note = f"\n\nNot finished: {job.reason}" if job.verdict is not None else ""
+    note = f"\n\nNot finished: {one_line(job.reason or '', _REASON)}" if job.verdict is not None else ""
     message = f"{job.key}: {one_line(job.title, _TITLE)}{note}\n\nDone-By: {one_line(desk.agent.name)}\n"
     made = desk.repository.commit(job.worktree, message)
     if made is None:
@@ -318,11 +309,12 @@ def report(desk: Desk, job: Job) -> Job:
     """The status, the run's record, and word to the person. A status that the person changed meanwhile stays theirs."""
     status = job.verdict or Status.COMPLETE
     reason = job.reason or f"done by {desk.agent.name} on branch {job.run.branch if job.run else ''}"
-    if set_status(desk, job, Status.IN_PROGRESS, status, reason):
-        desk.tell(f"{job.key}: {status.value}" + (f" ({one_line(reason, 300)})" if job.verdict else ""))
+    in_short = reason.partition("\n")[0]
+    if set_status(desk, job, Status.IN_PROGRESS, status, in_short):
+        desk.tell(f"{job.key}: {status.value}" + (f" ({in_short})" if job.verdict else ""))
     else:
-        reason += "; its status had been changed meanwhile and was left as it is"
-        desk.tell(f"{job.key}: {reason}")
+        reason = f"{_NOT_OURS}\n{reason}"
+        desk.tell(f"{job.key}: {_NOT_OURS}")
     end_run(desk, job, "complete" if status is Status.COMPLETE else _outcome(job), reason)
     _notify(desk, job, status, reason)
     if status is Status.COMPLETE and job.worktree is not None:
@@ -414,7 +406,7 @@ def _log(desk: Desk, job: Job, what: str) -> str:
 
 
 def _scratch(desk: Desk, job: Job, ending: str) -> str:
-    return os.path.join(desk.options.scratch, "runs", f"{file_name(job.key, '')}-{job.run_id}.{ending}")
+    return os.path.join(desk.options.scratch, "runs", f"{file_name(job.key, job.title)}-{job.run_id}.{ending}")
 
 
 def _failure(who: str, result: AgentResult) -> str:

@@ -9,11 +9,14 @@ from __future__ import annotations
 import os
 import re
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from coffee_maker.core.errors import LockBusy, Refusal
-from coffee_maker.core.history import Change
-from coffee_maker.core.ports import Repository, Store, Transaction
 from coffee_maker.utils import locks
+
+if TYPE_CHECKING:
+    from coffee_maker.core.history import Change
+    from coffee_maker.core.ports import Repository, Store, Transaction
 
 _CURSOR = re.compile(r"^Roadmap-Change: (\d+)$", re.MULTILINE)
 _ROUNDS = 5

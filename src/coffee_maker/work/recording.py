@@ -25,7 +25,8 @@ from coffee_maker.core.changes import diff
 from coffee_maker.core.document import Document
 from coffee_maker.core.errors import NotText, Refusal, RoadmapUnusable
 from coffee_maker.core.history import NewChange
-from coffee_maker.core.ports import Clock, RoadmapFile, RoadmapState, Store, Transaction
+from coffee_maker.core.ports import Clock, RoadmapFile, Store, Transaction
+from coffee_maker.core.records import RoadmapState
 from coffee_maker.work import outside
 from coffee_maker.work.outside import Row, Tell
 

@@ -9,8 +9,9 @@ from typing import NamedTuple
 from coffee_maker.core.document import Document
 from coffee_maker.core.history import Change
 from coffee_maker.core.items import Status
-from coffee_maker.core.ports import Clock, Heartbeat, Store
+from coffee_maker.core.ports import Clock, Store
 from coffee_maker.core.questions import OPEN, Kind, Notification
+from coffee_maker.core.records import Heartbeat
 
 ALIVE_FOR = timedelta(seconds=30)
 """A daemon beats every few seconds, also while its agent works; one that was silent for so long is not running."""

@@ -16,7 +16,8 @@ from types import TracebackType
 from typing import Self
 
 from coffee_maker.core.errors import ClaimLost, Refusal
-from coffee_maker.core.ports import Claim, Clock, Heartbeat, Store, System, Wakeup
+from coffee_maker.core.ports import Clock, Store, System, Wakeup
+from coffee_maker.core.records import Claim, Heartbeat
 from coffee_maker.work.messages import Messages
 
 BEAT = 5.0  # seconds; a daemon counts as gone after several times that

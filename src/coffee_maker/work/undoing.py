@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from coffee_maker.core.document import Document
 from coffee_maker.core.errors import CannotUndo, ChangeNotFound
-from coffee_maker.core.history import Change, ChangeType
 from coffee_maker.core.merge import merge
-from coffee_maker.core.ports import RoadmapLog
-from coffee_maker.core.questions import Notification
 from coffee_maker.core.revert import revert
 from coffee_maker.work.outside import Row, rows_between
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from coffee_maker.core.history import Change, ChangeType
+    from coffee_maker.core.ports import RoadmapLog
+    from coffee_maker.core.questions import Notification
 
 _INVERSE: Mapping[ChangeType, ChangeType] = {"add": "delete", "delete": "add"}
 _PAGE = 100

@@ -15,7 +15,8 @@ import re
 from collections.abc import Sequence
 
 from coffee_maker.adapters.agents import process, task_files
-from coffee_maker.core.ports import AgentResult, Stop, Task
+from coffee_maker.core.ports import Stop
+from coffee_maker.core.records import AgentResult, Task
 
 _PLACEHOLDER = re.compile(r"\{(item|title|item_file|worktree|branch)\}")
 

@@ -14,7 +14,8 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import IO, NamedTuple
 
-from coffee_maker.core.ports import AgentResult, Stop
+from coffee_maker.core.ports import Stop
+from coffee_maker.core.records import AgentResult
 from coffee_maker.utils.durations import format_duration
 from coffee_maker.utils.text import printable
 

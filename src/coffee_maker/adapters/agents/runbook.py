@@ -17,7 +17,8 @@ from collections.abc import Sequence
 from coffee_maker.adapters.agents import process, task_files
 from coffee_maker.core import blocks
 from coffee_maker.core.lines import Lines
-from coffee_maker.core.ports import AgentResult, Stop, Task
+from coffee_maker.core.ports import Stop
+from coffee_maker.core.records import AgentResult, Task
 
 _OPENING = re.compile(r"(?P<indent>[ \t]*)(?:`{3,}|~{3,})[ \t]*sh[ \t]+run[ \t]*\Z")
 _NOTHING_TO_RUN = "the item has no fenced block that begins with ```sh run"

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 
 from coffee_maker.adapters.agents import process
-from coffee_maker.core.ports import Task
+from coffee_maker.core.records import Task
 
 
 def item_text(task: Task) -> str:

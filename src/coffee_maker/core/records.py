@@ -1,0 +1,136 @@
+"""The records that go through the ports. They stand apart from the protocols: a command pays for what it imports."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Literal, NamedTuple
+
+
+class RoadmapState(NamedTuple):
+    """The last recorded version, and the temporary file through which it goes (or went) into place.
+
+    `pending` is written in the transaction that records a version; the file of that name exists exactly until the
+    version is in place and what it replaced has been looked at, so its existence after a crash says what to finish.
+    """
+
+    hash: str  # sha256 hex of the recorded version's bytes
+    pending: str | None  # file name in the roadmap's own directory
+    before: str | None  # the hash of the version that `pending` is to replace
+
+
+class Claim(NamedTuple):
+    """The right to work on one item. `fence` grows with every claim ever made, so an old holder can be told apart."""
+
+    item: str
+    owner: str
+    fence: int
+    until: datetime
+
+
+class Heartbeat(NamedTuple):
+    """A daemon's sign of life. `seen` carries what it sees (roadmap hash, device, inode, boot id, mount kind)."""
+
+    daemon: str
+    host: str
+    pid: int
+    boot_id: str
+    state: str  # idle | working | waiting | stopping
+    item: str | None
+    step: str | None
+    at: datetime
+    seen: Mapping[str, object]
+
+
+class Run(NamedTuple):
+    """One attempt of an agent at an item, in the analytics database."""
+
+    item: str
+    daemon: str
+    agent: str
+    branch: str
+    started: datetime
+    ended: datetime | None
+    outcome: str | None  # complete | manual_review | failed | lost
+    detail: str | None
+    exit_code: int | None
+    commit: str | None
+
+
+class DatabaseStatus(NamedTuple):
+    """What one logical database is like now."""
+
+    name: str
+    kind: str  # sqlite | postgresql
+    location: str  # the file, or the server and its database without a password
+    exists: bool
+    schema_version: int
+    known_version: int  # that this program writes
+    library: str  # version of SQLite or of the server
+    journal_mode: str | None  # SQLite only
+    size: int  # bytes, with the write-ahead log
+    log_size: int  # bytes of the write-ahead log; 0 on PostgreSQL
+    writer: str | None  # who writes just now
+    rows: Mapping[str, int]
+
+
+class Finding(NamedTuple):
+    """One thing that a check looked at."""
+
+    code: str
+    level: Literal["ok", "notice", "problem"]
+    message: str
+    hint: str = ""
+
+
+class Backup(NamedTuple):
+    """A backup that was made, or looked into. `newest` is the time of the last thing that was written into it."""
+
+    name: str
+    path: str
+    size: int
+    schema_version: int
+    newest: datetime | None
+    rows: Mapping[str, int]
+
+
+class Taken(NamedTuple):
+    """A content that somebody saved between our reading and our placing."""
+
+    content: bytes
+    placed: bool  # True: it was taken out and our text is in place; False: it is still in place and ours is not
+
+
+class Worktree(NamedTuple):
+    """A work tree of its own for one run."""
+
+    path: str
+    branch: str
+    base: str  # commit where the branch left the project's own
+    project: str  # the project's directory in it (the same as `path`, unless the project lies below the top)
+    aside: str | None = None  # where leftovers of an earlier attempt were put, untouched
+
+
+class Task(NamedTuple):
+    """What an agent is asked to do, and the limits it has."""
+
+    key: str
+    title: str
+    text: str  # the item's own text
+    directory: str  # the project's directory in the work tree
+    branch: str
+    item_file: str  # path of a file outside the work tree that takes the text
+    log: str  # path of the file that takes the agent's output
+    timeout: timedelta
+    max_output: int  # bytes
+    answers: Mapping[str, str]  # question -> the person's answer
+    environment: Mapping[str, str] = {}  # read only; e.g. COFFEE_DATA_DIR, so that it can ask the person
+
+
+class AgentResult(NamedTuple):
+    """How it went. An agent that failed is a result, not an exception."""
+
+    ok: bool
+    exit_code: int | None
+    reason: str | None  # why not ok, for the person
+    output_tail: str
