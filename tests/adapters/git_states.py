@@ -119,7 +119,7 @@ def snapshot(directory: Path) -> dict[str, object]:
     }
     return {
         "head": (git_dir / "HEAD").read_text(),
-        "branches": git(directory, "for-each-ref", "refs/heads"),
+        "branches": git(directory, "for-each-ref", "refs/heads").splitlines(),
         "index": index.read_bytes() if index.exists() else None,
         "files": files,
         "locks": [str(path) for path in git_dir.rglob("*.lock") if path.name != "index.lock"],

@@ -101,8 +101,9 @@ class GitRepository:
         git = self._on_its_branch(worktree)
         git.must("reset", "--quiet", timeout=SLOW)  # only this run's index; what the agent staged is staged again below
         without = [f":(top,exclude,literal){path}" for path in _inside(worktree, leave_out)]
-        if git.ask("add", "--all", "--", ":(top)", *without, timeout=SLOW).code != 0:  # a sparse work tree wants it said
-            git.must("add", "--all", "--sparse", "--", ":(top)", *without, timeout=SLOW)
+        everything = ("--", ":(top)", *without)
+        if git.ask("add", "--all", *everything, timeout=SLOW).code != 0:  # a sparse work tree wants it said
+            git.must("add", "--all", "--sparse", *everything, timeout=SLOW)
         return _is_staged(git) or git.must("rev-parse", "HEAD^0") != worktree.base
 
     def commit(self, worktree: Worktree, message: str) -> str | None:

@@ -1,0 +1,285 @@
+"""Work trees for agents: outside the person's, found again, nothing of an earlier attempt ever deleted."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.adapters.git_states import PERSON, STATES, git, make, put, snapshot, write
+
+from coffee_maker.adapters.git import GitRepository
+from coffee_maker.core.errors import (
+    BareRepository,
+    BranchInUse,
+    GitFailed,
+    NoCommitYet,
+    NotARepository,
+    RepositoryBusy,
+    WorktreeMoved,
+)
+from coffee_maker.core.records import Worktree
+
+BRANCH = "roadmap/PRIORITY-1-x"
+
+
+@pytest.fixture(autouse=True)
+def person(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in PERSON.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    return make(tmp_path / "project with spaces")
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> str:
+    return str(tmp_path / "trees/PRIORITY-1-x")
+
+
+def repository(project: Path) -> GitRepository:
+    return GitRepository(str(project), str(project / "docs/ROADMAP.md"))
+
+
+def done(repo: GitRepository, worktree: Worktree, message: str = "m", leave_out: tuple[str, ...] = ()) -> str | None:
+    repo.stage(worktree, leave_out=leave_out)
+    return repo.commit(worktree, message)
+
+
+@pytest.mark.parametrize("state", [state for state in STATES if state not in ("rebase", "bisect")])
+def test_a_whole_run_leaves_everything_of_the_persons_alone(project: Path, tree: str, state: str) -> None:
+    put(project, state)
+    before = snapshot(project)
+    repo = repository(project)
+    worktree = repo.open_worktree(tree, BRANCH)
+    assert (worktree.path, worktree.project, worktree.aside) == (tree, tree, None)
+    write(Path(tree) / "made/new.py", "made = 1\n")
+    write(Path(tree) / "made/ignored.log", "noise\n")
+    assert repo.stage(worktree, leave_out=())
+    commit = repo.commit(worktree, "PRIORITY-1: x")
+    assert commit == git(project, "rev-parse", BRANCH)
+    repo.close_worktree(worktree)
+    assert git(project, "diff", "--name-only", worktree.base, BRANCH) == "made/new.py"
+    after = snapshot(project)
+    assert not (project / "hooks-ran.log").exists()
+    ours = f"{commit} commit\trefs/heads/{BRANCH}"
+    assert [line for line in after.pop("branches") if line != ours] == before.pop("branches")  # type: ignore[attr-defined]
+    assert after == before
+
+
+@pytest.mark.parametrize("state", ["rebase", "bisect"])
+def test_a_passing_head_is_no_place_to_branch_from(project: Path, tree: str, state: str) -> None:
+    STATES[state](project)
+    with pytest.raises(RepositoryBusy, match=state):
+        repository(project).open_worktree(tree, BRANCH)
+
+
+def test_what_is_no_repository_to_work_in_is_refused(tmp_path: Path, tree: str) -> None:
+    with pytest.raises(NotARepository):
+        repository(tmp_path).open_worktree(tree, BRANCH)
+    with pytest.raises(NotARepository):
+        repository(tmp_path / "nowhere").check()
+    git(tmp_path, "init", "-q", "--bare", "bare.git")
+    with pytest.raises(BareRepository):
+        repository(tmp_path / "bare.git").check()
+    (tmp_path / "fresh").mkdir()
+    git(tmp_path / "fresh", "init", "-q")
+    with pytest.raises(NoCommitYet):
+        repository(tmp_path / "fresh").check()
+
+
+def test_an_earlier_attempt_is_gone_on_with(project: Path, tree: str) -> None:
+    repo = repository(project)
+    first = repo.open_worktree(tree, BRANCH)
+    write(Path(tree) / "one.py", "1\n")
+    commit = done(repo, first)
+    again = repo.open_worktree(tree, BRANCH)
+    assert again == first
+    assert done(repo, again) == commit  # what an earlier attempt committed is work, too
+    repo.close_worktree(again)
+    assert not Path(tree).exists()
+    assert (Path(repo.open_worktree(tree, BRANCH).path) / "one.py").exists()
+
+
+def test_a_merged_branch_starts_anew(project: Path, tree: str) -> None:
+    repo = repository(project)
+    worktree = repo.open_worktree(tree, BRANCH)
+    write(Path(tree) / "one.py", "1\n")
+    done(repo, worktree)
+    git(project, "merge", "-q", "--ff-only", BRANCH)
+    again = repo.open_worktree(tree, BRANCH)
+    assert done(repo, again) is None
+
+
+def test_leftovers_are_kept_aside_as_they_are(project: Path, tree: str) -> None:
+    repo = repository(project)
+    for number in (1, 2):
+        repo.open_worktree(tree, BRANCH)
+        write(Path(tree) / "half.py", f"{number}\n")
+        write(Path(tree) / "noise.log", f"{number}\n")
+    worktree = repo.open_worktree(tree, BRANCH)
+    assert worktree.aside == f"{tree}.left-2"
+    for number in (1, 2):
+        assert Path(f"{tree}.left-{number}/half.py").read_text() == f"{number}\n"
+        assert Path(f"{tree}.left-{number}/noise.log").read_text() == f"{number}\n"
+        assert git(Path(f"{tree}.left-{number}"), "status", "--porcelain") == "?? half.py"
+    assert not (Path(tree) / "half.py").exists()
+    assert git(Path(tree), "symbolic-ref", "HEAD") == f"refs/heads/{BRANCH}"
+
+
+def test_a_work_tree_in_the_middle_of_a_merge_is_kept_aside(project: Path, tree: str) -> None:
+    repo = repository(project)
+    worktree = repo.open_worktree(tree, BRANCH)
+    write(Path(tree) / "code.py", "theirs\n")
+    done(repo, worktree)
+    write(project / "code.py", "ours\n")
+    git(project, "commit", "-q", "-am", "ours")
+    git(Path(tree), "merge", "main", ok=False)
+    again = repo.open_worktree(tree, BRANCH)
+    assert again.aside == f"{tree}.left-1"
+    assert "<<<<<<<" in Path(f"{tree}.left-1/code.py").read_text()
+
+
+def test_something_else_in_its_place_is_moved_aside(project: Path, tree: str) -> None:
+    write(Path(tree) / "precious.txt", "mine\n")
+    assert repository(project).open_worktree(tree, BRANCH).aside == f"{tree}.left-1"
+    assert Path(f"{tree}.left-1/precious.txt").read_text() == "mine\n"
+
+
+def test_a_registration_whose_directory_is_gone_is_no_obstacle(project: Path, tree: str, tmp_path: Path) -> None:
+    repo = repository(project)
+    repo.open_worktree(tree, BRANCH)
+    Path(tree).rename(tmp_path / "away")
+    assert repo.open_worktree(tree, BRANCH).path == tree
+    assert (Path(tree) / "code.py").exists()
+
+
+def test_a_branch_that_is_checked_out_elsewhere_is_left_there(project: Path, tree: str) -> None:
+    git(project, "checkout", "-q", "-b", BRANCH)
+    with pytest.raises(BranchInUse, match="project with spaces"):
+        repository(project).open_worktree(tree, BRANCH)
+
+
+def test_a_branch_named_roadmap_is_told(project: Path, tree: str) -> None:
+    git(project, "branch", "roadmap")
+    with pytest.raises(GitFailed, match="roadmap"):
+        repository(project).open_worktree(tree, BRANCH)
+
+
+def test_the_roadmap_and_the_data_are_left_out(project: Path, tree: str) -> None:
+    repo = repository(project)
+    worktree = repo.open_worktree(tree, BRANCH)
+    write(Path(tree) / "docs/ROADMAP.md", "# Mine now\n")
+    write(Path(tree) / "data/store.db", "x")
+    git(Path(tree), "add", "-A")
+    leave_out = ("docs/ROADMAP.md", "data", "../elsewhere", "/outside")
+    assert not repo.stage(worktree, leave_out=leave_out)
+    assert repo.commit(worktree, "m") is None
+    write(Path(tree) / "docs/more.md", "more\n")
+    assert repo.stage(worktree, leave_out=leave_out)
+    repo.commit(worktree, "m")
+    assert git(project, "diff", "--name-only", "main", BRANCH) == "docs/more.md"
+
+
+def test_what_comes_after_staging_is_not_committed(project: Path, tree: str) -> None:
+    repo = repository(project)
+    worktree = repo.open_worktree(tree, BRANCH)
+    write(Path(tree) / "made.py", "1\n")
+    repo.stage(worktree, leave_out=())
+    write(Path(tree) / "left-by-tests.txt", "junk\n")
+    repo.commit(worktree, "m")
+    assert git(project, "diff", "--name-only", "main", BRANCH) == "made.py"
+    repo.close_worktree(worktree)
+    assert (Path(tree) / "left-by-tests.txt").exists()
+
+
+def test_deleted_and_renamed_files_count(project: Path, tree: str) -> None:
+    repo = repository(project)
+    worktree = repo.open_worktree(tree, BRANCH)
+    (Path(tree) / "code.py").rename(Path(tree) / "moved.py")
+    done(repo, worktree)
+    assert git(project, "diff", "--no-renames", "--name-status", "main", BRANCH).split() == [
+        "D",
+        "code.py",
+        "A",
+        "moved.py",
+    ]
+
+
+def test_leaving_the_branch_is_told(project: Path, tree: str) -> None:
+    repo = repository(project)
+    worktree = repo.open_worktree(tree, BRANCH)
+    git(Path(tree), "checkout", "-q", "--detach")
+    with pytest.raises(WorktreeMoved, match="no branch"):
+        repo.stage(worktree, leave_out=())
+    again = repo.open_worktree(tree, BRANCH)
+    assert again.aside == f"{tree}.left-1"
+
+
+def test_a_project_below_the_top_of_the_repository(project: Path, tree: str) -> None:
+    inner = project / "code/inner"
+    write(inner / "ROADMAP.md", "# Inner\n")
+    git(project, "add", "-A")
+    git(project, "commit", "-q", "-m", "inner")
+    repo = GitRepository(str(inner), str(inner / "ROADMAP.md"))
+    worktree = repo.open_worktree(tree, BRANCH)
+    assert worktree.project == f"{tree}/code/inner"
+    write(Path(worktree.project) / "ROADMAP.md", "changed\n")
+    write(Path(tree) / "ROADMAP.md", "another one, at the top\n")
+    assert done(repo, worktree, leave_out=("ROADMAP.md",))
+    assert git(project, "diff", "--name-only", "main", BRANCH) == "ROADMAP.md"
+
+
+def test_a_missing_identity_fails_nothing(project: Path, tree: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in PERSON:
+        if name.endswith(("NAME", "EMAIL")):
+            monkeypatch.delenv(name)
+    git(project, "config", "user.useConfigOnly", "true")
+    repo = repository(project)
+    worktree = repo.open_worktree(tree, BRANCH)
+    write(Path(tree) / "made.py", "1\n")
+    assert done(repo, worktree, "--amend\n\n# not a comment\x1b[31m")
+    assert git(project, "log", "-1", "--format=%an", BRANCH) == "coffee-roadmap"
+    assert git(project, "log", "-1", "--format=%B", BRANCH) == "--amend\n\n# not a comment [31m"
+
+
+def test_signing_never_asks(project: Path, tree: str) -> None:
+    git(project, "config", "commit.gpgSign", "true")
+    git(project, "config", "gpg.program", "/no/such/gpg")
+    repo = repository(project)
+    worktree = repo.open_worktree(tree, BRANCH)
+    write(Path(tree) / "made.py", "1\n")
+    assert done(repo, worktree)
+
+
+OPENER = """
+import sys
+from coffee_maker.adapters.git import GitRepository
+project, trees, number = sys.argv[1:]
+repo = GitRepository(project, project + "/docs/ROADMAP.md")
+tree = repo.open_worktree(f"{trees}/{number}", f"roadmap/{number}")
+open(f"{tree.path}/{number}.txt", "w").close()
+repo.stage(tree, leave_out=())
+assert repo.commit(tree, number)
+repo.close_worktree(tree)
+"""
+
+
+def test_several_daemons_at_once(project: Path, tmp_path: Path) -> None:
+    argv = [sys.executable, "-c", OPENER, str(project), str(tmp_path / "trees")]
+    racers = [subprocess.Popen([*argv, str(number)]) for number in range(8)]
+    assert [racer.wait() for racer in racers] == [0] * 8
+    assert git(project, "for-each-ref", "--format=%(refname:short)", "refs/heads/roadmap").split() == [
+        f"roadmap/{number}" for number in range(8)
+    ]
+
+
+def test_git_s_own_lock_is_waited_for_and_then_told(project: Path, tree: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    lock = write(project / ".git/refs/heads" / f"{BRANCH}.lock", "")
+    with pytest.raises(GitFailed, match="lock"):
+        repository(project).open_worktree(tree, BRANCH)
+    lock.unlink()
+    assert repository(project).open_worktree(tree, BRANCH)
