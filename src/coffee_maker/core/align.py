@@ -10,13 +10,15 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from coffee_maker.core.document import Document
 from coffee_maker.core.items import Item
 from coffee_maker.core.matching import common_ends, rising
 
-_PROSE_HEADING = re.compile(r"(?:\A|(?<=\n)|(?<=\r)(?!\n))(?=#{1,6}[ \t])")
+_HEADING_AHEAD = re.compile(r"\n(?=#{1,6}[ \t])")
+_HEADING_AHEAD_OF_ANY_END = re.compile(r"[\r\n](?=#{1,6}[ \t])")
 _LINE_END = re.compile(r"[\r\n]+")
 _KNOWN_BY = 40  # characters of text by which an item with another number and title can be known
 _MANY_PAIRS = 400
@@ -52,7 +54,10 @@ def split(document: Document) -> list[Block]:
 
 def _prose(text: str) -> list[Block]:
     """Prose cut at what looks like headings; a cut inside a code fence does no harm, the parts stay neighbours."""
-    return [Block(_LINE_END.split(part, 1)[0].strip(), "", part, None) for part in _PROSE_HEADING.split(text) if part]
+    ahead = _HEADING_AHEAD_OF_ANY_END if "\r" in text else _HEADING_AHEAD
+    cuts = [0, *(found.end() for found in ahead.finditer(text)), len(text)]
+    parts = [text[start:end] for start, end in pairwise(cuts) if end > start]
+    return [Block(_LINE_END.split(part, maxsplit=1)[0].strip(), "", part, None) for part in parts]
 
 
 def place_after(previous: Block | None) -> str:

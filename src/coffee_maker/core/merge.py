@@ -118,7 +118,7 @@ class _Thing(NamedTuple):
 
     @property
     def is_item(self) -> bool:
-        return any(block and block.item for block in self)
+        return (self.theirs or self.ours or self.base or _NOTHING).item is not None
 
 
 class _Merging:
