@@ -10,6 +10,8 @@ import os
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
+from coffee_maker.core.errors import Refusal
+
 if TYPE_CHECKING:
     from argparse import ArgumentParser
 
@@ -30,18 +32,21 @@ def complete() -> int:
 
 def _parser_of_the_line(words: list[str]) -> ArgumentParser:
     """All commands by name, and the options and values of the one that is on the line."""
-    from coffee_maker.cli.parser import Parser
+    from argparse import ArgumentParser
+
+    from coffee_maker.cli.parser import add_global_options
     from coffee_maker.cli.roadmap_cli import COMMANDS, load, split
 
     named, _ = split(words)
-    top = Parser("coffee-roadmap")
-    top.add_global_options()
-    commands = top.add_subparsers(metavar="COMMAND", parser_class=Parser)
+    top = ArgumentParser("coffee-roadmap")
+    add_global_options(top)
+    _attach_values(top)
+    commands = top.add_subparsers(metavar="COMMAND")
     for name, command in COMMANDS.items():
-        one = commands.add_parser(name, help=command.help, prog=f"coffee-roadmap {name}", add_help=True)
+        one = commands.add_parser(name, help=command.help)
         if name == named:
             load(name).arguments(one)
-            one.add_global_options()
+            add_global_options(one)
             _attach_values(one)
     return top
 
@@ -51,7 +56,19 @@ def _attach_values(parser: ArgumentParser) -> None:
     for action in parser._actions:
         values = _VALUES.get(action.dest)
         if values is not None and not action.choices:
-            action.completer = values  # type: ignore[attr-defined]
+            action.completer = _quiet(values)  # type: ignore[attr-defined]
+
+
+def _quiet(values: Values) -> Values:
+    """Without a project, or with a broken one, nothing is offered: nobody wants a refusal for pressing Tab."""
+
+    def offered(**facts: Any) -> Iterable[str] | dict[str, str]:
+        try:
+            return values(**facts)
+        except (Refusal, OSError):
+            return ()
+
+    return offered
 
 
 def _keys(**_: Any) -> dict[str, str]:
@@ -68,7 +85,7 @@ def _statuses(**_: Any) -> tuple[str, ...]:
     return tuple(status.value for status in Status)
 
 
-def _questions(parsed_args: Any, **_: Any) -> dict[str, str]:
+def _questions(**_: Any) -> dict[str, str]:
     """Numbers of what is open, each with its first words."""
     from coffee_maker import wiring
     from coffee_maker.core.questions import OPEN
@@ -79,10 +96,12 @@ def _questions(parsed_args: Any, **_: Any) -> dict[str, str]:
         return {str(one.id): one_line(one.title or one.message, 60) for one in found}
 
 
-def _answers(parsed_args: Any, **_: Any) -> tuple[str, ...]:
+def _answers(*, parsed_args: Any, **_: Any) -> tuple[str, ...]:
     """The options of the question that is on the line."""
     from coffee_maker import wiring
 
+    if parsed_args.id is None:
+        return ()
     with wiring.open_project() as operations:
         return operations.messages.get(int(parsed_args.id)).options
 
@@ -96,7 +115,7 @@ def _changes(**_: Any) -> dict[str, str]:
         return {str(one.id): f"{one.change_type} {one.item or ''}" for one in changes}
 
 
-def _files(prefix: str, **_: Any) -> Iterable[str]:
+def _files(*, prefix: str, **_: Any) -> Iterable[str]:
     from argcomplete.completers import FilesCompleter
 
     found: Iterable[str] = FilesCompleter()(prefix)

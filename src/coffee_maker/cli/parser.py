@@ -8,6 +8,12 @@ from typing import NoReturn
 
 from coffee_maker.core.errors import WrongUsage
 
+_EVERY_COMMAND = """\
+options of every command:
+  --roadmap FILE, --data-dir DIR, --json, --no-color   see `coffee-roadmap --help`
+"""
+_WIDEST = 120
+
 
 class HelpAsked(Exception):
     """The help is to be printed, by the one who prints everything."""
@@ -38,19 +44,14 @@ class Parser(ArgumentParser):
     def print_help(self, file: object = None) -> NoReturn:
         raise HelpAsked(self.format_help())
 
-    def add_global_options(self) -> None:
-        """The options that every command takes, before and behind its name. They are told once, at the end of each
-        help, and not in each usage line."""
-        for option in ("--roadmap", "--data-dir"):
-            self.add_argument(option, help=SUPPRESS)
-        for option in ("--json", "--no-color", "--version"):
-            self.add_argument(option, action="store_true", help=SUPPRESS)
 
-
-_EVERY_COMMAND = """\
-options of every command:
-  --roadmap FILE, --data-dir DIR, --json, --no-color   see `coffee-roadmap --help`
-"""
+def add_global_options(parser: ArgumentParser) -> None:
+    """The options that every command takes, before and behind its name. They are told once, at the end of each help,
+    and not in each usage line."""
+    for option in ("--roadmap", "--data-dir"):
+        parser.add_argument(option, help=SUPPRESS)
+    for option in ("--json", "--no-color", "--version"):
+        parser.add_argument(option, action="store_true", help=SUPPRESS)
 
 
 def _formatter(prog: str) -> RawDescriptionHelpFormatter:
@@ -63,6 +64,6 @@ def _width() -> int:
     if given.isdecimal() and int(given) > 0:
         return int(given) - 2
     try:
-        return min(os.get_terminal_size(1).columns, 120) - 2
+        return min(os.get_terminal_size(1).columns, _WIDEST) - 2
     except OSError:
         return 98

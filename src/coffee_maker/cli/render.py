@@ -13,11 +13,13 @@ Line = Callable[[Any, "Page"], None]
 
 
 class Column(NamedTuple):
-    """A table's column; `grow` takes the room that is left, and is cut where there is none."""
+    """A table's column; `grow` takes the room that is left, and is cut where there is none, or goes on in the next
+    line with `wrap`."""
 
     name: str
     right: bool = False
     grow: bool = False
+    wrap: bool = False
 
 
 class Page(Protocol):
@@ -27,6 +29,9 @@ class Page(Protocol):
 
     def line(self, text: str = "", style: str = "") -> None:
         """One or several lines of text."""
+
+    def verbatim(self, text: str, style: str = "") -> None:
+        """Text that is somebody's own, such as an item's: never wrapped."""
 
     def table(self, columns: Sequence[Column], rows: Sequence[Sequence[Cell]]) -> None:
         """A table; a cell is always one line."""
@@ -45,6 +50,8 @@ class PlainPage:
 
     def line(self, text: str = "", style: str = "") -> None:
         self._lines.append(printable(text))
+
+    verbatim = line
 
     def table(self, columns: Sequence[Column], rows: Sequence[Sequence[Cell]]) -> None:
         texts = [[column.name.upper() for column in columns]]

@@ -136,21 +136,21 @@ def load(name: str) -> ModuleType:
 
 def parser_of(name: str, module: ModuleType) -> Parser:
     """The parser of one command, with the options that every command takes."""
-    from coffee_maker.cli.parser import Parser
+    from coffee_maker.cli.parser import Parser, add_global_options
 
     parser = Parser(f"coffee-roadmap {name}", COMMANDS[name].help, module.EXAMPLES)
     module.arguments(parser)
-    parser.add_global_options()
+    add_global_options(parser)
     return parser
 
 
 def _without_command(words: list[str], output: Output) -> int:
     from coffee_maker.cli.overview import help_text, version_text
-    from coffee_maker.cli.parser import Parser
+    from coffee_maker.cli.parser import Parser, add_global_options
 
     parser = Parser("coffee-roadmap", "", "", help_option=False)
     parser.add_argument("-h", "--help", action="store_true")
-    parser.add_global_options()
+    add_global_options(parser)
     args = parser.parse_args(words)
     output.write(version_text() if args.version else help_text())
     return 0

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from io import StringIO
 from typing import TextIO
 
+from rich.cells import cell_len
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -23,6 +25,9 @@ _STYLES = {
     "busy": "blue",
 }
 _NARROWEST = 40
+_NARROWEST_COLUMN = 16
+_DEEPEST = 8
+_GAP = 2
 
 
 class TerminalPage:
@@ -44,26 +49,45 @@ class TerminalPage:
         )
 
     def line(self, text: str = "", style: str = "") -> None:
+        """Wrapped at words; what follows the first line of a paragraph is set in as far as that is."""
+        for paragraph in printable(text).split("\n"):
+            margin = " " * (len(paragraph) - len(paragraph.lstrip(" ")))
+            self._console.print(
+                Padding(Text(paragraph.strip(), style=_STYLES.get(style, "")), (0, 0, 0, min(len(margin), _DEEPEST)))
+            )
+
+    def verbatim(self, text: str, style: str = "") -> None:
+        """As it is: a long line is broken by the terminal, and stays one line when it is copied."""
         self._console.print(Text(printable(text), style=_STYLES.get(style, "")), soft_wrap=True)
 
     def table(self, columns: Sequence[Column], rows: Sequence[Sequence[Cell]]) -> None:
-        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-        for column in columns:
+        """Columns are as wide as they need; the one that grows gets the rest, and is cut where that is too little."""
+        cells = [[_cell(cell) for cell in row] for row in rows]
+        table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="dim")
+        widths = [max(cell_len(text) for text in texts) for texts in _columns(columns, cells)]
+        taken = sum(width + _GAP for width, column in zip(widths, columns, strict=True) if not column.grow)
+        for column, width in zip(columns, widths, strict=True):
+            left = max(self._console.width - taken, _NARROWEST_COLUMN)
             table.add_column(
                 column.name,
                 justify="right" if column.right else "left",
-                no_wrap=True,
+                no_wrap=not column.wrap,
                 overflow="ellipsis",
-                ratio=1 if column.grow else None,
+                width=min(width, left) if column.grow else width,
             )
-        for row in rows:
-            table.add_row(*(_cell(cell) for cell in row))
-        self._console.print(table)
+        for row in cells:
+            table.add_row(*row)
+        self._console.print(table, crop=False)
 
     def result(self) -> str:
         file = self._console.file
         assert isinstance(file, StringIO)
         return "\n".join(line.rstrip(" ") for line in file.getvalue().split("\n"))
+
+
+def _columns(columns: Sequence[Column], rows: list[list[Text]]) -> list[list[str]]:
+    """The texts of each column, its name first."""
+    return [[column.name, *(row[i].plain for row in rows)] for i, column in enumerate(columns)]
 
 
 def _cell(cell: Cell) -> Text:

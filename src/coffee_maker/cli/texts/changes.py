@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from coffee_maker.cli.render import Cell, Column, Page
-from coffee_maker.cli.texts.words import local
+from coffee_maker.cli.texts.words import local, zone
 from coffee_maker.utils.text import one_line
 
 _VERBS = {
@@ -47,9 +47,8 @@ def history(data: Any, page: Page) -> None:
         )
         for one in data["changes"]
     ]
-    page.table(
-        (Column("Nr", right=True), Column("When"), Column("By"), Column("Item"), Column("What", grow=True)), rows
-    )
+    when = Column(f"When ({zone()})")
+    page.table((Column("Nr", right=True), when, Column("By"), Column("Item"), Column("What", grow=True)), rows)
 
 
 def _from_to(one: Any) -> str:
@@ -67,4 +66,4 @@ def _diff(diff: str, page: Page) -> None:
         return
     styles = {"+": "good", "-": "bad", "@": "busy"}
     for line in diff.splitlines():
-        page.line(line, styles.get(line[:1], ""))
+        page.verbatim(line, styles.get(line[:1], ""))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from coffee_maker.cli.render import Cell, Column, Page
-from coffee_maker.cli.texts.words import ago, left, local
+from coffee_maker.cli.texts.words import ago, left, local, zone
 from coffee_maker.utils.text import one_line
 
 _LEVEL_STYLES = {"critical": "bad", "high": "warn", "normal": "", "low": "dim"}
@@ -48,11 +48,11 @@ def notification(data: Any, page: Page) -> None:
     about = f" about {data['item']}" if data["item"] else ""
     head = f"{data['kind'].capitalize()} {data['id']}{about}: {data['state']}"
     page.line(head, _LEVEL_STYLES[data["level"]] or "title")
-    page.line(f"from {data['source']}, {local(data['created'])}, level {data['level']}", "dim")
+    page.line(f"from {data['source']}, {local(data['created'])} {zone()}, level {data['level']}", "dim")
     if data["title"]:
         page.line(one_line(data["title"]), "title")
     page.line()
-    page.line(data["message"])
+    page.verbatim(data["message"].rstrip())
     if data["options"]:
         page.line()
         for number, option in enumerate(data["options"], 1):
@@ -70,7 +70,7 @@ def created(data: Any, page: Page) -> None:
 def answer(data: Any, page: Page) -> None:
     """The answer alone, for scripts; of an expired question its default."""
     if data["taken"] is not None:
-        page.line(data["taken"])
+        page.verbatim(data["taken"])
 
 
 def answered(data: Any, page: Page) -> None:
@@ -85,8 +85,10 @@ def dismissed(data: Any, page: Page) -> None:
 def _fate(data: Any, page: Page) -> None:
     if data["answer"] is not None:
         page.line()
-        page.line(f"Answered by {data['answered_by']} ({data['answered_via']}), {local(data['answered_at'])}:", "dim")
-        page.line(data["answer"], "good")
+        page.line(
+            f"Answered by {data['answered_by']} ({data['answered_via']}), {local(data['answered_at'])} {zone()}:", "dim"
+        )
+        page.verbatim(data["answer"], "good")
     elif data["kind"] == "question" and _takes_answer(data):
         default = f", then: {one_line(data['default'])}" if data["default"] else ""
         page.line()

@@ -54,7 +54,7 @@ def item(data: Any, page: Page) -> None:
         if value:
             page.line(f"{name + ':':<12}{value}", "dim")
     page.line()
-    page.line(data["text"].rstrip("\r\n"))
+    page.verbatim(data["text"].rstrip("\r\n"))
 
 
 def next(data: Any, page: Page) -> None:
@@ -67,7 +67,7 @@ def next(data: Any, page: Page) -> None:
     if data["waiting"]:
         page.line()
         rows = [((one["key"], "key"), one["because"]) for one in data["waiting"]]
-        page.table((Column("Waiting"), Column("Because", grow=True)), rows)
+        page.table((Column("Waiting"), Column("Because", grow=True, wrap=True)), rows)
 
 
 def overview(data: Any, page: Page) -> None:

@@ -13,8 +13,13 @@ def counted(count: int, noun: str) -> str:
 
 
 def local(at: str) -> str:
-    """Date and time on this machine's clock, with its zone: ``2026-11-23 19:20 CET``."""
-    return datetime.fromisoformat(at).astimezone().strftime("%Y-%m-%d %H:%M %Z")
+    """Date and time on this machine's clock: ``2026-11-23 19:20``; `zone` names the clock."""
+    return datetime.fromisoformat(at).astimezone().strftime("%Y-%m-%d %H:%M")
+
+
+def zone() -> str:
+    """The name of this machine's time zone, now."""
+    return datetime.now(UTC).astimezone().tzname() or "local"
 
 
 def ago(at: str, now: datetime | None = None) -> str:
