@@ -201,7 +201,7 @@ class Editing:
     def _document(self, text: str) -> Document:
         return Document.from_text(text, item_pattern=self._options.item_pattern)
 
-    def _record(self, before: Document, after: Document, rows: list[Row], order: Order) -> Outcome:
+    def _record(self, before: Document, after: Document, rows: Sequence[Row], order: Order) -> Outcome:
         """Record the rows (or only show them); the outcome tells the last one."""
         if order.get("dry_run"):
             return self._outcome(before, after, rows[-1], None)

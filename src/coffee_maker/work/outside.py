@@ -6,7 +6,7 @@ Nothing here reads or writes; `recording` does what is decided here.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, overload
 
 from coffee_maker.core.changes import describe
 from coffee_maker.core.document import Document
@@ -50,7 +50,7 @@ class Absorbed(NamedTuple):
     """How an outside text goes into the record."""
 
     document: Document  # what the file is to hold
-    rows: list[Row]  # from what was recorded to `document`
+    rows: Sequence[Row]  # from what was recorded to `document`
     tell: tuple[Tell, ...] = ()
     keep: tuple[Document, ...] = ()  # further texts to be kept as versions
 
@@ -76,11 +76,11 @@ def base_of(bases: Sequence[bytes], theirs: Document) -> bytes:
 def merge_in(recorded: Document, theirs: Document, base: bytes | None, item_pattern: str | None) -> Absorbed:
     """The outside text merged with what was recorded since its base."""
     if base is None or base == recorded.data:
-        rows = rows_between(recorded, theirs, PERSON, EDITED_OUTSIDE)
+        rows = RowsBetween(recorded, theirs, PERSON, EDITED_OUTSIDE)
         return Absorbed(theirs, rows, _vanished(rows))
     merged = merge(base.decode(), recorded.text, theirs.text, item_pattern=item_pattern)
     document = Document.from_text(merged.text, item_pattern=item_pattern)
-    rows = rows_between(recorded, document, PERSON, f"{EDITED_OUTSIDE}, from an older version: merged")
+    rows = RowsBetween(recorded, document, PERSON, f"{EDITED_OUTSIDE}, from an older version: merged")
     if not merged.conflicts:
         return Absorbed(document, rows, _vanished(rows))
     other = merge(base.decode(), theirs.text, recorded.text, item_pattern=item_pattern)
@@ -107,12 +107,37 @@ def restored(recorded: Document, theirs: Document) -> Absorbed:
     return Absorbed(theirs, [row], (tell,))
 
 
-def rows_between(before: Document, after: Document, by: str, reason: str | None) -> list[Row]:
-    """The difference, item by item."""
-    return [
-        Row(by, one.change_type, one.key, one.before, one.after, one.before_text, one.after_text, reason, one.text)
-        for one in describe(before, after)
-    ]
+class RowsBetween(Sequence[Row]):
+    """The difference of two versions, item by item. Each row is made when it is asked for: every one carries the whole
+    text, and a checkout of another branch may change a hundred items of a megabyte."""
+
+    def __init__(self, before: Document, after: Document, by: str, reason: str | None) -> None:
+        self._steps = describe(before, after)
+        self._by = by
+        self._reason = reason
+
+    def __len__(self) -> int:
+        return len(self._steps)
+
+    @overload
+    def __getitem__(self, index: int) -> Row: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Row]: ...
+    def __getitem__(self, index: int | slice) -> Row | Sequence[Row]:
+        if isinstance(index, slice):
+            return [self[number] for number in range(*index.indices(len(self)))]
+        one = self._steps[index]
+        return Row(
+            self._by,
+            one.change_type,
+            one.key,
+            one.before,
+            one.after,
+            one.before_text,
+            one.after_text,
+            self._reason,
+            one.text,
+        )
 
 
 def refuse_emptied(theirs: Document, recorded: Document, path: str) -> None:

@@ -16,7 +16,7 @@ Every method here expects the roadmap's lock to be held.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from hashlib import sha256
 from typing import NamedTuple
@@ -86,7 +86,7 @@ class Recorder:
         )
 
     def record(
-        self, document: Document, final: Document, rows: list[Row], *, guard: Guard | None = None
+        self, document: Document, final: Document, rows: Sequence[Row], *, guard: Guard | None = None
     ) -> tuple[Document, int]:
         """Record the rows, which lead from `document` to `final`, and put that into the file.
 
@@ -249,7 +249,7 @@ class Recorder:
         self,
         before: Document,
         after: Document,
-        rows: list[Row],
+        rows: Sequence[Row],
         tell: tuple[Tell, ...],
         state: RoadmapState,
         *,
@@ -269,7 +269,7 @@ class Recorder:
                 tx.roadmap.save_version(sha256(between).hexdigest(), between, now)
             text, digest = before.text, before.digest
             for row in rows:
-                row_digest = after.digest if row is rows[-1] else sha256(row.text.encode()).hexdigest()
+                row_digest = sha256(row.text.encode()).hexdigest()
                 last = tx.roadmap.append(
                     NewChange(
                         now, row.changed_by, row.change_type, row.item, row.before, row.after,

@@ -8,7 +8,7 @@ from coffee_maker.core.document import Document
 from coffee_maker.core.errors import CannotUndo, ChangeNotFound
 from coffee_maker.core.merge import merge
 from coffee_maker.core.revert import revert
-from coffee_maker.work.outside import Row, rows_between
+from coffee_maker.work.outside import Row, RowsBetween
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -58,14 +58,14 @@ def take_back(log: RoadmapLog, change: Change, current: Document, by: str, reaso
     )
 
 
-def take_other(log: RoadmapLog, current: Document, choice: Mapping[str, str], question: Notification) -> list[Row]:
+def take_other(log: RoadmapLog, current: Document, choice: Mapping[str, str], question: Notification) -> Sequence[Row]:
     """The rows that put the other side of a merge conflict into the roadmap, leaving all later changes alone."""
     merged, alternative = (_document(log.version(choice[side]), current) for side in ("merged", "alternative"))
     if merged is None or alternative is None:
         raise CannotUndo(id=question.id, problem="the other side of that conflict is no longer kept")
     taken = merge(merged.text, current.text, alternative.text, item_pattern=current.item_pattern)
     new = Document.from_text(taken.text, item_pattern=current.item_pattern)
-    return rows_between(current, new, question.answered_by or "person", f"chosen in question {question.id}")
+    return RowsBetween(current, new, question.answered_by or "person", f"chosen in question {question.id}")
 
 
 def _newest_standing(log: RoadmapLog) -> Change:
