@@ -48,7 +48,7 @@ class SqliteLink:
     def script(self, sql: str) -> None:
         """Run several statements without parameters."""
         refuse_fork(self.pid)
-        self.raw.execute(sql)
+        self.raw.execute(sql).fetchall()  # a row that nobody fetched would hold up the statements after it
 
     @contextmanager
     def transaction(self, begin: str) -> Iterator[None]:
@@ -81,6 +81,7 @@ class SqliteDatabase:
         self.name = name
         self.databases = databases
         self.path = database_path(databases, name)
+        self.gate_path = gate_path(databases, name)
         self._keep = keep
         self._idle: Idle[SqliteLink] = Idle()
 
@@ -116,7 +117,7 @@ class SqliteDatabase:
         """Exclude every other writer, checkpoint and restore, in any process or container that sees the directory."""
         try:
             held = locks.acquire(
-                gate_path(self.databases, self.name),
+                self.gate_path,
                 what=f"the database {self.name}",
                 timeout=self.databases.gate_timeout,
                 purpose=purpose,
@@ -131,7 +132,7 @@ class SqliteDatabase:
         except OSError as error:
             raise DatabaseUnusable(
                 name=self.name,
-                problem=f"its lock file {gate_path(self.databases, self.name)} cannot be opened ({error.strerror})",
+                problem=f"its lock file {self.gate_path} cannot be opened ({error.strerror})",
                 hint="Give your user (or a group you share) write permission on the directory and every file in it.",
             ) from error
         try:
@@ -179,8 +180,7 @@ class SqliteDatabase:
         new = not self.exists()
         if new:
             refuse_unsafe_filesystem(self.databases, self.name)
-        gate = gate_path(self.databases, self.name)
-        link = file_link(self.path, write=True, mode_of=gate, busy_timeout=self.databases.busy_timeout)
+        link = file_link(self.path, write=True, mode_of=self.gate_path, busy_timeout=self.databases.busy_timeout)
         try:
             mode = link.execute("PRAGMA journal_mode").rows[0][0]
             if mode != "wal":

@@ -1,0 +1,170 @@
+"""Questions created and answered by 10, 50 and 200 processes at once, beside the floor in the same run.
+
+    python benchmarks/messages.py [--processes 10,50,200] [--seconds 3] [--rounds 3]
+
+The floor is the least that a shared read-modify-write can cost: one apsw connection per process, kept open, one
+integer read and written in ``BEGIN IMMEDIATE`` with WAL and synchronous FULL, behind the same gate or, in the second
+column, behind SQLite's own busy timeout. An operation of ours is a whole transaction of the store: creating a question
+with an idempotency key, or answering it. Both run for the same time on the same disk, in turn; medians of the rounds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime
+
+MODES = ("floor, with gate", "floor, busy timeout", "create + respond")
+
+
+def floor(directory: str, seconds: float, gate: bool) -> tuple[int, int, float]:
+    """One shared counter; operations done, errors, longest wait."""
+    import apsw
+
+    from coffee_maker.utils import locks
+
+    raw = apsw.Connection(os.path.join(directory, "floor.db"))
+    raw.set_busy_timeout(5000)
+    raw.execute("PRAGMA synchronous = FULL")
+    done = errors = 0
+    longest = 0.0
+    end = time.monotonic() + seconds
+    while (started := time.monotonic()) < end:
+        held = None
+        try:
+            if gate:
+                held = locks.acquire(os.path.join(directory, "floor.gate"), what="floor", timeout=30)
+            raw.execute("BEGIN IMMEDIATE")
+            ((value,),) = raw.execute("SELECT value FROM counter").fetchall()
+            raw.execute("UPDATE counter SET value = ?", (value + 1,))
+            raw.execute("COMMIT")
+            done += 1
+        except apsw.Error:
+            errors += 1
+        finally:
+            if held is not None:
+                locks.release(held)
+        longest = max(longest, time.monotonic() - started)
+    return done, errors, longest
+
+
+def messages(directory: str, seconds: float) -> tuple[int, int, float]:
+    """Create a question, answer it, and so on; operations done, errors, longest wait."""
+    from coffee_maker.core.questions import Draft, Kind, Source
+    from coffee_maker.store.sqlite import SqliteStore
+    from coffee_maker.utils.connection import Databases
+
+    store = SqliteStore(Databases(directory))
+    done = errors = 0
+    longest = 0.0
+    end = time.monotonic() + seconds
+    number = None
+    while (started := time.monotonic()) < end:
+        now = datetime.now(UTC)
+        try:
+            with store.writing() as tx:
+                if number is None:
+                    key = f"{os.getpid()}-{done}"
+                    draft = Draft(Source.DAEMON, Kind.QUESTION, "Go on?", options=("yes", "no"), idempotency_key=key)
+                    number = tx.notifications.create(draft, now)[0].id
+                else:
+                    if not tx.notifications.answer(number, "yes", by="bench", via="terminal", at=now):
+                        errors += 1
+                    number = None
+            done += 1
+        except Exception:
+            errors += 1
+        longest = max(longest, time.monotonic() - started)
+    store.close()
+    return done, errors, longest
+
+
+def worker(mode: str, directory: str, seconds: float) -> None:
+    print("ready", flush=True)
+    sys.stdin.readline()
+    ours = mode == MODES[2]
+    result = messages(directory, seconds) if ours else floor(directory, seconds, gate=mode == MODES[0])
+    print(json.dumps(result), flush=True)
+
+
+def race(mode: str, processes: int, seconds: float) -> tuple[float, int, float]:
+    """Operations per second of all together, errors, the longest wait of anybody."""
+    with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_DIR")) as place:
+        directory = os.path.join(place, "data")
+        _make(directory)
+        argv = [sys.executable, __file__, "--worker", mode, directory, str(seconds)]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        running = [subprocess.Popen(argv, **pipes) for _ in range(processes)]
+        for process in running:
+            process.stdout.readline()
+        started = time.monotonic()
+        for process in running:
+            process.stdin.write("go\n")
+            process.stdin.flush()
+        results = [json.loads(process.communicate()[0]) for process in running]
+        spent = time.monotonic() - started
+    return sum(one[0] for one in results) / spent, sum(one[1] for one in results), max(one[2] for one in results)
+
+
+def _make(directory: str) -> None:
+    import apsw
+
+    from coffee_maker.store.sqlite import SqliteStore
+    from coffee_maker.utils.connection import Databases
+
+    with SqliteStore(Databases(directory)).writing():
+        pass
+    raw = apsw.Connection(os.path.join(directory, "floor.db"))
+    raw.execute("PRAGMA journal_mode = WAL; CREATE TABLE counter (value); INSERT INTO counter VALUES (0)").fetchall()
+    raw.close()
+
+
+def waiting_cost(seconds: float = 5.0) -> float:
+    """The part of a core that one waiting process takes."""
+    from coffee_maker.store.sqlite import SqliteStore
+    from coffee_maker.utils.connection import Databases
+
+    with tempfile.TemporaryDirectory() as place:
+        store = SqliteStore(Databases(os.path.join(place, "data")))
+        with store.writing():
+            pass
+        with store.wakeup() as wakeup:
+            before = resource.getrusage(resource.RUSAGE_SELF)
+            wakeup.wait(seconds)
+            after = resource.getrusage(resource.RUSAGE_SELF)
+        store.close()
+    return (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) / seconds
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--processes", default="10,50,200")
+    parser.add_argument("--seconds", type=float, default=3.0)
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    print(f"{'processes':>9}  {'what':<20} {'ops/s':>8} {'of floor':>9} {'errors':>7} {'longest wait':>13}")
+    for processes in (int(part) for part in options.processes.split(",")):
+        rounds: dict[str, list[tuple[float, int, float]]] = {mode: [] for mode in MODES}
+        for _ in range(options.rounds):
+            for mode in MODES:
+                rounds[mode].append(race(mode, processes, options.seconds))
+        base = statistics.median(one[0] for one in rounds[MODES[0]])
+        for mode in MODES:
+            speed = statistics.median(one[0] for one in rounds[mode])
+            errors, longest = sum(one[1] for one in rounds[mode]), max(one[2] for one in rounds[mode])
+            print(f"{processes:>9}  {mode:<20} {speed:>8.0f} {speed / base:>9.2f} {errors:>7} {longest:>11.2f} s")
+    print(f"one waiting process takes {waiting_cost():.2%} of a core")
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--worker"]:
+        worker(sys.argv[2], sys.argv[3], float(sys.argv[4]))
+    else:
+        main()
