@@ -55,9 +55,16 @@ _NUMBER = re.compile(r"([0-9]{1,9})[.)](?:( )|\t|\Z)")
 _BLANK_LINE = re.compile(r"[ \t]*\Z")
 
 
-def scan(lines: list[str]) -> Blocks:
-    """The block structure of a text, given as its lines without line ends."""
-    scanner = _Scanner(lines)
+# Lines that open no heading, fence, quote or HTML block and underline nothing, whatever is open: they can be jumped
+# over. Those with something like a check box in front are left out: somebody asks for them.
+_WORD = r"(?:[^\s#>~<=_*+`\-0-9\[✅❌🔄⏳]|\*\*[^\s#>~<=_*+`\-0-9]|`(?!``))"
+_RUN = re.compile(rf"(?:(?:(?: {{0,3}}(?:(?:[-*+]|[0-9]{{1,9}}[.)]) )?{_WORD}|[0-9]++(?![.)])|\[)[^\n]*+|[ \t]*+)\n)*+")
+_MAYBE_BOX = re.compile(r" {0,3}(?:[-*+]|[0-9]{1,9}[.)]) [\[✅❌🔄⏳]")
+
+
+def scan(lines: list[str], flat: str | None = None) -> Blocks:
+    """The block structure of a text, given as its lines without line ends; `flat` is those joined by ``\\n``."""
+    scanner = _Scanner(lines, "\n".join(lines) if flat is None else flat)
     scanner.run()
     return scanner.blocks
 
@@ -73,8 +80,11 @@ def _is_text(line: str, start: int) -> bool:
 class _Scanner:
     """The state between two lines: open containers, and the open leaf if there is one."""
 
-    def __init__(self, lines: list[str]) -> None:
+    def __init__(self, lines: list[str], flat: str) -> None:
         self.lines = lines
+        self.flat = flat
+        self.known = (0, 0)  # a line and where it starts in `flat`
+        self.exact_until = -1  # up to this line jumping has been tried in vain
         self.blocks = Blocks([], [], [], [])
         self.stack: list[int] = []  # per open container: 0 for a block quote, else a list item's content offset
         self.quotes: list[int] = []  # positions of the block quotes in `stack`
@@ -93,10 +103,61 @@ class _Scanner:
                 if self.html or self.quotes or self.empty_item or not self._nested(number, lines[number]):
                     self.step(number, lines[number])
                 number += 1
+            elif number > self.exact_until and self.para < 0 and not self.stack:
+                number = self._jump(number)
             else:
                 number = self._plain(number)
         # Behind the last line end there is no further line.
         self._close_leaf(total - 1 if lines and not lines[-1] else total)
+
+    def _jump(self, number: int) -> int:
+        """Go on from a line before which everything is closed, jumping over what opens nothing of interest.
+
+        Headings, fences and rules without indentation close everything again. At any other line of interest the exact
+        rules take over, from the last place where everything was closed: the number of that line.
+        """
+        flat, lines, total = self.flat, self.lines, len(self.lines)
+        listed = self.blocks.list_lines
+        at = self._offset(number)
+        closed, closed_at, count = number, at, len(listed)
+        while True:
+            run = _RUN.match(flat, at)
+            end = run.end() if run else at
+            number += flat.count("\n", at, end)
+            at = end
+            line = lines[number] if number < total else ""
+            if _MAYBE_BOX.match(line):
+                listed.append(number)
+                number += 1
+                at += len(line) + 1
+                if number < total:
+                    continue
+            elif number < total and self._closing(number, line, closed):
+                closed, closed_at, count = number + 1, at + len(line) + 1, len(listed)
+                self.known = (closed, closed_at)
+                if not self.fence and closed < total:
+                    number, at = closed, closed_at
+                    continue
+                return closed
+            if number >= total - 1 and not line:
+                return total
+            del listed[count:]
+            self.exact_until = number
+            return closed
+
+    def _closing(self, number: int, line: str, closed: int) -> bool:
+        """Take a heading, a fence or a rule that closes everything; False: it is none, or perhaps an underline."""
+        kind = _KINDS.get(line[:1], _TEXT)
+        if kind == _BULLET and number > closed and self.lines[number - 1].strip(" \t"):
+            return False
+        return kind in (_HASH, _TICK, _BULLET) and self._simple(number, line, kind)
+
+    def _offset(self, number: int) -> int:
+        """Where a line starts in `flat`; it never goes back."""
+        known, at = self.known
+        at += sum(map(len, self.lines[known:number])) + number - known
+        self.known = (number, at)
+        return at
 
     def _plain(self, number: int) -> int:
         """Take lines as long as nothing or one flat list item is open; the number of the first line not taken."""
@@ -123,6 +184,8 @@ class _Scanner:
                     para = number
             elif kind == _BLANK:
                 para = -1
+                if not stack and number > self.exact_until:
+                    break
             elif kind >= _ITEM and (kind & 1 or para < 0 or stack):
                 stack[:] = (kind // _ITEM,)
                 para = number
@@ -132,11 +195,11 @@ class _Scanner:
                 if not self._simple(number, line, kind):
                     self.step(number, line)
                     return number + 1
-                if self.fence or len(stack) > 1:
+                if self.fence or len(stack) > 1 or not stack:
                     return number + 1
                 para = self.para
         self.para = para
-        return total
+        return number + 1
 
     def _simple(self, number: int, line: str, kind: int) -> bool:
         """Take a heading, a fence or a rule without indentation, or a line inside a list; False: it is none."""

@@ -37,7 +37,7 @@ class Document:
         self.item_pattern = item_pattern
         pattern = compile_item_pattern(item_pattern) if item_pattern else None
         self.lines = Lines(text)
-        self.blocks: Blocks = scan(self.lines.texts)
+        self.blocks: Blocks = scan(self.lines.texts, self.lines.flat)
         self.entries: list[Entry] = read_entries(self.lines, self.blocks, pattern)
         self.items: tuple[Item, ...] = build_items(text, self.lines, self.entries)
 

@@ -19,19 +19,21 @@ class Lines:
     A byte order mark is no part of the first line (so a heading may follow it), but it counts in the offsets.
     """
 
-    __slots__ = ("_step", "_sums", "eol", "texts")
+    __slots__ = ("_step", "_sums", "eol", "flat", "texts")
 
     def __init__(self, text: str) -> None:
         shift = 1 if text.startswith(BOM) else 0
         body = text[shift:] if shift else text
         if "\r" not in body:
             self.texts: list[str] = body.split("\n")
+            self.flat = body  # the lines joined by "\n"
             # Sums of lengths cost one pass in C; the line ends, one character each, are added on demand.
             self._sums = list(accumulate(map(len, self.texts), initial=shift))
             self._step = 1
             self.eol = "\n"
             return
         self.texts = _LINE_END.split(body)
+        self.flat = "\n".join(self.texts)
         ends = [end.end() + shift for end in _LINE_END.finditer(body)]
         self._sums = [shift, *ends, len(text)]
         self._step = 0
