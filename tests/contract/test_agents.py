@@ -31,6 +31,14 @@ class Flag:
 
 
 NEVER = Flag()
+# With these the keeper, a process of its own, is measured like everything else.
+MEASURED = tuple(name for name in ("COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_START") if name in os.environ)
+
+
+@pytest.fixture(autouse=True)
+def measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    if MEASURED:
+        monkeypatch.setattr(process, "PYTHON", (sys.executable,))
 
 
 class Bench:
@@ -44,10 +52,10 @@ class Bench:
 
     def agent(self, script: str) -> Agent:
         if self.kind == "runbook":
-            return RunbookAgent(grace=0.3)
+            return RunbookAgent(names=MEASURED, grace=0.3)
         path = self.home / "script.sh"
         path.write_text(script)
-        return CommandAgent(["sh", "-eu", str(path)], grace=0.3)
+        return CommandAgent(["sh", "-eu", str(path)], names=MEASURED, grace=0.3)
 
     def task(self, script: str = "true", *, timeout: float = 60, max_output: int = 100_000, title: str = "T") -> Task:
         return Task(

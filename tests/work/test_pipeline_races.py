@@ -1,0 +1,261 @@
+"""What can come between a look and a write: each answer is to look again, to give way, or to stop."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from tests.adapters.git_states import PERSON, write
+from tests.work.daemon_kit import Doing, Project, System, in_thread, until, works
+
+from coffee_maker.core.errors import (
+    BranchInUse,
+    ClaimLost,
+    DatabaseBusy,
+    ItemNotFound,
+    LockBusy,
+    Refusal,
+    RevisionChanged,
+)
+from coffee_maker.core.items import Status
+from coffee_maker.core.ports import Stop, Store
+from coffee_maker.core.records import AgentResult, Task
+from coffee_maker.work import pipeline
+from coffee_maker.work.pipeline import Job
+from coffee_maker.work.supervisor import Hold, StopSign, Supervisor
+
+TWO = "PRIORITY-2"
+
+
+@pytest.fixture(autouse=True)
+def person(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in PERSON.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture
+def project(tmp_path: Path, sqlite_store: Store) -> Project:
+    return Project(tmp_path, sqlite_store)
+
+
+def claimed(project: Project, desk: pipeline.Desk) -> Job:
+    held = pipeline.claim(desk, desk.editing.read().item(TWO))
+    assert held is not None
+    return Job(TWO, "Write the parser", "text", Hold(held, StopSign()))
+
+
+# --- claiming ----------------------------------------------------------------------------------------------------
+
+
+def test_one_that_was_claimed_since_it_was_chosen_is_left(project: Project) -> None:
+    item = project.editing().read().item(TWO)
+    assert pipeline.claim(project.desk(Doing(works), owner="first"), item)
+    assert pipeline.claim(project.desk(Doing(works), owner="second"), item) is None
+
+
+def test_one_that_was_done_since_it_was_chosen_is_given_back(project: Project) -> None:
+    item = project.editing().read().item(TWO)
+    project.set(TWO, Status.COMPLETE)
+    assert pipeline.claim(project.desk(Doing(works)), item) is None
+    with project.store.reading() as tx:
+        assert not tx.claims.held(project.clock.now())
+
+
+def test_the_daemon_then_chooses_again(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    claim = pipeline.claim
+
+    def raced(desk: pipeline.Desk, item: object) -> object:
+        monkeypatch.setattr(pipeline, "claim", claim)
+        return None
+
+    monkeypatch.setattr(pipeline, "claim", raced)
+    assert project.daemon(Doing(works)).run(once=True)[0].key == TWO
+
+
+# --- writing the status ------------------------------------------------------------------------------------------
+
+
+def refusing(desk: pipeline.Desk, refusals: list[Refusal]) -> pipeline.Desk:
+    """A desk whose next status writes are refused."""
+    write_status = desk.editing.set_status
+
+    def set_status(*args: object, **order: object) -> object:
+        if refusals:
+            raise refusals.pop(0)
+        return write_status(*args, **order)  # type: ignore[arg-type]
+
+    desk.editing.set_status = set_status  # type: ignore[method-assign, assignment]
+    return desk
+
+
+BUSY = LockBusy(what="ROADMAP.md", holder="x", since="y", waited="10 s")
+EDITED = RevisionChanged(what=TWO, actual="a", expected="b", ref=TWO)
+
+
+@pytest.mark.parametrize("refusal", [BUSY, EDITED, ItemNotFound(ref=TWO)])
+def test_it_looks_again_and_writes(project: Project, refusal: Refusal) -> None:
+    desk = refusing(project.desk(Doing(works)), [refusal, refusal])
+    job = claimed(project, desk)
+    assert pipeline.set_status(desk, job, Status.PLANNED, Status.IN_PROGRESS, "r")
+    assert project.status(TWO) is Status.IN_PROGRESS
+
+
+def test_patience_has_an_end(project: Project) -> None:
+    desk = refusing(project.desk(Doing(works)), [BUSY] * 100)
+    job = claimed(project, desk)
+    with pytest.raises(LockBusy):
+        pipeline.set_status(desk, job, Status.PLANNED, Status.IN_PROGRESS, "r")
+    edited = refusing(project.desk(Doing(works)), [EDITED] * 100)
+    assert not pipeline.set_status(edited, job, Status.PLANNED, Status.IN_PROGRESS, "r")
+
+
+def test_a_claim_of_yesterday_writes_nothing(project: Project) -> None:
+    desk = project.desk(Doing(works))
+    job = claimed(project, desk)
+    pipeline.release(desk, job.hold.claim)
+    project.desk(Doing(works), owner="another")
+    with pytest.raises(ClaimLost):
+        pipeline.set_status(desk, job, Status.PLANNED, Status.IN_PROGRESS, "r")
+    assert project.status(TWO) is Status.PLANNED
+
+
+# --- two things at once ------------------------------------------------------------------------------------------
+
+
+def steal(project: Project) -> None:
+    with project.store.writing() as tx:
+        for claim in tx.claims.held(project.clock.now()):
+            tx.claims.release(claim)
+
+
+def test_a_refused_step_of_a_lost_claim_writes_nothing(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_path: str, branch: str) -> object:
+        steal(project)
+        raise BranchInUse(branch=branch, where="there")
+
+    monkeypatch.setattr(project.repository, "open_worktree", refuse)
+    assert project.daemon(Doing(works)).run(once=True)[0].outcome == "lost"
+    assert project.status(TWO) is Status.IN_PROGRESS
+
+
+def test_stopping_without_the_claim_writes_nothing(project: Project) -> None:
+    def stops(task: Task, _stop: Stop) -> AgentResult:
+        steal(project)
+        daemon.stop("Ctrl-C")
+        return AgentResult(False, None, "stopped", "")
+
+    daemon = project.daemon(Doing(stops))
+    assert daemon.run(once=True)[0].outcome == "lost"
+    assert project.status(TWO) is Status.IN_PROGRESS
+
+
+def test_a_stop_before_the_first_look_takes_nothing_up(project: Project) -> None:
+    daemon = project.daemon(Doing(works))
+    daemon.stop("at once")
+    assert daemon.run() == []
+    assert project.status(TWO) is Status.PLANNED
+
+
+def test_a_roadmap_that_is_gone_for_a_moment_is_waited_for(project: Project) -> None:
+    path = project.root / "ROADMAP.md"
+    text = path.read_text()
+    path.unlink()
+    daemon = project.daemon(Doing(works))
+    running = in_thread(daemon)
+    until(lambda: any("There is no roadmap" in line for line in project.told))
+    write(path, text)
+    until(lambda: project.status(TWO) is Status.COMPLETE)
+    daemon.stop("enough")
+    running.join()
+    assert sum("There is no roadmap" in line for line in project.told) == 1
+
+
+# --- the supervisor and a database that is away --------------------------------------------------------------------
+
+
+class Away:
+    """A store that can be taken away."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.away = False
+        self.refused = threading.Event()
+
+    @contextmanager
+    def writing(self) -> Iterator[object]:
+        if self.away:
+            self.refused.set()
+            raise DatabaseBusy(name="notifications", holder="x", waited="10 s")
+        with self._store.writing() as tx:
+            yield tx
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._store, name)
+
+
+class BrokenWakeup:
+    def wait(self, timeout: float) -> bool:
+        raise DatabaseBusy(name="notifications", holder="x", waited="10 s")
+
+
+def supervisor(project: Project, store: object, lease: timedelta) -> Supervisor:
+    return Supervisor(
+        store,  # type: ignore[arg-type]
+        project.messages,
+        project.clock,
+        owner="daemon-1",
+        system=System(),
+        lease=lease,
+    )
+
+
+def test_a_database_that_is_away_for_longer_than_the_lease_ends_the_work(project: Project) -> None:
+    store, lease = Away(project.store), timedelta(milliseconds=400)
+    desk = project.desk(Doing(works), lease=lease)
+    job = claimed(project, desk)
+    with supervisor(project, store, lease) as watched, watched.holding(job.hold.claim) as hold:
+        store.away = True
+        until(hold.requested)
+        store.away = False
+    assert "ran out" in str(hold.requested())
+
+
+def test_a_database_that_is_away_for_a_moment_costs_nothing(project: Project) -> None:
+    store, lease = Away(project.store), timedelta(seconds=2)
+    desk = project.desk(Doing(works), lease=lease)
+    job = claimed(project, desk)
+    with supervisor(project, store, lease) as watched, watched.holding(job.hold.claim) as hold:
+        first = hold.claim.until
+        store.away = True
+        assert store.refused.wait(20)
+        watched.doing("working", TWO, "build")
+        store.away = False
+        until(lambda: hold.claim.until > first)
+        assert hold.requested() is None
+
+
+def test_a_pause_outlives_a_database_that_is_away(project: Project) -> None:
+    watched = supervisor(project, project.store, timedelta(seconds=1))
+    watched.pause(BrokenWakeup(), 0.01)
+
+
+def test_the_first_reason_to_stop_is_the_one_that_is_told() -> None:
+    sign = StopSign()
+    for reason in ("first", "second"):
+        sign.set(reason)
+    assert sign.requested() == "first"
+
+
+def test_word_to_the_person_names_the_branch_the_tree_and_the_output(project: Project) -> None:
+    def fails(task: Task, _stop: Stop) -> AgentResult:
+        return AgentResult(False, 1, "it ended with exit code 1", "")
+
+    project.daemon(Doing(works), tests=Doing(fails)).run(once=True)
+    message = project.news()[-1].message
+    assert "git show roadmap/PRIORITY-2-write-the-parser" in message
+    assert f"Work tree: {project.tree(TWO)}" in message
+    assert "tests.log" in message
