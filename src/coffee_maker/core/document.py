@@ -87,7 +87,7 @@ class Document:
 
     @cached_property
     def _references(self) -> References:
-        return References(item.key for item in self.items)
+        return References([item.key for item in self.items])
 
     def item(self, ref: str) -> Item:
         """The item that a forgiving reference means; raises `ItemNotFound` or `AmbiguousReference`."""

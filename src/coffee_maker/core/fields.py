@@ -46,7 +46,7 @@ _SYNONYMS = {
 _WRITTEN = {"effort": "Estimated Effort", "depends_on": "Dependencies"}
 _CANONICAL = {other: name for name, others in _SYNONYMS.items() for other in others.split()}
 
-_LEAD = r"(?P<indent> {0,3})(?P<bullet>[-*+][ \t]+)?(?!\[)"
+_LEAD = r"(?P<indent> {0,3})(?:[-*+][ \t]+)?(?P<lead_end>)(?!\[)"
 _LABEL = r"(?P<mark>\*\*|__)(?P<label>[^*:\n]{1,60}?)(?:(?P=mark)[ \t]*:|[ \t]*:[ \t]*(?P=mark))"
 _FIELD = re.compile(rf"{_LEAD}{_LABEL}(?P<value>.*)", re.DOTALL)
 _ALL_BOLD = re.compile(
@@ -81,57 +81,87 @@ def written(label: str) -> str:
     return label.replace("_", " ").title() if label == label.lower() else label
 
 
+_FIRST = frozenset("*-+_ SC")  # what a field's line can begin with
+_Parts = re.Match[str]
+
+
 def read_fields(lines: list[str], blocks: Blocks, first: int, last: int) -> list[Field]:
     """The fields on the lines from `first` to before `last`."""
     found: list[Field] = []
-    number = first
+    margin, seen = 4, first  # the smallest indentation of a list item on the lines before `seen`
     for start, end in _visible(blocks, first, last):
-        number = max(number, start)
+        number = start
+        parts = None
         while number < end:
-            line = lines[number]
-            if line[:1] in _FIRST and (field := _read_field(lines, number, first, end)):
+            parts = parts or _field_parts(lines[number])
+            if parts and (indent := parts.end("indent")):
+                # An indented field of a list item further left belongs to that and not to the roadmap's item.
+                margin, seen = min([margin, *_list_indents(lines, seen, number)]), number
+                parts = parts if indent <= margin else None
+            if parts:
+                field, number, parts = _read_field(lines, number, end, parts)
                 found.append(field)
-                number = field.end
             else:
                 number += 1
     return found
 
 
-_FIRST = frozenset("*-+_ SC")
-
-
 def _visible(blocks: Blocks, first: int, last: int) -> Iterator[tuple[int, int]]:
     """The ranges of lines between `first` and `last` that are no code, fence or HTML block."""
     opaque = blocks.opaque
-    number = max(bisect_right(opaque, (first, 1 << 60)) - 1, 0)
+    number = bisect_right(opaque, (first,)) if opaque else 0
     while first < last:
-        while number < len(opaque) and opaque[number][1] <= first:
-            number += 1
         start, end = opaque[number] if number < len(opaque) else (last, last)
-        if start > first:
-            yield first, min(start, last)
-        first = end
+        if start >= last:
+            yield first, last
+            return
+        yield first, start
+        first, number = end, number + 1
 
 
-def _read_field(lines: list[str], number: int, first: int, last: int) -> Field | None:
-    """The field that begins on a line, with its further lines."""
-    line = lines[number]
-    parts = _field_parts(line)
-    if not parts or (parts["indent"] and _in_list(lines, first, number, len(parts["indent"]))):
-        return None
-    start, end = parts.span("value")
-    value = first_value = line[start:end].strip(" \t")
-    start += len(line[start:end]) - len(line[start:end].lstrip(" \t"))
-    more = _further_lines(lines, number, last, listed=not value)
-    if more > number + 1:
-        value = "\n".join(part.strip(" \t") for part in [value, *lines[number + 1 : more]]).strip("\n")
+def _read_field(lines: list[str], number: int, last: int, parts: _Parts) -> tuple[Field, int, _Parts | None]:
+    """The field on a line, with its further lines; where it ends, and the field's parts there if another begins."""
+    end, following = number + 1, None
+    listed = not parts["value"].strip(" \t")
+    if listed and end + 1 < last and not lines[end].strip(" \t") and LIST_MARKER.match(lines[end + 1].lstrip(" \t")):
+        end += 1
+    while end < last and (line := lines[end]):
+        if (following := _field_parts(line)) or _ends_field(line.lstrip(" \t"), listed):
+            break
+        end += 1
+    first_value = value = parts["value"].strip(" \t")
+    if end > number + 1:
+        value = "\n".join(part.strip(" \t") for part in [value, *lines[number + 1 : end]]).strip("\n")
+    start = parts.start("value")
+    start += len(parts["value"]) - len(parts["value"].lstrip(" \t"))
     label = parts["label"].strip()
-    lead = parts["indent"] + (parts["bullet"] or "")
-    return Field(canonical(label), label, value, first_value, number, more, lead, start)
+    lead = lines[number][: parts.start("lead_end")]
+    return Field(canonical(label), label, value, first_value, number, end, lead, start), end, following
 
 
-def _field_parts(line: str) -> re.Match[str] | None:
+def _ends_field(line: str, listed: bool) -> bool:
+    """Whether a line, its indentation left away, is no part of the paragraph (or, if `listed`, of the list) before."""
+    if not line:
+        return True
+    if line[0] not in "#`~|>-*+_=0123456789":
+        return False
+    if line[0] in "|>" or atx_level(line, 0) or (line[0] in "`~" and opens_fence(line, 0)) or _RULE.match(line):
+        return True
+    return not listed and LIST_MARKER.match(line) is not None
+
+
+def _list_indents(lines: list[str], first: int, last: int) -> Iterator[int]:
+    """The indentation of each list item on some lines."""
+    for line in lines[first:last]:
+        lead = len(line) - len(line.lstrip(" "))
+        if LIST_MARKER.match(line, lead):
+            yield lead
+
+
+def _field_parts(line: str) -> _Parts | None:
     """The parts of a field's line. A plain `Status:` without bold counts when a status follows."""
+    if line[:1] not in _FIRST:
+        return None
     parts = _FIELD.match(line)
     if parts:
         return parts if canonical(parts["label"]) else None
@@ -143,31 +173,7 @@ def _field_parts(line: str) -> re.Match[str] | None:
 
 def is_field(line: str) -> bool:
     """Whether a line is a field's."""
-    return line[:1] in _FIRST and _field_parts(line) is not None
-
-
-def _in_list(lines: list[str], first: int, number: int, indent: int) -> bool:
-    """Whether an indented field belongs to a list item further left, and so not to the roadmap's item."""
-    for line in lines[first:number]:
-        lead = len(line) - len(line.lstrip(" "))
-        if lead < indent and LIST_MARKER.match(line, lead):
-            return True
-    return False
-
-
-def _further_lines(lines: list[str], number: int, last: int, *, listed: bool) -> int:
-    """Where a field ends: at the end of its paragraph; without a value on its line, of the list that follows."""
-    end = number + 1
-    if listed and end + 1 < last and not lines[end].strip(" \t") and LIST_MARKER.match(lines[end + 1].lstrip(" \t")):
-        end += 1
-    while end < last:
-        line = lines[end].lstrip(" \t")
-        if not line or atx_level(line, 0) or opens_fence(line, 0) or line[0] in "|>" or _RULE.match(line):
-            break
-        if (not listed and LIST_MARKER.match(line)) or is_field(lines[end]):
-            break
-        end += 1
-    return end
+    return _field_parts(line) is not None
 
 
 def read_boxes(lines: list[str], list_lines: list[int]) -> list[Box]:

@@ -49,10 +49,20 @@ _EXACT = re.compile(
 )
 
 
+# The plainest form, taken apart at once: nothing in it can be decoration, a status or the end of the title.
+_PLAIN = re.compile(
+    r"(?:PRIORITY (?P<number>[0-9]+(?:\.[0-9]+)*)|(?P<story>US-[0-9]+)): (?=\S)"
+    r"(?P<title>(?:[A-Za-z0-9,.&/'\"`+?!;%=@]| (?![ -])|(?<=[^ ])-(?=[^ ]))++)\Z"
+)
+
+
 def read_heading(text: str) -> ItemHeading | None:
     """Take a heading's text apart, if it is an item's by one of the built-in forms."""
     if "PRIORITY" not in text and "US-" not in text:
         return None
+    if plain := _PLAIN.match(text):
+        name = plain["story"] or f"PRIORITY-{plain['number']}"
+        return ItemHeading(name, plain["title"], (0, plain.start("title") - 2), plain.span("title"), ())
     ahead = _AHEAD.match(text)
     if not ahead or not _separated(ahead, text) or (ahead["words"] and not words_status(ahead["words"])):
         return None

@@ -114,29 +114,34 @@ def _keys(ids: list[str]) -> list[str]:
 
 def _item(text: str, lines: Lines, entry: Entry, key: str, references: References) -> Item:
     start, end = lines.start(entry.heading.line), lines.start(entry.end)
-    reading = entry.field_reading if entry.status_field else entry.heading_reading
+    reading = _NONE
     fields: dict[str, str] = {}
     for field in entry.fields:
         if field.name != "status":
             fields.setdefault(field.name, field.value)
+        elif reading is _NONE and field.first:
+            reading = read_status(field.first)
+    if reading is _NONE and entry.parts.states:
+        reading = entry.parts.states[0][1]
     progress = reading.progress
-    if progress is None and (percent := _PERCENT.search(fields.get("progress", ""))) and int(percent[1]) <= 100:
-        progress = int(percent[1])
+    if progress is None and "progress" in fields:
+        percent = _PERCENT.search(fields["progress"])
+        progress = int(percent[1]) if percent and int(percent[1]) <= 100 else None
     # Blank lines at the end are no part of the revision: they change when the next item moves.
     digest = hashlib.sha256(text[start:end].rstrip(" \t\r\n").encode("utf-8", "surrogatepass")).hexdigest()
     return Item(
-        key=key,
-        id=entry.parts.id,
-        title=entry.parts.title,
-        status=reading.status,
-        status_text=reading.text or None,
-        progress=progress,
-        level=entry.heading.level,
-        line=entry.heading.line + 1,
-        start=start,
-        end=end,
-        revision=revision_of_hash(digest),
-        fields=fields,
-        depends_on=references.dependencies(fields.get("depends_on", "")),
-        checks=tuple(box.check for box in entry.boxes),
+        key,
+        entry.parts.id,
+        entry.parts.title,
+        reading.status,
+        reading.text or None,
+        progress,
+        entry.heading.level,
+        entry.heading.line + 1,
+        start,
+        end,
+        revision_of_hash(digest),
+        fields,
+        references.dependencies(fields["depends_on"]) if "depends_on" in fields else (),
+        tuple([box.check for box in entry.boxes]),
     )

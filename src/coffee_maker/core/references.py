@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 
 from coffee_maker.core.errors import AmbiguousReference, ItemNotFound
 from coffee_maker.core.items import Item
@@ -22,21 +23,37 @@ _BULLETS = re.compile(r"(?m)^[ \t]*(?:[-*+]|[0-9]+[.)])[ \t]+(?:\[[ xX]\][ \t]+)
 _SPLIT = re.compile(r"[\n,;]")
 
 
+_KEY = re.compile(r"(?:PRIORITY|US)-[0-9.]+(?:#[0-9]+)?")
+_FAMILY = re.compile(r"(PRIORITY|US)-*(?=[0-9])")
+
+
 def normal(reference: str) -> str:
     """A reference in the letter case and with the separators of a key: `priority 2.6` -> `PRIORITY-2.6`."""
+    if _KEY.fullmatch(reference):
+        return reference
     plain = "-".join(reference.strip().strip("[]*").replace("_", " ").split()).upper()
-    return re.sub(r"^(PRIORITY|US)-*(?=[0-9])", r"\1-", plain)
+    return _FAMILY.sub(r"\1-", plain, count=1) if plain.startswith(("PRIORITY", "US")) else plain
 
 
 class References:
-    """The names of the items of one document."""
+    """The names of the items of one document; what is needed to resolve them is made when it is asked for."""
 
-    def __init__(self, keys: Iterable[str]) -> None:
-        self.keys = {normal(key): key for key in reversed(tuple(keys))}
-        self.numbers: dict[str, list[str]] = {}
-        for key in reversed(self.keys.values()):
+    def __init__(self, keys: Sequence[str]) -> None:
+        self._all = keys
+
+    @cached_property
+    def keys(self) -> dict[str, str]:
+        """Normal form of each key -> key."""
+        return {normal(key): key for key in reversed(self._all)}
+
+    @cached_property
+    def numbers(self) -> dict[str, list[str]]:
+        """Number without leading zeros -> keys of that number, in the order of the document."""
+        found: dict[str, list[str]] = {}
+        for key in self._all:
             tail = key.partition("#")[0].rpartition("-")[2].lower()
-            self.numbers.setdefault(tail.lstrip("0") or "0", []).append(key)
+            found.setdefault(tail.lstrip("0") or "0", []).append(key)
+        return found
 
     def find(self, reference: str) -> list[str]:
         """The keys that a reference can mean: one when it is a key, perhaps several when it is a bare number."""
