@@ -87,7 +87,7 @@ def test_who_gave_up_does_not_get_it_later(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     other = holding(HOLD, path)
     with pytest.raises(LockBusy):
-        locks.acquire(str(path), what="it", timeout=0.01)
+        locks.acquire(str(path), what="it", timeout=locks.ASK_SECONDS + 0.05)
     end(other)
     with locks.hold(str(path), what="it", timeout=5):  # the thread that still waited has let it go again
         pass

@@ -105,6 +105,9 @@ def _queue(fd: int, seconds: float) -> bool:
     ``flock`` has no time limit of its own and a signal would belong to the whole process, so a thread waits; when it
     is given up on and gets the lock after all, closing the descriptor lets the lock go at once.
     """
+    if seconds <= 0:
+        os.close(fd)
+        return False
     import threading  # only a lock that is busy pays for it
 
     guard = threading.Lock()
