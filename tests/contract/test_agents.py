@@ -38,7 +38,7 @@ MEASURED = tuple(name for name in ("COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_
 @pytest.fixture(autouse=True)
 def measured(monkeypatch: pytest.MonkeyPatch) -> None:
     if MEASURED:
-        monkeypatch.setattr(process, "PYTHON", (sys.executable,))
+        monkeypatch.setattr(process, "KEEPER", (sys.executable, "-m", keeper.__name__))
 
 
 class Bench:

@@ -19,8 +19,8 @@ from coffee_maker.core.records import AgentResult
 from coffee_maker.utils.durations import format_duration
 from coffee_maker.utils.text import printable
 
-KEEPER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "keeper.py")
-PYTHON = (sys.executable, "-I", "-S")  # nothing but the standard library: it starts in 10 ms, whatever is installed
+# Nothing but the standard library, so it starts in 10 ms, whatever is installed.
+KEEPER = (sys.executable, "-I", "-S", os.path.join(os.path.dirname(os.path.abspath(__file__)), "keeper.py"))
 TAIL = 4000  # bytes of output that go into a report
 _GRACE = 5.0  # seconds between asking to end and killing
 _LOOK = 0.1  # seconds between looks at `stop` and the clock
@@ -73,7 +73,7 @@ def run(program: Program, stop: Stop) -> AgentResult:
     """Run to the end, to the time limit or to the stop; all of its processes are gone afterwards (see `keeper`)."""
     lifeline_end, lifeline = os.pipe()
     report, report_end = os.pipe()
-    keeper = [*PYTHON, KEEPER, str(lifeline_end), str(report_end), str(program.grace)]
+    keeper = [*KEEPER, str(lifeline_end), str(report_end), str(program.grace)]
     with open(lifeline, "wb", 0) as alive, open(report, "rb", 0) as told, open(program.log, "wb", 0) as log:
         try:
             process = subprocess.Popen(
