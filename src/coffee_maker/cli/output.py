@@ -105,9 +105,17 @@ class Output:
 
         stream = stream or sys.stdout
         utf8 = stream is None or (stream.encoding or "").lower().replace("-", "") == "utf8"
-        indent = 2 if stream is not None and stream.isatty() and not one_line else None
-        text = json.dumps(document, ensure_ascii=not utf8, indent=indent)
-        return text.encode("utf-8", "replace").decode() + "\n" if utf8 else text + "\n"
+        pretty = stream is not None and stream.isatty() and not one_line
+        return (
+            json.dumps(
+                document,
+                ensure_ascii=not utf8,
+                check_circular=False,
+                indent=2 if pretty else None,
+                separators=None if pretty else (",", ":"),
+            )
+            + "\n"
+        )
 
     def _page(self, stream: TextIO | None) -> Page:
         """Rich, with its import, only for a terminal that can show it."""

@@ -29,7 +29,7 @@ def item(one: Item) -> Data:
         "revision": one.revision,
         "fields": dict(one.fields),
         "depends_on": list(one.depends_on),
-        "checklist": {"done": sum(check.done for check in one.checks), "total": len(one.checks)},
+        "checklist": {"done": sum([check.done for check in one.checks]), "total": len(one.checks)},
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from typing import TYPE_CHECKING
 
+from coffee_maker.cli.roadmap_cli import long_running
 from coffee_maker.core.errors import DONE, INTERRUPTED
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ def arguments(parser: Parser) -> None:
 
 
 def run(args: Namespace, operations: Operations, output: Output) -> int:
+    long_running()
     daemon = operations.daemon(agent=args.agent, ask=not args.yes, tell=output.say)
     interrupted = _stop_at_signals(daemon)
     done = daemon.run(once=args.once)

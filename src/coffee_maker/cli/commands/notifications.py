@@ -6,6 +6,7 @@ from argparse import Namespace
 from typing import TYPE_CHECKING
 
 from coffee_maker.cli import shapes
+from coffee_maker.cli.roadmap_cli import long_running
 from coffee_maker.cli.values import key_even_if_gone, text_or_stdin, whole_number
 from coffee_maker.core.errors import WrongUsage
 
@@ -92,6 +93,7 @@ def _dismiss(args: Namespace, operations: Operations, output: Output) -> int:
 
 def _watch(args: Namespace, operations: Operations, output: Output) -> int:
     """What is open, then what comes: one document, or one block of lines, for each."""
+    long_running()
     shown = _found(args, operations)
     for one in shown:
         output.show_one_of_many("notification", shapes.notification(one))

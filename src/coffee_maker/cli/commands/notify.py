@@ -6,6 +6,7 @@ from argparse import Namespace
 from typing import TYPE_CHECKING
 
 from coffee_maker.cli import shapes
+from coffee_maker.cli.roadmap_cli import long_running
 from coffee_maker.cli.values import duration, text_or_stdin
 from coffee_maker.core.errors import TRY_AGAIN, NoAnswerYet, WrongUsage
 
@@ -52,6 +53,7 @@ def run(args: Namespace, operations: Operations, output: Output) -> int:
 
 def _wait(created: Notification, operations: Operations, output: Output) -> int:
     """Print the answer. At the deadline the default, if there is one, and exit 75: nobody has answered."""
+    long_running()
     settled = operations.messages.wait(created.id)
     data = shapes.notification(settled)
     output.show("notify", data, form="answer")
