@@ -26,8 +26,8 @@ from coffee_maker.core.ports import Store
 from coffee_maker.core.questions import Kind, State
 from coffee_maker.core.records import Taken
 from coffee_maker.utils import locks
-from coffee_maker.work import outside
 from coffee_maker.work.editing import ItemEdits
+from coffee_maker.work.rows import KEEP, TAKE
 
 
 @pytest.fixture
@@ -162,7 +162,7 @@ def test_a_real_conflict_keeps_the_persons_side_and_asks(desk: Desk) -> None:
     assert desk.editing.read().item("2").status is Status.BLOCKED
     assert desk.editing.read().item("2").fields["effort"] == "5 days"
     (question,) = [note for note in notes(desk) if note.kind is Kind.QUESTION]
-    assert question.options == (outside.KEEP, outside.TAKE)
+    assert question.options == (KEEP, TAKE)
     assert "PRIORITY-2" in question.message
     assert "complete" in question.message.lower()
     desk.check_record()
@@ -172,8 +172,8 @@ def test_the_answer_to_a_conflict_takes_the_other_side_and_only_that(desk: Desk)
     conflict(desk)
     desk.editing.set_status("2.5", Status.IN_PROGRESS, by="ann")
     (question,) = [note for note in notes(desk) if note.kind is Kind.QUESTION]
-    assert desk.editing.choose(question._replace(answer=outside.KEEP)) is None
-    outcome = desk.editing.choose(question._replace(answer=outside.TAKE, state=State.RESPONDED, answered_by="ann"))
+    assert desk.editing.choose(question._replace(answer=KEEP)) is None
+    outcome = desk.editing.choose(question._replace(answer=TAKE, state=State.RESPONDED, answered_by="ann"))
     assert outcome is not None
     document = desk.editing.read()
     assert document.item("2").status is Status.COMPLETE

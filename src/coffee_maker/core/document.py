@@ -35,11 +35,27 @@ class Document:
         """Use `from_bytes` or `from_text`."""
         self.text = text
         self.item_pattern = item_pattern
-        pattern = compile_item_pattern(item_pattern) if item_pattern else None
-        self.lines = Lines(text)
-        self.blocks: Blocks = scan(self.lines.texts, self.lines.flat)
-        self.entries: list[Entry] = read_entries(self.lines, self.blocks, pattern)
-        self.items: tuple[Item, ...] = build_items(text, self.lines, self.entries)
+        self._pattern = compile_item_pattern(item_pattern) if item_pattern else None
+
+    @cached_property
+    def lines(self) -> Lines:
+        """The text's lines. The index is made when it is first asked for: a text that is only written needs none."""
+        return Lines(self.text)
+
+    @cached_property
+    def blocks(self) -> Blocks:
+        """The text's block structure."""
+        return scan(self.lines.texts, self.lines.flat)
+
+    @cached_property
+    def entries(self) -> list[Entry]:
+        """Where the parts of each item stand."""
+        return read_entries(self.lines, self.blocks, self._pattern)
+
+    @cached_property
+    def items(self) -> tuple[Item, ...]:
+        """The items, in the order of the document."""
+        return build_items(self.text, self.lines, self.entries)
 
     @staticmethod
     def from_bytes(data: bytes, *, item_pattern: str | None = None) -> Document:
@@ -101,12 +117,23 @@ class Document:
         """The item's own text."""
         return self.text[item.start : item.end]
 
+    def text_after(self, item: Item, splices: Iterable[Splice]) -> str | None:
+        """The item's own text after the splices; None when they reach beyond it."""
+        own = list(splices)
+        if any(one.start < item.start or one.end > item.end for one in own):
+            return None
+        return _spliced(self.text_of(item), [Splice(a - item.start, b - item.start, text) for a, b, text in own])
+
     def apply(self, splices: Iterable[Splice]) -> Document:
         """The document with the splices made, from back to front; overlapping ones are refused."""
-        text, limit = self.text, len(self.text)
-        for splice in sorted(splices, key=lambda one: (one.start, one.end), reverse=True):
-            if not 0 <= splice.start <= splice.end <= limit:
-                raise EditRefused(problem="Two changes of the same text overlap.")
-            text = text[: splice.start] + splice.text + text[splice.end :]
-            limit = splice.start
-        return self.from_text(text, item_pattern=self.item_pattern)
+        return self.from_text(_spliced(self.text, splices), item_pattern=self.item_pattern)
+
+
+def _spliced(text: str, splices: Iterable[Splice]) -> str:
+    limit = len(text)
+    for splice in sorted(splices, key=lambda one: (one.start, one.end), reverse=True):
+        if not 0 <= splice.start <= splice.end <= limit:
+            raise EditRefused(problem="Two changes of the same text overlap.")
+        text = text[: splice.start] + splice.text + text[splice.end :]
+        limit = splice.start
+    return text

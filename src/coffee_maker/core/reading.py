@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from bisect import bisect_left
 from collections import Counter
@@ -11,7 +10,7 @@ from typing import NamedTuple
 from coffee_maker.core.blocks import Blocks, Heading
 from coffee_maker.core.fields import Box, Field, is_field, read_boxes, read_fields
 from coffee_maker.core.headings import ItemHeading, read_heading, read_own_heading
-from coffee_maker.core.history import revision_of_hash
+from coffee_maker.core.history import revision_of_text
 from coffee_maker.core.items import Item
 from coffee_maker.core.lines import Lines
 from coffee_maker.core.references import References
@@ -127,8 +126,6 @@ def _item(text: str, lines: Lines, entry: Entry, key: str, references: Reference
     if progress is None and "progress" in fields:
         percent = _PERCENT.search(fields["progress"])
         progress = int(percent[1]) if percent and int(percent[1]) <= 100 else None
-    # Blank lines at the end are no part of the revision: they change when the next item moves.
-    digest = hashlib.sha256(text[start:end].rstrip(" \t\r\n").encode("utf-8", "surrogatepass")).hexdigest()
     return Item(
         key,
         entry.parts.id,
@@ -140,7 +137,7 @@ def _item(text: str, lines: Lines, entry: Entry, key: str, references: Reference
         entry.heading.line + 1,
         start,
         end,
-        revision_of_hash(digest),
+        revision_of_text(text[start:end]),
         fields,
         references.dependencies(fields["depends_on"]) if "depends_on" in fields else (),
         tuple([box.check for box in entry.boxes]),

@@ -8,16 +8,15 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, Required, TypedDict, Unpack
 
 from coffee_maker.core import edits
-from coffee_maker.core.changes import diff
+from coffee_maker.core.diffs import diff
 from coffee_maker.core.document import Document
 from coffee_maker.core.edits import Edit, Place
 from coffee_maker.core.errors import NothingToRestore, RevisionChanged
-from coffee_maker.core.history import Change, ChangeType, Outcome
+from coffee_maker.core.history import Change, ChangeType, Outcome, revision_of_text
 from coffee_maker.core.items import Status
 from coffee_maker.utils import locks
-from coffee_maker.work import outside, undoing
-from coffee_maker.work.outside import Row
 from coffee_maker.work.recording import Options, Recorder
+from coffee_maker.work.rows import TAKE, Row
 
 if TYPE_CHECKING:
     from coffee_maker.core.ports import Clock, RoadmapFile, Store, Transaction
@@ -118,6 +117,8 @@ class Editing:
 
     def undo(self, change_id: int | None = None, **order: Unpack[Order]) -> Outcome:
         """Take back one change (the newest that is not undone yet) as a new change, and only that one."""
+        from coffee_maker.work import undoing
+
         with self._lock("undo"):
             before = self._recorder.settle()
             with self._store.reading() as tx:
@@ -129,8 +130,10 @@ class Editing:
     def choose(self, question: Notification) -> Outcome | None:
         """Carry out the answer to a question about a merge conflict; None when the file stays as it is."""
         choice = question.context.get("choice")
-        if not isinstance(choice, dict) or question.answer != outside.TAKE:
+        if not isinstance(choice, dict) or question.answer != TAKE:
             return None
+        from coffee_maker.work import undoing
+
         with self._lock("choose"):
             before = self._recorder.settle()
             with self._store.reading() as tx:
@@ -182,9 +185,11 @@ class Editing:
             after = after.apply(one.splices)
             key = one.key or key
             done.append(one)
-        old_text = before.text_of(old) if old else None
-        new_text = after.text_of(after.item(key)) if key is not None and kind != "delete" else None
         single = done[0] if len(done) == 1 else None
+        old_text = before.text_of(old) if old else None
+        new_text = before.text_after(old, single.splices) if old and single and kind not in ("move", "delete") else None
+        if new_text is None and key is not None and kind != "delete":
+            new_text = after.text_of(after.item(key))
         row = Row(
             order["by"],
             kind,
@@ -209,14 +214,13 @@ class Editing:
         return self._outcome(before, after, rows[-1], change_id)
 
     def _outcome(self, before: Document, after: Document, row: Row, change_id: int | None) -> Outcome:
-        item = next((one for one in after.items if one.key == row.item), None) if row.change_type != "delete" else None
         name = self._file.path.rpartition("/")[2]
         return Outcome(
             row.item,
             row.change_type,
             row.before,
             row.after,
-            item.revision if item else None,
+            _revision(after, row),
             after.revision,
             change_id,
             diff(before.text, row.text, path=name) if change_id is None else "",
@@ -243,6 +247,13 @@ class Editing:
                 for change in tx.roadmap.changes()
                 if change.item and change.change_type == "delete"
             )
+
+
+def _revision(after: Document, row: Row) -> str | None:
+    """The item's revision afterwards. Its text is known already, unless an editor's save came between."""
+    if row.after_text is not None and after.text == row.text:
+        return revision_of_text(row.after_text)
+    return next((one.revision for one in after.items if one.key == row.item), None)
 
 
 def _steps(ref: str, wanted: ItemEdits) -> Iterable[Step]:

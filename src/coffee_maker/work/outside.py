@@ -1,6 +1,7 @@
 """What to make of a text that another program saved: a plain edit, a stale buffer, a return to an old version.
 
-Nothing here reads or writes; `recording` does what is decided here.
+Nothing here reads or writes; `recording` does what is decided here, and imports this only when something came from
+outside: an ordinary change needs no merge.
 """
 
 from __future__ import annotations
@@ -13,37 +14,18 @@ from coffee_maker.core.document import Document
 from coffee_maker.core.errors import Refusal, RoadmapUnusable
 from coffee_maker.core.merge import MergeConflict, best_base, merge
 from coffee_maker.core.questions import Draft, Kind, Level, Source
+from coffee_maker.work.rows import KEEP, PERSON, TAKE, Row
 
 if TYPE_CHECKING:
-    from coffee_maker.core.history import ChangeType
     from coffee_maker.core.ports import RoadmapLog
 
-PERSON = "person"
 EDITED_OUTSIDE = "edited outside coffee-roadmap"
-KEEP, TAKE = "keep the file", "take the recorded change"
-"""The two options of the question about a conflict."""
-
 _BASES = 50
 _MANY_VANISHED = 3
 _LONGEST_SHOWN = 200
 
 Tell = Callable[[int], Draft]
 """Makes a notification, given the history id of the change that it is about."""
-
-
-class Row(NamedTuple):
-    """A change that is about to be recorded, without what the recorder knows itself (time, hashes, diff)."""
-
-    changed_by: str
-    change_type: ChangeType
-    item: str | None
-    before: str | None
-    after: str | None
-    before_text: str | None
-    after_text: str | None
-    reason: str | None
-    text: str  # the whole document afterwards
-    undoes: int | None = None
 
 
 class Absorbed(NamedTuple):

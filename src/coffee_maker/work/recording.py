@@ -16,19 +16,24 @@ Every method here expects the roadmap's lock to be held.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from datetime import timedelta
 from hashlib import sha256
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from coffee_maker.core.changes import diff
+from coffee_maker.core.diffs import diff
 from coffee_maker.core.document import Document
 from coffee_maker.core.errors import NotText, Refusal, RoadmapUnusable
 from coffee_maker.core.history import NewChange
-from coffee_maker.core.ports import Clock, RoadmapFile, Store, Transaction
 from coffee_maker.core.records import RoadmapState
-from coffee_maker.work import outside
-from coffee_maker.work.outside import Row, Tell
+from coffee_maker.work.rows import Row
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from coffee_maker.core.ports import Clock, RoadmapFile, Store, Transaction
+    from coffee_maker.work.outside import Tell
+
+    Guard = Callable[[Transaction], None]
 
 _MOST_ROUNDS = 20
 _PRUNE_EVERY = 50
@@ -43,9 +48,6 @@ class Options(NamedTuple):
     channels: tuple[str, ...] = ()
     keep_versions: int = 500
     keep_days: int = 90
-
-
-Guard = Callable[[Transaction], None]
 
 
 class Recorder:
@@ -166,6 +168,8 @@ class Recorder:
         self, taken: bytes, recorded: Document, base: str, staged: str, placed: bool
     ) -> tuple[Document, str | None]:
         """Record a save that came between; the merged document and the name it is staged under (None: in place)."""
+        from coffee_maker.work import outside
+
         try:
             theirs = self.parse(taken)
         except Refusal as error:
@@ -185,6 +189,8 @@ class Recorder:
         return merged.document, now_staged
 
     def _keep_unreadable(self, taken: bytes, recorded: Document, error: Refusal) -> None:
+        from coffee_maker.work import outside
+
         digest = sha256(taken).hexdigest()
         with self._store.writing() as tx:
             tx.roadmap.save_version(digest, taken, self._clock.now())
@@ -216,6 +222,8 @@ class Recorder:
 
     def _absorb_outside(self, theirs: Document, state: RoadmapState) -> None:
         """Record an edit that somebody made with another program, merged with what it did not know."""
+        from coffee_maker.work import outside
+
         with self._store.reading() as tx:
             recorded_content = tx.roadmap.version(state.hash)
             known = tx.roadmap.version(theirs.digest) is not None

@@ -8,7 +8,8 @@ from coffee_maker.core.document import Document
 from coffee_maker.core.errors import CannotUndo, ChangeNotFound
 from coffee_maker.core.merge import merge
 from coffee_maker.core.revert import revert
-from coffee_maker.work.outside import Row, RowsBetween
+from coffee_maker.work.outside import RowsBetween
+from coffee_maker.work.rows import PERSON, Row
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -65,7 +66,7 @@ def take_other(log: RoadmapLog, current: Document, choice: Mapping[str, str], qu
         raise CannotUndo(id=question.id, problem="the other side of that conflict is no longer kept")
     taken = merge(merged.text, current.text, alternative.text, item_pattern=current.item_pattern)
     new = Document.from_text(taken.text, item_pattern=current.item_pattern)
-    return RowsBetween(current, new, question.answered_by or "person", f"chosen in question {question.id}")
+    return RowsBetween(current, new, question.answered_by or PERSON, f"chosen in question {question.id}")
 
 
 def _newest_standing(log: RoadmapLog) -> Change:

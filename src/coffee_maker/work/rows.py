@@ -1,0 +1,27 @@
+"""The row that a change becomes, and the words of the question about a conflict."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from coffee_maker.core.history import ChangeType
+
+PERSON = "person"
+KEEP, TAKE = "keep the file", "take the recorded change"
+"""The two options of the question about a conflict."""
+
+
+class Row(NamedTuple):
+    """A change that is about to be recorded, without what the recorder knows itself (time, hashes, diff)."""
+
+    changed_by: str
+    change_type: ChangeType
+    item: str | None
+    before: str | None
+    after: str | None
+    before_text: str | None
+    after_text: str | None
+    reason: str | None
+    text: str  # the whole document afterwards
+    undoes: int | None = None
