@@ -275,7 +275,8 @@ def as_nobody(directory: Path) -> list[str]:
         if shutil.which("setpriv") is None:
             pytest.skip("setpriv is missing")
         command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all", *command]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    environ = {key: value for key, value in os.environ.items() if not key.startswith("COVERAGE")}  # it could not write
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environ)
     if "No module named" in done.stderr or "Permission denied" in done.stderr:
         pytest.skip("the interpreter is private to this user")
     assert "Traceback" not in done.stderr

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from coffee_maker.core.history import NewChange
 from coffee_maker.core.ports import Maintenance
 from coffee_maker.core.questions import Draft, Kind, Source
 from coffee_maker.core.records import Finding, RoadmapState, Run
+from coffee_maker.store import backup_file, migrate
 from coffee_maker.store.common import SharedStore
 from coffee_maker.store.sqlite_maintenance import SqliteMaintenance
 from coffee_maker.utils.connection import NAMES, Databases
@@ -218,6 +221,37 @@ def test_no_backup_of_nothing_and_none_over_a_file(
     with pytest.raises(BackupUnusable, match="exists already"):
         db.backup(looked_after[0], databases.directory, now=NOW, path=str(precious))
     assert precious.read_text() == "mine"
+
+
+def test_a_backup_that_cannot_be_finished_leaves_no_file(
+    looked_after: list[Maintenance],
+    store: SharedStore,
+    databases: Databases,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    write_something(store)
+    real = backup_file.look_into
+    monkeypatch.setattr(backup_file, "look_into", lambda name, path: real(name, path)._replace(rows={}))
+    with pytest.raises(BackupUnusable, match="rows are missing"):
+        looked_after[0].backup(str(tmp_path / "b.db"))
+    assert not list(tmp_path.glob("b.db*"))
+
+
+def test_an_old_backup_is_brought_up_in_memory(
+    sqlite_store: SharedStore, sqlite_databases: Databases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_something(sqlite_store)
+    made = SqliteMaintenance(sqlite_databases, "notifications").backup(str(tmp_path / "b.db"))
+    before = Path(made.path).read_bytes()
+    folder = tmp_path / "migrations"
+    shutil.copytree(migrate._FOLDER, folder)
+    (folder / "sqlite" / "notifications" / "0002_more.sql").write_text("CREATE TABLE more (x TEXT) STRICT;\n")
+    monkeypatch.setattr(backup_file, "Schema", partial(migrate.Schema, folder=str(folder)))
+    with backup_file.opened_up_to_date("notifications", made.path) as link:
+        assert link.execute("SELECT count(*) FROM more").fetchone() == (0,)
+        assert link.execute("SELECT count(*) FROM notifications").fetchone() == (1,)
+    assert Path(made.path).read_bytes() == before
 
 
 def test_what_is_no_backup_is_refused(looked_after: list[Maintenance], databases: Databases, tmp_path: Path) -> None:
