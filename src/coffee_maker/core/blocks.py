@@ -126,19 +126,20 @@ class _Scanner:
             number += flat.count("\n", at, end)
             at = end
             line = lines[number] if number < total else ""
-            if _MAYBE_BOX.match(line):
+            box = line[:1] not in ("#", "`") and _MAYBE_BOX.match(line)
+            if box:
                 listed.append(number)
-                number += 1
-                at += len(line) + 1
-                if number < total:
-                    continue
             elif number < total and self._closing(number, line, closed):
                 closed, closed_at, count = number + 1, at + len(line) + 1, len(listed)
-                self.known = (closed, closed_at)
-                if not self.fence and closed < total:
-                    number, at = closed, closed_at
-                    continue
-                return closed
+                if self.fence:
+                    return closed
+            if number + 1 < total and (box or closed > number):
+                number += 1
+                at += len(line) + 1
+                continue
+            self.known = (closed, closed_at)
+            if closed == total:
+                return total
             if number >= total - 1 and not line:
                 return total
             del listed[count:]
@@ -148,6 +149,8 @@ class _Scanner:
     def _closing(self, number: int, line: str, closed: int) -> bool:
         """Take a heading, a fence or a rule that closes everything; False: it is none, or perhaps an underline."""
         kind = _KINDS.get(line[:1], _TEXT)
+        if kind == _HASH:
+            return self._heading(number, line)
         if kind == _BULLET and number > closed and self.lines[number - 1].strip(" \t"):
             return False
         return kind in (_HASH, _TICK, _BULLET) and self._simple(number, line, kind)
@@ -203,17 +206,27 @@ class _Scanner:
 
     def _simple(self, number: int, line: str, kind: int) -> bool:
         """Take a heading, a fence or a rule without indentation, or a line inside a list; False: it is none."""
-        if kind == _HASH and (level := markup.atx_level(line, 0)):
-            self._close_to(0)
-            column, text = markup.atx_content(line, level)
-            self.blocks.headings.append(Heading(number, number + 1, level, text, column, False))
-        elif kind == _TICK and (length := markup.opens_fence(line, 0)):
+        if kind == _HASH:
+            return self._heading(number, line)
+        if kind == _TICK and (length := markup.opens_fence(line, 0)):
             self._close_to(0)
             self.fence = (number, "`", length)
         elif line == "---" and self.para < 0:
             self._close_to(0)
         else:
             return kind == _SPACE and self._nested(number, line)
+        return True
+
+    def _heading(self, number: int, line: str) -> bool:
+        """Take an ATX heading without indentation; it closes everything."""
+        level = markup.atx_level(line, 0)
+        if not level:
+            return False
+        if self.stack:
+            self._close_to(0)
+        self.para = -1
+        column, text = markup.atx_content(line, level)
+        self.blocks.headings.append(Heading(number, number + 1, level, text, column, False))
         return True
 
     def _nested(self, number: int, line: str) -> bool:

@@ -8,13 +8,13 @@ from functools import cached_property
 from typing import NamedTuple
 
 from coffee_maker.core.blocks import Blocks, scan
-from coffee_maker.core.errors import EditRefused, NotText
+from coffee_maker.core.errors import AmbiguousReference, EditRefused, ItemNotFound, NotText
 from coffee_maker.core.headings import compile_item_pattern
 from coffee_maker.core.history import revision_of_hash
 from coffee_maker.core.items import Item, Problem
 from coffee_maker.core.lines import Lines
-from coffee_maker.core.reading import Entry, build_items, read_entries
-from coffee_maker.core.references import References, choose
+from coffee_maker.core.reading import Entry, build_item, make_keys, read_entries
+from coffee_maker.core.references import References
 from coffee_maker.core.wording import parse_status
 
 __all__ = ["Document", "Splice", "parse_status"]
@@ -53,9 +53,22 @@ class Document:
         return read_entries(self.lines, self.blocks, self._pattern)
 
     @cached_property
+    def _places(self) -> dict[str, int]:
+        """Key -> which of the items it is."""
+        keys = make_keys([entry.parts.id for entry in self.entries])
+        return {key: place for place, key in enumerate(keys)}
+
+    @cached_property
+    def _references(self) -> References:
+        return References(list(self._places))
+
+    @cached_property
     def items(self) -> tuple[Item, ...]:
         """The items, in the order of the document."""
-        return build_items(self.text, self.lines, self.entries)
+        return tuple([self._item(key) for key in self._places])
+
+    def _item(self, key: str) -> Item:
+        return build_item(self.text, self.lines, self.entries[self._places[key]], key, self._references)
 
     @staticmethod
     def from_bytes(data: bytes, *, item_pattern: str | None = None) -> Document:
@@ -97,21 +110,27 @@ class Document:
 
         return find_problems(self.items, self.entries, self.blocks)
 
-    @cached_property
-    def _by_key(self) -> dict[str, Item]:
-        return {item.key: item for item in self.items}
-
-    @cached_property
-    def _references(self) -> References:
-        return References([item.key for item in self.items])
-
     def item(self, ref: str) -> Item:
-        """The item that a forgiving reference means; raises `ItemNotFound` or `AmbiguousReference`."""
-        return choose(ref, self._references.find(ref), self._by_key)
+        """The item that a forgiving reference means; raises `ItemNotFound` or `AmbiguousReference`.
+
+        Only that item is read, so that a change of one item costs little in a roadmap of thousands.
+        """
+        keys = self._references.find(ref)
+        if len(keys) == 1:
+            return self._item(keys[0])
+        if not keys:
+            raise ItemNotFound(ref=ref)
+        found = [self._item(key) for key in keys]
+        candidates = "; ".join(f"{item.key} {item.title!r} (line {item.line})" for item in found)
+        raise AmbiguousReference(ref=ref, candidates=candidates)
+
+    def place(self, item: Item) -> int:
+        """Which of the items it is, counted from 0."""
+        return self._places[item.key]
 
     def entry(self, item: Item) -> Entry:
         """Where the parts of an item stand, for edits."""
-        return self.entries[self.items.index(item)]
+        return self.entries[self._places[item.key]]
 
     def text_of(self, item: Item) -> str:
         """The item's own text."""

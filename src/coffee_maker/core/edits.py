@@ -214,7 +214,7 @@ def replace_body(doc: Document, ref: str, body: str) -> Edit:
     new = ("" if opened else eol) + eol + body + eol + ("" if closed or end == len(doc.text) else eol) if body else ""
     splice = Splice(start, end, new)
     expected = [(one.id, None if one.key == item.key else one.revision) for one in doc.items]
-    after = check_whole(doc, [splice], expected).items[doc.items.index(item)]
+    after = check_whole(doc, [splice], expected).items[doc.place(item)]
     if (after.title, after.status) != (item.title, item.status):
         raise EditRefused(problem=f"The body would change the status of {item.key}.")
     return Edit((splice,), item.key, before, body)

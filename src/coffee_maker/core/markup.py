@@ -17,7 +17,7 @@ _UNDERLINE = re.compile(r"(?:=+|-+)[ \t]*\Z")
 def atx_level(line: str, start: int) -> int:
     """The level of the ATX heading whose marks stand at `start`, else 0 (section 4.2)."""
     level = 0
-    while level < 7 and line.startswith("#", start + level):
+    while line[start + level : start + level + 1] == "#" and level < 7:
         level += 1
     return level if 0 < level < 7 and line[start + level : start + level + 1] in ("", " ", "\t") else 0
 

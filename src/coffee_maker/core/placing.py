@@ -70,7 +70,7 @@ def add_item(
 def move_item(doc: Document, ref: str, place: Place) -> Edit:
     """Move an item with its text to another place."""
     item = doc.item(ref)
-    old = doc.items.index(item)
+    old = doc.place(item)
     index = _index(doc, place)
     before = _described(doc, old, old)
     at = _offset(doc, index, place)
@@ -92,7 +92,7 @@ def remove_item(doc: Document, ref: str) -> Edit:
     """Remove an item with its text."""
     item = doc.item(ref)
     splices = _removal(doc, item, keep_end=False)
-    check_whole(doc, splices, [(one.id, one.revision) for one in doc.items if one is not item])
+    check_whole(doc, splices, [(one.id, one.revision) for one in doc.items if one.key != item.key])
     return Edit(tuple(splices), item.key, item.title, None)
 
 
@@ -102,7 +102,7 @@ def _index(doc: Document, place: Place) -> int:
         return 0 if place.where == "first" else len(doc.items)
     if place.ref is None:
         raise EditRefused(problem=f"{place.where} needs an item to refer to.")
-    return doc.items.index(doc.item(place.ref)) + (place.where == "after")
+    return doc.place(doc.item(place.ref)) + (place.where == "after")
 
 
 def _described(doc: Document, index: int, leaving: int) -> str:

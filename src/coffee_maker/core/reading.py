@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections import Counter
-from typing import NamedTuple
+from functools import cached_property
 
 from coffee_maker.core.blocks import Blocks, Heading
 from coffee_maker.core.fields import Box, Field, is_field, read_boxes, read_fields
@@ -22,15 +22,30 @@ _OWN_SECTIONS = frozenset({"status", "current status", "overview", "summary", "m
 _PERCENT = re.compile(r"(\d{1,3})(?:\.\d+)?\s*%")
 
 
-class Entry(NamedTuple):
-    """An item as it stands in the document; lines are 0-based."""
+class Entry:
+    """An item as it stands in the document; lines are 0-based. Fields and boxes are read when they are asked for."""
 
-    heading: Heading
-    parts: ItemHeading
-    end: int  # line after its last one
-    own_end: int  # line after its own part: where the first sub-section about something else begins
-    fields: list[Field]
-    boxes: list[Box]
+    def __init__(
+        self, texts: list[str], blocks: Blocks, heading: Heading, parts: ItemHeading, extent: tuple[int, int]
+    ) -> None:
+        self.heading = heading
+        self.parts = parts
+        # The line after its last one; and after its own part, where a sub-section about something else begins.
+        self.end, self.own_end = extent
+        self._texts = texts
+        self._blocks = blocks
+
+    @cached_property
+    def fields(self) -> list[Field]:
+        """The fields of its own part."""
+        return read_fields(self._texts, self._blocks, self.heading.end, self.own_end)
+
+    @cached_property
+    def boxes(self) -> list[Box]:
+        """The check boxes of the whole item."""
+        lines = self._blocks.list_lines
+        first = bisect_left(lines, self.heading.end)
+        return read_boxes(self._texts, lines[first : bisect_left(lines, self.end, first)])
 
     @property
     def status_field(self) -> Field | None:
@@ -56,8 +71,8 @@ def read_entries(lines: Lines, blocks: Blocks, pattern: re.Pattern[str] | None) 
     entries: list[Entry] = []
     for number, parts in enumerate(forms):
         if parts:
-            end, own_end = _extent(headings, forms, number, len(texts))
-            entries.append(_entry(texts, blocks, headings[number], parts, (end, own_end)))
+            extent = _extent(headings, forms, number, len(texts))
+            entries.append(Entry(texts, blocks, headings[number], parts, extent))
     return entries
 
 
@@ -78,22 +93,7 @@ def _extent(headings: list[Heading], forms: list[ItemHeading | None], number: in
     return total, own_end or total
 
 
-def _entry(texts: list[str], blocks: Blocks, heading: Heading, parts: ItemHeading, extent: tuple[int, int]) -> Entry:
-    end, own_end = extent
-    first = bisect_left(blocks.list_lines, heading.end)
-    last = bisect_left(blocks.list_lines, end, first)
-    fields = read_fields(texts, blocks, heading.end, own_end)
-    return Entry(heading, parts, end, own_end, fields, read_boxes(texts, blocks.list_lines[first:last]))
-
-
-def build_items(text: str, lines: Lines, entries: list[Entry]) -> tuple[Item, ...]:
-    """The items as the rest of the program sees them."""
-    keys = _keys([entry.parts.id for entry in entries])
-    references = References(keys)
-    return tuple(_item(text, lines, entry, key, references) for entry, key in zip(entries, keys, strict=True))
-
-
-def _keys(ids: list[str]) -> list[str]:
+def make_keys(ids: list[str]) -> list[str]:
     """Unique keys: the second item with an id gets `#2`; ids that differ in letter case only are the same."""
     counts: Counter[str] = Counter()
     taken: set[str] = set()
@@ -111,7 +111,7 @@ def _keys(ids: list[str]) -> list[str]:
     return keys
 
 
-def _item(text: str, lines: Lines, entry: Entry, key: str, references: References) -> Item:
+def build_item(text: str, lines: Lines, entry: Entry, key: str, references: References) -> Item:
     start, end = lines.start(entry.heading.line), lines.start(entry.end)
     reading = _NONE
     fields: dict[str, str] = {}

@@ -6,9 +6,6 @@ import re
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 
-from coffee_maker.core.errors import AmbiguousReference, ItemNotFound
-from coffee_maker.core.items import Item
-
 _NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)*[a-z]?")
 _MENTION = re.compile(
     r"\b(?:PRIORIT(?:Y|IES)[ \t_-]*(?P<numbers>[0-9]+(?:\.[0-9]+)*(?:#[0-9]+)?"
@@ -92,13 +89,3 @@ def _mentions(words: str) -> Iterable[str]:
             yield normal(mention["story"])
         else:
             yield from (f"PRIORITY-{number}" for number in _EACH.findall(mention["numbers"]))
-
-
-def choose(reference: str, keys: Sequence[str], items: dict[str, Item]) -> Item:
-    """The one item that a reference means; refused when there is none or more than one."""
-    if not keys:
-        raise ItemNotFound(ref=reference)
-    if len(keys) > 1:
-        candidates = "; ".join(f"{key} {items[key].title!r} (line {items[key].line})" for key in keys)
-        raise AmbiguousReference(ref=reference, candidates=candidates)
-    return items[keys[0]]
