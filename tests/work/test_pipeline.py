@@ -23,8 +23,8 @@ from coffee_maker.core.ports import Stop, Store
 from coffee_maker.core.questions import Kind, Level, State
 from coffee_maker.core.records import AgentResult, Task
 from coffee_maker.work import naming
+from coffee_maker.work.accounts import STOPPED
 from coffee_maker.work.daemon import Done
-from coffee_maker.work.pipeline import STOPPED
 
 TWO, THREE = "PRIORITY-2", "PRIORITY-3"
 

@@ -362,13 +362,7 @@ class AgentUnusable(Refusal):
     """The agent {agent} cannot run: {problem}."""
 
     code = "agent_unusable"
-
-
-class DaemonStopped(Refusal):
-    """The daemon was stopped: {reason}."""
-
-    code = "daemon_stopped"
-    exit_code = INTERRUPTED
+    default_hint = "Set [agent] command in coffee-roadmap.toml, or choose another agent with --agent."
 
 
 # --- settings --------------------------------------------------------------------------------------------------

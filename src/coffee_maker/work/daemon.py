@@ -13,7 +13,7 @@ from coffee_maker.core.errors import AgentUnusable, ClaimLost, Refusal, Reposito
 from coffee_maker.core.items import Item, Status
 from coffee_maker.core.ports import System
 from coffee_maker.core.records import Claim
-from coffee_maker.work import pipeline
+from coffee_maker.work import accounts, pipeline
 from coffee_maker.work.pipeline import Desk, Job, Left, Stopped
 from coffee_maker.work.supervisor import Supervisor
 
@@ -172,7 +172,7 @@ class Daemon:
         except Refusal as refusal:
             if job.begun:
                 return self._give_up(job, refusal)
-            pipeline.end_run(desk, job, "lost", f"{pipeline.STOPPED}: {refusal.message}")
+            accounts.end_run(desk, job, "lost", f"{accounts.STOPPED}: {refusal.message}")
             pipeline.release(desk, job.hold.claim)
             raise
         return Done(job.key, job.verdict.value if job.verdict else Status.COMPLETE.value, job.reason)
@@ -187,26 +187,26 @@ class Daemon:
 
     def _leave(self, job: Job, why: str) -> Done:
         self._left[job.key] = f"left alone: {why}"
-        pipeline.end_run(self._desk, job, "lost", f"{pipeline.STOPPED}: {why}")
+        accounts.end_run(self._desk, job, "lost", f"{accounts.STOPPED}: {why}")
         self._desk.tell(f"{job.key}: left alone, {why}")
         return Done(job.key, "skipped", why)
 
     def _lose(self, job: Job, why: str) -> Done:
         """The claim is somebody else's now, and so is the item: nothing is written any more, nothing thrown away."""
-        pipeline.end_run(self._desk, job, "lost", why)
+        accounts.end_run(self._desk, job, "lost", why)
         where = f"; what was done is in {job.worktree.path}" if job.worktree else ""
         self._desk.tell(f"{job.key}: {why}{where}")
         return Done(job.key, "lost", why)
 
     def _put_back(self, job: Job, why: str) -> Done:
         """The daemon ends in order: the item is planned again, its work tree stays for the next attempt."""
-        reason = f"{pipeline.STOPPED}: {why}"
+        reason = f"{accounts.STOPPED}: {why}"
         if job.begun:
             try:
                 pipeline.set_status(self._desk, job, Status.IN_PROGRESS, Status.PLANNED, reason)
             except ClaimLost as lost:
                 return self._lose(job, lost.message)
-        pipeline.end_run(self._desk, job, "lost", reason)
+        accounts.end_run(self._desk, job, "lost", reason)
         self._desk.tell(f"{job.key}: put back, {why}")
         return Done(job.key, "stopped", why)
 

@@ -25,16 +25,16 @@ from coffee_maker.core.errors import (
 )
 from coffee_maker.core.items import Item, Status
 from coffee_maker.core.ports import Agent, Clock, Repository, Store, Transaction
-from coffee_maker.core.questions import Draft, Kind, Level, Notification, Source, State, taken
+from coffee_maker.core.questions import Draft, Kind, Notification, Source, State, taken
 from coffee_maker.core.records import AgentResult, Claim, Run, Task, Worktree
 from coffee_maker.utils.text import one_line, printable
+from coffee_maker.work import accounts
 from coffee_maker.work.editing import Editing
 from coffee_maker.work.messages import Messages
 from coffee_maker.work.naming import branch_name, file_name
 from coffee_maker.work.supervisor import Hold
 
 APPROVE, SKIP = "approve", "skip"
-STOPPED = "daemon stopped"  # how the detail of a run begins that a person's stop ended: it is no failed attempt
 _TAIL = 1500  # characters of an output in a message
 _TITLE = 120
 _REASON = 500
@@ -158,7 +158,7 @@ def approve(desk: Desk, job: Job) -> Job:
 def _question(desk: Desk, job: Job) -> Notification:
     """The approval question. A daemon that was killed finds its question again by the key; one that a person answered
     with skip, before this daemon started, is asked anew."""
-    ended = sum(run.outcome not in (None, "lost") for _id, run in _runs(desk, job.key))
+    ended = sum(run.outcome not in (None, "lost") for _id, run in accounts.runs_of(desk, job.key))
     again = 0
     while True:
         deadline = desk.options.approval_deadline
@@ -180,18 +180,12 @@ def _question(desk: Desk, job: Job) -> Notification:
         again += 1
 
 
-def _runs(desk: Desk, key: str) -> list[tuple[int, Run]]:
-    """The item's runs, newest first."""
-    with desk.store.runs() as runs:
-        return list(runs.list(item=key))
-
-
 # --- begin -----------------------------------------------------------------------------------------------------
 
 
 def count(desk: Desk, job: Job) -> Job:
     """Open a record of this attempt, after closing what a dead daemon left open."""
-    earlier = _runs(desk, job.key)
+    earlier = accounts.runs_of(desk, job.key)
     branch = branch_name(job.key, job.title)
     run = Run(job.key, desk.owner, desk.agent.name, branch, desk.clock.now(), None, None, None, None, None)
     with desk.store.runs() as runs:
@@ -199,7 +193,7 @@ def count(desk: Desk, job: Job) -> Job:
             if lost.ended is None:
                 runs.end(number, lost._replace(ended=run.started, outcome="lost", detail="its daemon was gone"))
         job = job._replace(run_id=runs.start(run), run=run)
-    failed = _failed_in_a_row(earlier)
+    failed = accounts.failed_in_a_row(earlier)
     if failed >= desk.options.max_attempts:
         reason = f"{failed} attempts in a row ended without a result"
         return job._replace(verdict=Status.MANUAL_REVIEW, reason=reason)
@@ -211,17 +205,6 @@ def begin(desk: Desk, job: Job) -> Job:
     if not job.begun and not set_status(desk, job, Status.PLANNED, Status.IN_PROGRESS, f"taken up by {desk.owner}"):
         raise Left("it is no longer planned")
     return job._replace(begun=True)
-
-
-def _failed_in_a_row(runs: list[tuple[int, Run]]) -> int:
-    """Newest attempts that came to no end: their daemons were killed or lost their claims."""
-    count = 0
-    for _number, run in runs:
-        if run.outcome not in (None, "lost"):
-            break
-        if not (run.detail or "").startswith(STOPPED):
-            count += 1
-    return count
 
 
 def set_status(desk: Desk, job: Job, expected: Status, status: Status, reason: str) -> bool:
@@ -266,7 +249,7 @@ def open_worktree(desk: Desk, job: Job) -> Job:
 
 def build(desk: Desk, job: Job) -> Job:
     """Let the agent do it. What it changed is set aside at once, so that tests add nothing to it."""
-    desk.tell(f"{job.key}: {desk.agent.name} is at work (output in {_log(desk, job, 'agent')})")
+    desk.tell(f"{job.key}: {desk.agent.name} is at work (output in {accounts.log_path(desk, job, 'agent')})")
     result = desk.agent.run(_task(desk, job, "agent"), job.hold)
     _go_on(job)
     job = job._replace(built=result)
@@ -315,49 +298,11 @@ def report(desk: Desk, job: Job) -> Job:
     else:
         reason = f"{_NOT_OURS}\n{reason}"
         desk.tell(f"{job.key}: {_NOT_OURS}")
-    end_run(desk, job, "complete" if status is Status.COMPLETE else _outcome(job), reason)
-    _notify(desk, job, status, reason)
+    accounts.end_run(desk, job, "complete" if status is Status.COMPLETE else accounts.outcome(job), reason)
+    accounts.notify(desk, job, status, reason)
     if status is Status.COMPLETE and job.worktree is not None:
         desk.repository.close_worktree(job.worktree)
     return job._replace(verdict=status, reason=reason)
-
-
-def _outcome(job: Job) -> str:
-    return "failed" if job.built is not None and not job.built.ok else "manual_review"
-
-
-def end_run(desk: Desk, job: Job, outcome: str, detail: str) -> None:
-    """Close the run's record, if the item came as far as to have one."""
-    if job.run is None or job.run_id is None:
-        return
-    exit_code = job.built.exit_code if job.built else None
-    ended = job.run._replace(
-        ended=desk.clock.now(), outcome=outcome, detail=detail, exit_code=exit_code, commit=job.commit
-    )
-    with desk.store.runs() as runs:
-        runs.end(job.run_id, ended)
-
-
-def _notify(desk: Desk, job: Job, status: Status, reason: str) -> None:
-    good = status is Status.COMPLETE
-    details = [reason]
-    if job.commit and job.run:
-        details.append(f"Look at it with: git show {job.run.branch}")
-    if not good and job.worktree:
-        details.append(f"Work tree: {job.worktree.path}")
-    if not good and job.run_id:
-        details.append(f"Output: {_log(desk, job, 'tests' if job.tested else 'agent')}")
-    desk.messages.notify(
-        Draft(
-            source=Source.DAEMON,
-            kind=Kind.STATUS if good else Kind.ALERT,
-            level=Level.NORMAL if good else Level.HIGH,
-            title=f"{job.key} is complete" if good else f"{job.key} needs you",
-            message="\n".join(details),
-            item=job.key,
-            context={"run": job.run_id, "branch": job.run.branch if job.run else None, "commit": job.commit},
-        )
-    )
 
 
 STEPS: tuple[tuple[str, Step], ...] = (
@@ -370,9 +315,7 @@ STEPS: tuple[tuple[str, Step], ...] = (
     ("commit", commit),
     ("report", report),
 )
-ALWAYS = frozenset(
-    {"begin", "commit", "report"}
-)  # also when a person must look already
+ALWAYS = frozenset({"begin", "commit", "report"})  # also when a person must look already
 
 
 # --- helpers ---------------------------------------------------------------------------------------------------
@@ -386,8 +329,8 @@ def _task(desk: Desk, job: Job, what: str) -> Task:
         text=job.text,
         directory=tree.project,
         branch=tree.branch,
-        item_file=_scratch(desk, job, f"{what}.item.md"),
-        log=_log(desk, job, what),
+        item_file=accounts.scratch_path(desk, job, f"{what}.item.md"),
+        log=accounts.log_path(desk, job, what),
         timeout=desk.options.agent_timeout if what == "agent" else desk.options.test_timeout,
         max_output=desk.options.max_output,
         answers={},
@@ -399,14 +342,6 @@ def _tree(job: Job) -> Worktree:
     if job.worktree is None:
         raise AssertionError("the work tree comes before the work")
     return job.worktree
-
-
-def _log(desk: Desk, job: Job, what: str) -> str:
-    return _scratch(desk, job, f"{what}.log")
-
-
-def _scratch(desk: Desk, job: Job, ending: str) -> str:
-    return os.path.join(desk.options.scratch, "runs", f"{file_name(job.key, job.title)}-{job.run_id}.{ending}")
 
 
 def _failure(who: str, result: AgentResult) -> str:
@@ -424,7 +359,7 @@ def _why_stopped(job: Job) -> Exception:
     if job.hold.lost is not None:
         held = job.hold.claim
         return ClaimLost(item=held.item, fence=held.fence, owner=held.owner)
-    return Stopped(job.hold.requested() or STOPPED)
+    return Stopped(job.hold.requested() or accounts.STOPPED)
 
 
 def finish(desk: Desk, job: Job, refusal: Refusal) -> Job:
