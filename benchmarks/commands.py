@@ -4,7 +4,7 @@
 
 Two roadmaps: a real one when `--roadmap` names it (else one of the same size is made), and one of 5,000 items. The
 commands take turns, so that a busy moment of the machine hits them all; the middle value of each counts. Peak memory is
-the kernel's own figure for the process (VmHWM; ``ru_maxrss`` of a child would count its parent's). Programs are measured
+the kernel's own figure for the process (VmHWM; `ru_maxrss` of a child counts its parent's). Programs are measured
 as users have them: with their byte code cached.
 """
 
