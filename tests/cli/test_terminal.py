@@ -1,0 +1,109 @@
+"""What a person sees on a terminal: signs, colours when wanted, tables that fit."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import select
+import subprocess
+import sys
+import time
+
+import pytest
+from tests.cli.conftest import ROADMAP, Project
+
+
+def on_a_terminal(project: Project, *words: str, columns: int = 80, answer: str = "", **environ: str) -> str:
+    """The command's output on a pseudo terminal of that width."""
+    leader, follower = pty.openpty()
+    import fcntl
+    import struct
+    import termios
+
+    fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "coffee_maker", *words],
+        cwd=project.root,
+        env={**project.environ, "TERM": "xterm-256color", **environ},
+        stdin=follower,
+        stdout=follower,
+        stderr=follower,
+        close_fds=True,
+    )
+    os.close(follower)
+    if answer:
+        os.write(leader, answer.encode())
+    seen = _all_of(leader)
+    process.wait(timeout=30)
+    os.close(leader)
+    return seen
+
+
+def _all_of(terminal: int) -> str:
+    seen, end = b"", time.monotonic() + 30
+    while time.monotonic() < end and select.select([terminal], [], [], 30)[0]:
+        try:
+            block = os.read(terminal, 65536)
+        except OSError:  # the other side is closed
+            break
+        seen += block
+    return seen.decode().replace("\r\n", "\n")
+
+
+def plain(text: str) -> str:
+    return re.sub(r"\x1b\[[0-9;]*m", "", text)
+
+
+def test_signs_and_colours(project: Project) -> None:
+    seen = on_a_terminal(project, "view")
+    assert "\x1b[" in seen
+    assert "✅ complete" in seen
+    assert "Raise the walls" in seen
+
+
+@pytest.mark.parametrize(("words", "environ"), [(("--no-color",), {}), ((), {"NO_COLOR": "1"}), ((), {"TERM": "dumb"})])
+def test_no_colours_where_none_are_wanted(project: Project, words: tuple[str, ...], environ: dict[str, str]) -> None:
+    for command in (("view",), ("view", "99")):
+        assert not re.search(r"\x1b\[[0-9;]*3[0-9]", on_a_terminal(project, *command, *words, **environ))
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120])
+def test_tables_fit_and_keys_are_never_cut(project: Project, columns: int) -> None:
+    project.roadmap.write_text(ROADMAP.replace("Raise the walls", "Raise the walls " * 20))
+    project.real("status", "2", "blocked", "--reason", "because " * 40)
+    for words in (("view",), ("history",), ("status",), ("next",)):
+        lines = plain(on_a_terminal(project, *words, columns=columns)).splitlines()
+        assert all(len(line) <= columns for line in lines if "/ROADMAP.md" not in line), words
+    assert "PRIORITY-2.5" in plain(on_a_terminal(project, "view", columns=columns))
+    assert "…" in plain(on_a_terminal(project, "view", columns=columns))
+
+
+def test_a_removal_asks(project: Project) -> None:
+    assert "Remove PRIORITY-2: Raise the walls? [y/N]" in plain(on_a_terminal(project, "remove", "2", answer="n\n"))
+    assert project.real("view", "2").code == 0
+    on_a_terminal(project, "remove", "2", answer="y\n")
+    assert project.real("view", "2").code == 4
+
+
+def test_json_on_a_terminal_is_indented_and_uncoloured(project: Project) -> None:
+    seen = on_a_terminal(project, "view", "--json")
+    assert seen.startswith('{\n  "schema_version": 1')
+    assert "\x1b" not in seen
+
+
+def test_every_text_has_a_terminal_form(project: Project) -> None:
+    project.real("notify", "Which wood?", "--option", "oak")
+    for words in (
+        "doctor",
+        "sync",
+        "db status",
+        "notifications",
+        "notifications show 1",
+        "view 2",
+        "status 2 blocked",
+        "undo",
+    ):
+        seen = on_a_terminal(project, *words.split())
+        assert "bug" not in seen, seen
+        assert seen
