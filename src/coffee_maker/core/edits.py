@@ -7,7 +7,7 @@ from coffee_maker.core.edit import Edit, Place, body_lines, check_whole, check_w
 from coffee_maker.core.errors import EditRefused
 from coffee_maker.core.fields import Field, canonical, written
 from coffee_maker.core.items import Item, Status
-from coffee_maker.core.markup import is_rule
+from coffee_maker.core.markup import LIST_MARKER, is_rule
 from coffee_maker.core.placing import add_item, move_item, remove_item
 from coffee_maker.core.reading import Entry
 from coffee_maker.core.wording import Change, rewrite_status
@@ -16,6 +16,7 @@ __all__ = [
     "Edit",
     "Place",
     "add_item",
+    "append_text",
     "move_item",
     "remove_item",
     "replace_body",
@@ -218,3 +219,35 @@ def replace_body(doc: Document, ref: str, body: str) -> Edit:
     if (after.title, after.status) != (item.title, item.status):
         raise EditRefused(problem=f"The body would change the status of {item.key}.")
     return Edit((splice,), item.key, before, body)
+
+
+def append_text(doc: Document, ref: str, words: str) -> Edit:
+    """Add text at the item's end, as a paragraph of its own; a list item joins a list that stands there.
+
+    It may bring boxes to tick and fields that the item has not; it may change nothing that is there already.
+    """
+    item = doc.item(ref)
+    entry = doc.entry(item)
+    lines, eol = doc.lines, doc.lines.eol
+    added = body_lines(words, item.level, item.key)
+    if not added:
+        raise EditRefused(problem="There is no text to append.")
+    last = entry.end
+    while last > entry.heading.end and (not lines.texts[last - 1].strip(" \t") or is_rule(lines.texts[last - 1])):
+        last -= 1
+    listed = LIST_MARKER.match(added[0]) and LIST_MARKER.match(lines.texts[last - 1].lstrip(" \t"))
+    at = min(lines.start(last), len(doc.text))
+    opened = doc.text[:at].endswith(("\n", "\r"))
+    new = ("" if opened else eol) + ("" if listed else eol) + eol.join(added) + (eol if opened else "")
+    splice = Splice(at, at, new)
+    expected = [(one.id, None if one.key == item.key else one.revision) for one in doc.items]
+    after = check_whole(doc, [splice], expected).items[doc.place(item)]
+    fields_kept = all(after.fields.get(name) == value for name, value in item.fields.items())
+    if (after.title, after.status) != (item.title, item.status) or not fields_kept or not _kept(item, after):
+        raise EditRefused(problem=f"That would change the status, a field or a box of {item.key}.")
+    return Edit((splice,), item.key, None, eol.join(added))
+
+
+def _kept(before: Item, after: Item) -> bool:
+    """Whether the boxes that were there stand first and as they were (their lines count from elsewhere)."""
+    return [box[:2] for box in after.checks[: len(before.checks)]] == [box[:2] for box in before.checks]

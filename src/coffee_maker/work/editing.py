@@ -42,6 +42,7 @@ class ItemEdits(NamedTuple):
     check: tuple[str, ...] = ()  # boxes by number or text
     uncheck: tuple[str, ...] = ()
     body: str | None = None
+    append: str | None = None  # text to be added at the end
 
 
 Step = Callable[[Document], Edit]
@@ -262,6 +263,8 @@ def _steps(ref: str, wanted: ItemEdits) -> Iterable[Step]:
         yield partial(_swap, edits.replace_body, ref, wanted.body)
     if wanted.status is not None:
         yield partial(_swap, edits.set_status, ref, wanted.status)
+    if wanted.append is not None:
+        yield partial(_swap, edits.append_text, ref, wanted.append)
     for name, value in wanted.fields.items():
         yield partial(_swap, edits.set_field, ref, name, value)
     for which in wanted.check:

@@ -19,6 +19,7 @@ EXAMPLES = """
   coffee-roadmap edit 2.6 --field Effort=3d --field Owner=   set one field, remove another
   coffee-roadmap edit 2.6 --check 1 --uncheck "write docs"   check boxes by number or by text
   coffee-roadmap edit 2.6 --body - < text.md                 replace its text
+  coffee-roadmap edit 2.6 --append "Asked the customer: HTML first."
 """
 
 
@@ -32,6 +33,7 @@ def arguments(parser: Parser) -> None:
     parser.add_argument("--check", metavar="N|TEXT", action="append", default=[], help="tick a check box; repeatable")
     parser.add_argument("--uncheck", metavar="N|TEXT", action="append", default=[], help="untick a check box")
     parser.add_argument("--body", metavar="TEXT", help="replace its text; - reads standard input")
+    parser.add_argument("--append", metavar="TEXT", help="add text at its end; - reads standard input")
     changing.add_order_options(parser)
 
 
@@ -45,11 +47,12 @@ def run(args: Namespace, operations: Operations, output: Output) -> int:
         check=tuple(args.check),
         uncheck=tuple(args.uncheck),
         body=text_or_stdin(args.body),
+        append=text_or_stdin(args.append),
     )
     if wanted == ItemEdits():
         raise WrongUsage(
             problem="Nothing to edit was given.",
-            hint="Name at least one of --title, --status, --field, --check, --uncheck, --body.",
+            hint="Name at least one of --title, --status, --field, --check, --uncheck, --body, --append.",
         )
     outcome = operations.editing.edit(args.item, wanted, **changing.order(args, operations))
     return changing.tell(args, outcome, operations, output)
