@@ -157,8 +157,8 @@ def _data(subject: Subject) -> Findings:
     if not os.path.isdir(directory):
         yield _notice(f"There is no data directory {directory} yet.", "`coffee-roadmap init` or doctor --fix.")
         return
-    if not data_directory.is_ours(directory):
-        data_directory.ensure(directory)  # refuses with the cure when it holds files that are not ours
+    if not data_directory.is_ours(directory) and os.listdir(directory):
+        data_directory.ensure(directory)  # refuses with the cure: it holds files that are not ours
     if not os.access(directory, os.W_OK | os.X_OK):
         cure = "Run as its owner (in a container: `--user $(id -u):$(id -g)`), or share a group with it."
         yield _problem(f"The data directory {directory} cannot be written by user {os.getuid()}.", cure)

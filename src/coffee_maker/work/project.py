@@ -96,11 +96,12 @@ def _make_roadmap(path: str, file: RoadmapFile) -> bool:
         return False
     try:
         os.makedirs(os.path.dirname(path), exist_ok=True)
+    except OSError as error:
+        raise OutOfReach(path=path, problem=f"its directory cannot be made ({error.strerror})") from None
+    try:
         file.create(_ROADMAP.encode())
     except FileExistsError:
         return False
-    except OSError as error:
-        raise OutOfReach(path=path, problem=error.strerror or str(error)) from None
     return True
 
 
