@@ -19,12 +19,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 MODES = ("floor, with gate", "floor, busy timeout", "create + respond")
 
 
-def floor(directory: str, seconds: float, gate: bool) -> tuple[int, int, float]:
+def floor(directory: str, seconds: float, gate: bool) -> Iterator[Any]:
     """One shared counter; operations done, errors, longest wait."""
     import apsw
 
@@ -33,6 +35,7 @@ def floor(directory: str, seconds: float, gate: bool) -> tuple[int, int, float]:
     raw = apsw.Connection(os.path.join(directory, "floor.db"))
     raw.set_busy_timeout(5000)
     raw.execute("PRAGMA synchronous = FULL")
+    yield None
     done = errors = 0
     longest = 0.0
     end = time.monotonic() + seconds
@@ -52,16 +55,19 @@ def floor(directory: str, seconds: float, gate: bool) -> tuple[int, int, float]:
             if held is not None:
                 locks.release(held)
         longest = max(longest, time.monotonic() - started)
-    return done, errors, longest
+    yield done, errors, longest
 
 
-def messages(directory: str, seconds: float) -> tuple[int, int, float]:
+def messages(directory: str, seconds: float) -> Iterator[Any]:
     """Create a question, answer it, and so on; operations done, errors, longest wait."""
     from coffee_maker.core.questions import Draft, Kind, Source
     from coffee_maker.store.sqlite import SqliteStore
     from coffee_maker.utils.connection import Databases
 
     store = SqliteStore(Databases(directory))
+    with store.writing():  # opened before the start, as the floor's connection is
+        pass
+    yield None
     done = errors = 0
     longest = 0.0
     end = time.monotonic() + seconds
@@ -83,15 +89,16 @@ def messages(directory: str, seconds: float) -> tuple[int, int, float]:
             errors += 1
         longest = max(longest, time.monotonic() - started)
     store.close()
-    return done, errors, longest
+    yield done, errors, longest
 
 
 def worker(mode: str, directory: str, seconds: float) -> None:
+    ours = mode == MODES[2]
+    running = messages(directory, seconds) if ours else floor(directory, seconds, gate=mode == MODES[0])
+    next(running)
     print("ready", flush=True)
     sys.stdin.readline()
-    ours = mode == MODES[2]
-    result = messages(directory, seconds) if ours else floor(directory, seconds, gate=mode == MODES[0])
-    print(json.dumps(result), flush=True)
+    print(json.dumps(next(running)), flush=True)
 
 
 def race(mode: str, processes: int, seconds: float) -> tuple[float, int, float]:

@@ -63,12 +63,12 @@ def test_another_process_is_waited_for(tmp_path: Path) -> None:
     got = threading.Event()
 
     def wait() -> None:
-        with locks.hold(str(path), what="it", timeout=30):
+        with locks.hold(str(path), what="it", timeout=30):  # not the main thread: no alarm, another thread queues
             got.set()
 
     waiter = threading.Thread(target=wait)
     waiter.start()
-    assert not got.wait(0.05)
+    assert not got.wait(locks.ASK_SECONDS + 0.05)
     end(other)
     waiter.join(30)
     assert got.is_set()
@@ -133,3 +133,27 @@ def test_what_is_no_plain_file_is_refused(plant: str, tmp_path: Path) -> None:
 
 def test_nobody_holds_what_is_not_there(tmp_path: Path) -> None:
     assert locks.holder(str(tmp_path / "none")) is None
+
+
+def test_somebody_elses_alarm_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    rang: list[int] = []
+    before = signal.signal(signal.SIGALRM, lambda number, frame: rang.append(number))
+    try:
+        with locks.hold(str(path), what="it", timeout=1):
+            for patience in (0.05, locks.ASK_SECONDS + 0.05):
+                with pytest.raises(LockBusy):
+                    locks.acquire(str(path), what="it", timeout=patience)
+        assert not rang
+        signal.raise_signal(signal.SIGALRM)
+        assert rang == [signal.SIGALRM]
+    finally:
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_the_alarm_is_given_back(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    with locks.hold(str(path), what="it", timeout=1), pytest.raises(LockBusy):
+        locks.acquire(str(path), what="it", timeout=0.05)
+    assert signal.getsignal(signal.SIGALRM) is signal.SIG_DFL
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)

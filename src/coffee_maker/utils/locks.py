@@ -1,9 +1,8 @@
 """One advisory lock on a file, shared by processes and containers that see the same directory.
 
 It is a plain ``flock``, the lock that `filelock.FileLock` takes on the same path, so scripts beside a project that use
-that library and this program exclude each other (``tests/utils/test_locks.py`` shows it both ways). A waiter
-asks for a moment, then stands in the kernel's queue: asking alone starved one of 20 processes for 3.7 s, queueing alone
-cost nine tenths of the throughput of 200 (`benchmarks/messages.py`).
+that library and this program exclude each other (``tests/utils/test_locks.py`` shows it both ways). Waiting is
+the kernel's own queue and not a poll, which starved one of 20 processes for 3.7 s.
 Lock files live in the data directory and are never removed: removing one gives two holders.
 """
 
@@ -43,7 +42,7 @@ def acquire(path: str, *, what: str, timeout: float, purpose: str = "") -> int:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, 0o660)
         _refuse_unless_plain(fd, path)
         left = timeout - (time.monotonic() - started)
-        if not _try(fd) and not _ask_again(fd, min(left, ASK_SECONDS)) and not _queue(fd, left - ASK_SECONDS):
+        if not _try(fd) and not _wait(fd, left):
             raise LockBusy(what=what, waited=f"{timeout:g} s", **_read_note(path))
         if _still_at(fd, path):
             _write_note(fd, purpose)
@@ -85,9 +84,61 @@ def _try(fd: int) -> bool:
     return True
 
 
+def _wait(fd: int, seconds: float) -> bool:
+    """Wait for at most `seconds` in the kernel's queue, where nobody starves; closes `fd` when that was not enough.
+
+    ``flock`` has no time limit of its own. The main thread sets an alarm, if the program does not use it otherwise:
+    then the turn goes straight from one process to the next. Any other thread asks for a moment and then lets a second
+    thread queue for it, which on a busy machine costs a turn several times as long.
+    """
+    if seconds <= 0:
+        os.close(fd)
+        return False
+    try:
+        return _queue_with_alarm(fd, seconds)
+    except _NoAlarm:
+        return _ask_again(fd, min(seconds, ASK_SECONDS)) or _queue_in_thread(fd, seconds - ASK_SECONDS)
+
+
+class _NoAlarm(Exception):
+    """The alarm is somebody else's, or this is not the main thread."""
+
+
+class _TimeUp(Exception):
+    """The alarm rang."""
+
+
+def _queue_with_alarm(fd: int, seconds: float) -> bool:
+    import signal  # only a lock that is busy pays for it
+
+    waiting = True
+
+    def ring(*_: object) -> None:
+        if waiting:
+            raise _TimeUp
+
+    if signal.getsignal(signal.SIGALRM) is not signal.SIG_DFL or any(signal.getitimer(signal.ITIMER_REAL)):
+        raise _NoAlarm
+    try:
+        signal.signal(signal.SIGALRM, ring)
+    except ValueError:  # not the main thread
+        raise _NoAlarm from None
+    try:
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        waiting = False
+    except _TimeUp:
+        pass
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        if waiting:  # the alarm, Ctrl-C: whatever was got meanwhile is let go
+            os.close(fd)
+    return not waiting
+
+
 def _ask_again(fd: int, seconds: float) -> bool:
-    """Ask again and again for at most `seconds`, at growing distances spread by chance. Most waits end here: with 200
-    processes in the kernel's queue each turn would wait until two threads of a busy machine are scheduled."""
+    """Ask again and again for at most `seconds`, at growing distances spread by chance."""
     end = time.monotonic() + seconds
     pause = _FIRST_PAUSE
     while (left := end - time.monotonic()) > 0:
@@ -99,7 +150,7 @@ def _ask_again(fd: int, seconds: float) -> bool:
     return False
 
 
-def _queue(fd: int, seconds: float) -> bool:
+def _queue_in_thread(fd: int, seconds: float) -> bool:
     """Wait in the kernel's queue for at most `seconds`; takes over `fd` and closes it when that was not enough.
 
     ``flock`` has no time limit of its own and a signal would belong to the whole process, so a thread waits; when it

@@ -93,10 +93,22 @@ class SqliteDatabase:
 
     @contextmanager
     def exclusive(self, purpose: str) -> Iterator[SqliteLink]:
-        """A connection behind the gate, outside any transaction."""
+        """A connection behind the gate, outside any transaction. It is opened before the turn comes and closed after
+        it, so that others do not wait for that; only a new database is opened (made) behind the gate."""
         data_directory.ensure(self.databases.directory)
-        with self.gate(purpose), self._link() as link:
-            yield link
+        link = self._idle.take(lambda idle: True) or self._open_existing()
+        broken = False
+        try:
+            with self.gate(purpose):
+                if link is None or link.file != self.identity():  # none yet, or another file took its place
+                    self._let_go(link, broken=True)
+                    link = self._open_for_writing()
+                yield link
+        except apsw.Error:
+            broken = True
+            raise
+        finally:
+            self._let_go(link, broken)
 
     @contextmanager
     def reading(self) -> Iterator[SqliteLink | None]:
@@ -159,21 +171,30 @@ class SqliteDatabase:
         """Close the idle connections."""
         self._idle.close()
 
-    @contextmanager
-    def _link(self) -> Iterator[SqliteLink]:
-        """An idle connection to the file that is there now, or a new one."""
-        link = self._idle.take(lambda idle: idle.file == self.identity()) or self._open_for_writing()
-        broken = False
+    def _let_go(self, link: SqliteLink | None, broken: bool) -> None:
+        if link is not None and self._keep and not broken:
+            self._idle.give(link)
+        elif link is not None:
+            link.close()
+
+    def _open_existing(self) -> SqliteLink | None:
+        """A connection to a database that is ready, or None: then it is looked at again behind the gate."""
+        if not self.exists():
+            return None
+        link = file_link(self.path, write=True, busy_timeout=self.databases.busy_timeout)
         try:
-            yield link
-        except apsw.Error:
-            broken = True
+            if link.execute("PRAGMA journal_mode").rows[0][0] == "wal":
+                return self._ready(link)
+        except BaseException:
+            link.close()
             raise
-        finally:
-            if self._keep and not broken:
-                self._idle.give(link)
-            else:
-                link.close()
+        link.close()
+        return None
+
+    def _ready(self, link: SqliteLink) -> SqliteLink:
+        link.execute("PRAGMA synchronous = FULL")
+        link.file = self.identity()
+        return link
 
     def _open_for_writing(self) -> SqliteLink:
         """Open, or make the file with the gate's own mode; called behind the gate, so it is made once."""
@@ -185,12 +206,10 @@ class SqliteDatabase:
             mode = link.execute("PRAGMA journal_mode").rows[0][0]
             if mode != "wal":
                 self._make_wal(link, mode)
-            link.execute("PRAGMA synchronous = FULL")
+            return self._ready(link)
         except BaseException:
             link.close()
             raise
-        link.file = self.identity()
-        return link
 
     def _make_wal(self, link: SqliteLink, mode: str) -> None:
         """Only a database without a single page is switched to WAL; one that lives is never converted."""
