@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from coffee_maker.core import markup
 from coffee_maker.core.cursor import Cursor
+from coffee_maker.core.patterns import on_demand
 
 
 class Heading(NamedTuple):
@@ -51,15 +52,15 @@ _PLAIN_ITEM = 2 * _ITEM + 1
 _KINDS = {"": _BLANK, " ": _SPACE, "\t": _SPACE, "#": _HASH, "*": _STAR, "-": _BULLET, "+": _BULLET, "`": _TICK}
 _KINDS |= dict.fromkeys("0123456789", _DIGIT) | dict.fromkeys(">~<=_", _OTHER)
 _OPENERS = frozenset(["", *" \t\r\n>~<=_#*+`-0123456789"])  # what may open something behind a list marker
-_NUMBER = re.compile(r"([0-9]{1,9})[.)](?:( )|\t|\Z)")
-_BLANK_LINE = re.compile(r"[ \t]*\Z")
+_NUMBER = on_demand(r"([0-9]{1,9})[.)](?:( )|\t|\Z)")
+_BLANK_LINE = on_demand(r"[ \t]*\Z")
 
 
 # Lines that open no heading, fence, quote or HTML block and underline nothing, whatever is open: they can be jumped
 # over. Those with something like a check box in front are left out: somebody asks for them.
 _WORD = r"(?:[^\s#>~<=_*+`\-0-9\[✅❌🔄⏳]|\*\*[^\s#>~<=_*+`\-0-9]|`(?!``))"
-_RUN = re.compile(rf"(?:(?:(?: {{0,3}}(?:(?:[-*+]|[0-9]{{1,9}}[.)]) )?{_WORD}|[0-9]++(?![.)])|\[)[^\n]*+|[ \t]*+)\n)*+")
-_MAYBE_BOX = re.compile(r" {0,3}(?:[-*+]|[0-9]{1,9}[.)]) [\[✅❌🔄⏳]")
+_RUN = on_demand(rf"(?:(?:(?: {{0,3}}(?:(?:[-*+]|[0-9]{{1,9}}[.)]) )?{_WORD}|[0-9]++(?![.)])|\[)[^\n]*+|[ \t]*+)\n)*+")
+_MAYBE_BOX = on_demand(r" {0,3}(?:[-*+]|[0-9]{1,9}[.)]) [\[✅❌🔄⏳]")
 
 
 def scan(lines: list[str], flat: str | None = None) -> Blocks:

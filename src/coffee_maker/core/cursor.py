@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
+from coffee_maker.core.patterns import on_demand
 
-_SPACES = re.compile(r"[ \t]*")
+_SPACES = on_demand(r"[ \t]*")
 
 
 class Cursor:

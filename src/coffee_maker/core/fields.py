@@ -11,6 +11,7 @@ from typing import NamedTuple
 from coffee_maker.core.blocks import Blocks
 from coffee_maker.core.items import Check
 from coffee_maker.core.markup import LIST_MARKER, atx_level, opens_fence
+from coffee_maker.core.patterns import on_demand
 from coffee_maker.core.wording import read_status
 
 
@@ -48,15 +49,15 @@ _CANONICAL = {other: name for name, others in _SYNONYMS.items() for other in oth
 
 _LEAD = r"(?P<indent> {0,3})(?:[-*+][ \t]+)?(?P<lead_end>)(?!\[)"
 _LABEL = r"(?P<mark>\*\*|__)(?P<label>[^*:\n]{1,60}?)(?:(?P=mark)[ \t]*:|[ \t]*:[ \t]*(?P=mark))"
-_FIELD = re.compile(rf"{_LEAD}{_LABEL}(?P<value>.*)", re.DOTALL)
-_ALL_BOLD = re.compile(
+_FIELD = on_demand(rf"{_LEAD}{_LABEL}(?P<value>.*)", re.DOTALL)
+_ALL_BOLD = on_demand(
     rf"{_LEAD}(?P<mark>\*\*|__)(?P<label>(?:Current )?Status)[ \t]*:(?P<value>[^*_]+)(?P=mark)[ \t]*\Z"
 )
-_PLAIN_STATUS = re.compile(rf"{_LEAD}(?P<label>(?:Current )?Status)[ \t]*:(?P<value>.*)", re.DOTALL)
-_NOT_WORD = re.compile(r"[\W_]+")
-_RULE = re.compile(r"[ \t]*(?:(?:-[ \t]*){3,}|(?:\*[ \t]*){3,}|(?:_[ \t]*){3,}|=+[ \t]*)\Z")
+_PLAIN_STATUS = on_demand(rf"{_LEAD}(?P<label>(?:Current )?Status)[ \t]*:(?P<value>.*)", re.DOTALL)
+_NOT_WORD = on_demand(r"[\W_]+")
+_RULE = on_demand(r"[ \t]*(?:(?:-[ \t]*){3,}|(?:\*[ \t]*){3,}|(?:_[ \t]*){3,}|=+[ \t]*)\Z")
 
-_BOX = re.compile(
+_BOX = on_demand(
     r"[ \t>]*(?:(?:[-*+]|[0-9]{1,9}[.)])[ \t]+)+"
     r"(?:\[(?P<box>[ xX])\](?=[ \t]|\Z)|(?P<sign>✅|❌|🔄|⏳)\ufe0f?)[ \t]*(?P<text>.*)",
     re.DOTALL,

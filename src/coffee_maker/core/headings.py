@@ -11,7 +11,8 @@ import re
 from typing import NamedTuple
 
 from coffee_maker.core.errors import BadSetting
-from coffee_maker.core.signs import PLAIN_STATUS_SIGNS, SIGN
+from coffee_maker.core.patterns import on_demand
+from coffee_maker.core.signs import PLAIN_STATUS_SIGNS, SIGN, shape
 from coffee_maker.core.wording import Reading, Span, read_status, words_status
 
 
@@ -28,20 +29,21 @@ class ItemHeading(NamedTuple):
 _DECORATION = rf"(?:[ \t*_~`\[(<>|•]|{SIGN}|\\)*"
 _NUMBER = r"[0-9]+(?:\.[0-9]+)*[a-zA-Z]?"
 _ID = rf"(?P<id>PRIORITY[ \t_-]?[ \t]*(?P<number>{_NUMBER})|US-[0-9]+(?:\.[0-9]+)*[a-zA-Z]?)(?![\w.])"
-_AHEAD = re.compile(
+_AHEAD = on_demand(
     rf"(?P<before>{_DECORATION}(?:(?P<words>[A-Za-z][A-Za-z ]{{1,30}})[*_]*:[ \t*_]*{_DECORATION})?){_ID}"
     r"(?P<close>[*_~`]*[\])]?[*_~`]*)(?P<separator>[ \t]*:[ \t]*|[ \t]+[-–—]+[ \t]+|[ \t]+)(?P<reopen>[*_]*)"
 )
-_RANGE = re.compile(r"(?:PRIORITY[ \t_-]?|US-)?[0-9]+(?:\.[0-9]+)*[a-z]?(?:[ \t]*[:(\]-]|[ \t]*\Z)")
-_BOLD_END = re.compile(r"\*\*|__")
-_SIGNS_AHEAD = re.compile(rf"(?:{SIGN}[ \t]*)+")
+_RANGE = on_demand(r"(?:PRIORITY[ \t_-]?|US-)?[0-9]+(?:\.[0-9]+)*[a-z]?(?:[ \t]*[:(\]-]|[ \t]*\Z)")
+_BOLD_END = on_demand(r"\*\*|__")
+_SIGN = on_demand(SIGN)
+_SIGNS_AHEAD = on_demand(rf"(?:{SIGN}[ \t]*)+")
 # Where the title of a heading without bold might end: an arrow, a sign, a bracket, a dash, bold.
-_TURN = re.compile(
+_TURN = on_demand(
     rf"[ \t]*(?:(?P<arrow>←|⬅|<-)|(?P<sign>{SIGN})|(?P<open>[(\[])|[ \t](?P<dash>[-–—]+)[ \t]|(?P<bold>\*\*|__))"
 )
-_LINK = re.compile(r"\]\([^)\s]*\)\Z")
-_SHOUTED = re.compile(rf"(?:[^a-z←]|{SIGN})*(?:\([^()]*\))?[ \t*_]*(?:[←⬅].*)?\Z")
-_EXACT = re.compile(
+_LINK = on_demand(r"\]\([^)\s]*\)\Z")
+_SHOUTED = on_demand(r"[^a-z←]*(?:\([^()]*\))?[ \t*_]*(?:[←⬅].*)?\Z")
+_EXACT = on_demand(
     r"(?:\d{1,3} ?% )?(?:mostly |partially |almost |mvp |fully |not )?"
     r"(?:complete|completed|done|finished|planned|in progress|in[-_]progress|blocked|on hold|paused|deferred|cancelled|"
     r"canceled|manual review(?: required)?|todo|to do|started|pending|wip|fixed|implemented)(?: ?[:,]? ?\d{1,3} ?%)?",
@@ -50,7 +52,7 @@ _EXACT = re.compile(
 
 
 # The plainest form, taken apart at once: nothing in it can be decoration, a status or the end of the title.
-_PLAIN = re.compile(
+_PLAIN = on_demand(
     r"(?:PRIORITY (?P<number>[0-9]+(?:\.[0-9]+)*)|(?P<story>US-[0-9]+)): (?=\S)"
     r"(?P<title>(?:[A-Za-z0-9,.&/'\"`+?!;%=@]| (?![ -])|(?<=[^ ])-(?=[^ ]))++)\Z"
 )
@@ -63,16 +65,17 @@ def read_heading(text: str) -> ItemHeading | None:
     if plain := _PLAIN.match(text):
         name = plain["story"] or f"PRIORITY-{plain['number']}"
         return ItemHeading(name, plain["title"], (0, plain.start("title") - 2), plain.span("title"), ())
-    ahead = _AHEAD.match(text)
+    shown = shape(text)
+    ahead = _AHEAD.match(shown)
     if not ahead or not _separated(ahead, text) or (ahead["words"] and not words_status(ahead["words"])):
         return None
     number = ahead["number"]
     name = f"PRIORITY-{number}" if number else ahead["id"]
-    start, end, rest = _title(text, ahead)
+    start, end, rest = _title(text, shown, ahead)
     title = " ".join(text[start:end].replace("**", "").split())
     if not title:
         return None
-    return ItemHeading(name, title, ahead.span("id"), (start, end), tuple(_states_in(text, ahead, rest)))
+    return ItemHeading(name, title, ahead.span("id"), (start, end), tuple(_states_in(text, shown, ahead, rest)))
 
 
 def _separated(ahead: re.Match[str], text: str) -> bool:
@@ -83,17 +86,17 @@ def _separated(ahead: re.Match[str], text: str) -> bool:
     return separator == ":" or not _RANGE.match(text, ahead.end())
 
 
-def _title(text: str, ahead: re.Match[str]) -> tuple[int, int, int]:
+def _title(text: str, shown: str, ahead: re.Match[str]) -> tuple[int, int, int]:
     """Start and end of the title, and where the rest (status, decoration) begins."""
     start = ahead.end()
-    if signs := _SIGNS_AHEAD.match(text, start):
+    if signs := _SIGNS_AHEAD.match(shown, start):
         start = signs.end()
     marks = ahead["before"].count("**") + ahead["close"].count("**") + ahead["reopen"].count("**")
     if marks % 2 or text.startswith("**", start):
         start += 2 * text.startswith("**", start)
         if closing := _BOLD_END.search(text, start):
             return _trimmed(text, start, closing.start(), closing.end())
-    end = _tail_start(text, start)
+    end = _tail_start(text, shown, start)
     if link := _LINK.search(text, start, end):
         return _trimmed(text, start, link.start(), end)
     return _trimmed(text, start, end, end)
@@ -107,43 +110,43 @@ def _trimmed(text: str, start: int, end: int, rest: int) -> tuple[int, int, int]
     return start, end, rest
 
 
-def _tail_start(text: str, start: int) -> int:
+def _tail_start(text: str, shown: str, start: int) -> int:
     """Where the title ends and only decoration or status follows."""
-    for turn in _TURN.finditer(text, start):
+    for turn in _TURN.finditer(shown, start):
         if turn.start() == start:
             continue
-        if turn["arrow"] or _is_tail(text, turn):
+        if turn["arrow"] or _is_tail(text, shown, turn):
             return turn.start()
     return len(text)
 
 
-def _is_tail(text: str, turn: re.Match[str]) -> bool:
+def _is_tail(text: str, shown: str, turn: re.Match[str]) -> bool:
     """Whether what follows is no more part of the title: a status, or shouted words behind a sign."""
     if turn["sign"]:
         reading = read_status(text[turn.start("sign") :])
-        if reading.words is None or (reading.status and turn["sign"][0] in PLAIN_STATUS_SIGNS):
+        if reading.words is None or (reading.status and text[turn.start("sign")] in PLAIN_STATUS_SIGNS):
             return (
                 not text[turn.end() :].strip()
                 or reading.words is not None
-                or _SHOUTED.match(text, turn.end()) is not None
+                or _SHOUTED.match(shown, turn.end()) is not None
             )
-        return _SHOUTED.match(text, turn.end()) is not None
+        return _SHOUTED.match(shown, turn.end()) is not None
     if turn["open"]:
         close = text.find(")" if turn["open"] == "(" else "]", turn.end())
-        inner = text[turn.end() : close] if close >= 0 else ""
+        inner = shown[turn.end() : close] if close >= 0 else ""
         bare = _SIGNS_AHEAD.sub("", inner).strip(" \t*_")
         return bool(_EXACT.fullmatch(bare) or re.fullmatch(r"~?\d{1,3} ?%", bare))
-    following = _SIGNS_AHEAD.sub("", text[turn.end() :]).strip(" \t*_")
+    following = _SIGNS_AHEAD.sub("", shown[turn.end() :]).strip(" \t*_")
     return bool(_EXACT.match(following) and _EXACT.fullmatch(re.split(r"[(←*\[]", following)[0].strip(" \t*_")))
 
 
-def _states_in(text: str, ahead: re.Match[str], rest: int) -> list[tuple[Span, Reading]]:
+def _states_in(text: str, shown: str, ahead: re.Match[str], rest: int) -> list[tuple[Span, Reading]]:
     """The parts of a heading that state a status: behind the title, a status word before the id, a sign before it.
 
     A sign with unknown words behind it (`🔄 **RELIABILITY**`) is decoration, not a status.
     """
     states: list[tuple[Span, Reading]] = []
-    for turn in _TURN.finditer(text, rest):
+    for turn in _TURN.finditer(shown, rest):
         if turn["arrow"]:
             break
         start = turn.start("sign") if turn["sign"] else turn.start("open") if turn["open"] else turn.end()
@@ -155,9 +158,9 @@ def _states_in(text: str, ahead: re.Match[str], rest: int) -> list[tuple[Span, R
         span = (0, ahead.start("id"))
         states.append((span, read_status(text[slice(*span)])))
         return states
-    for sign in re.finditer(SIGN, ahead["before"]):
-        if sign[0][0] in PLAIN_STATUS_SIGNS:
-            states.append((sign.span(), read_status(sign[0])))
+    for sign in _SIGN.finditer(ahead["before"]):
+        if text[sign.start()] in PLAIN_STATUS_SIGNS:
+            states.append((sign.span(), read_status(text[slice(*sign.span())])))
             break
     return states
 

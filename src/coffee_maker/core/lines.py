@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_right
 from itertools import accumulate
 
-_LINE_END = re.compile("\r\n|\r|\n")
+from coffee_maker.core.patterns import on_demand
+
+_LINE_END = on_demand("\r\n|\r|\n")
 BOM = "\ufeff"
 
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from coffee_maker.core.patterns import on_demand
+
 SPECIAL = frozenset("#>`~<=-*_+0123456789")
-LIST_MARKER = re.compile(r"(?:[-+*]|([0-9]{1,9})[.)])(?=[ \t]|\Z)")
-_FENCE = re.compile(r"`{3,}|~{3,}")
-_UNDERLINE = re.compile(r"(?:=+|-+)[ \t]*\Z")
+LIST_MARKER = on_demand(r"(?:[-+*]|([0-9]{1,9})[.)])(?=[ \t]|\Z)")
+_FENCE = on_demand(r"`{3,}|~{3,}")
+_UNDERLINE = on_demand(r"(?:=+|-+)[ \t]*\Z")
 
 
 def atx_level(line: str, start: int) -> int:
@@ -84,15 +86,15 @@ _TAG = rf"<(?:[A-Za-z][A-Za-z0-9-]*+(?:{_ATTRIBUTE})*+[ \t]*+/?>|/[A-Za-z][A-Za-
 _ANY_CASE = re.IGNORECASE | re.ASCII
 _HTML_KINDS = (
     HtmlKind(
-        re.compile(r"<(?:script|pre|style|textarea)(?=[ \t>]|\Z)", _ANY_CASE),
-        re.compile(r"</(?:script|pre|style|textarea)>", _ANY_CASE),
+        on_demand(r"<(?:script|pre|style|textarea)(?=[ \t>]|\Z)", _ANY_CASE),
+        on_demand(r"</(?:script|pre|style|textarea)>", _ANY_CASE),
     ),
-    HtmlKind(re.compile("<!--"), re.compile("-->")),
-    HtmlKind(re.compile(r"<\?"), re.compile(r"\?>")),
-    HtmlKind(re.compile(r"<!\[CDATA\["), re.compile(r"\]\]>")),
-    HtmlKind(re.compile("<![A-Za-z]"), re.compile(">")),
-    HtmlKind(re.compile(rf"</?(?:{_BLOCK_TAGS})(?=[ \t]|/?>|\Z)", _ANY_CASE), None),
-    HtmlKind(re.compile(_TAG), None, interrupts=False),
+    HtmlKind(on_demand("<!--"), on_demand("-->")),
+    HtmlKind(on_demand(r"<\?"), on_demand(r"\?>")),
+    HtmlKind(on_demand(r"<!\[CDATA\["), on_demand(r"\]\]>")),
+    HtmlKind(on_demand("<![A-Za-z]"), on_demand(">")),
+    HtmlKind(on_demand(rf"</?(?:{_BLOCK_TAGS})(?=[ \t]|/?>|\Z)", _ANY_CASE), None),
+    HtmlKind(on_demand(_TAG), None, interrupts=False),
 )
 
 
@@ -105,14 +107,14 @@ def html_start(line: str, start: int, *, interrupting: bool) -> HtmlKind | None:
 
 
 # A link reference definition (section 4.7): label, destination, and perhaps a title on the same or the next line.
-_LABEL = re.compile(r"[ \t]*\[((?:[^\\\[\]]|\\.){1,999}+)\]:[ \t]*(?:\n[ \t]*)?", re.DOTALL)
-_TARGET = re.compile(r"<(?:[^<>\n\\]|\\.)*+>|(?!<)[^\x00-\x20\x7f]+")
-_TITLE = re.compile(
+_LABEL = on_demand(r"[ \t]*\[((?:[^\\\[\]]|\\.){1,999}+)\]:[ \t]*(?:\n[ \t]*)?", re.DOTALL)
+_TARGET = on_demand(r"<(?:[^<>\n\\]|\\.)*+>|(?!<)[^\x00-\x20\x7f]+")
+_TITLE = on_demand(
     r"(?:[ \t]+|[ \t]*\n[ \t]*)(?:\"(?:[^\"\\]|\\.)*+\"|'(?:[^'\\]|\\.)*+'|\((?:[^()\\]|\\.)*+\))[ \t]*(?:\n|\Z)",
     re.DOTALL,
 )
-_CONTAINERS = re.compile(r"\A(?:[ \t]*(?:>|(?:[-*+]|[0-9]{1,9}[.)])(?=[ \t])))*[ \t]*")
-_REST_OF_LINE = re.compile(r"[ \t]*(?:\n|\Z)")
+_CONTAINERS = on_demand(r"\A(?:[ \t]*(?:>|(?:[-*+]|[0-9]{1,9}[.)])(?=[ \t])))*[ \t]*")
+_REST_OF_LINE = on_demand(r"[ \t]*(?:\n|\Z)")
 
 
 def definition_lines(lines: list[str], first: int, last: int) -> int:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-_TAIL = re.compile(r"(?P<family>.*?)(?P<number>[0-9]+(?:\.[0-9]+)*)[a-zA-Z]?\Z", re.DOTALL)
+from coffee_maker.core.patterns import on_demand
+
+_TAIL = on_demand(r"(?P<family>.*?)(?P<number>[0-9]+(?:\.[0-9]+)*)[a-zA-Z]?\Z", re.DOTALL)
 
 Number = tuple[int, str]  # whole part and decimals; decimals compare as text: "6" < "65" < "7"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
@@ -14,13 +13,15 @@ from coffee_maker.core.items import Item, Status
 from coffee_maker.core.lines import Lines
 from coffee_maker.core.markup import is_rule
 from coffee_maker.core.numbering import next_number, number_between, parse, split_id, used_numbers
+from coffee_maker.core.patterns import on_demand
 from coffee_maker.core.reading import Entry
 from coffee_maker.core.references import normal
-from coffee_maker.core.signs import SIGN
+from coffee_maker.core.signs import SIGN, shape
 from coffee_maker.core.wording import rewrite_status, spliced
 
 _BLANKS = " \t\r\n"
-_DECORATION = re.compile(rf"(?![🔴🟠🟡🟢🔵🟣⚪⚫]){SIGN}[ \t]*")  # coloured dots are a ranking, the others a topic
+_DECORATION = on_demand(rf"{SIGN}[ \t]*")
+_RANKING = frozenset("🔴🟠🟡🟢🔵🟣⚪⚫")
 _PLAIN_FORM = "PRIORITY 1: T"
 
 
@@ -225,8 +226,8 @@ def _heading_line(model: Entry, name: str, new: NewItem, *, in_heading: bool) ->
             front = spliced(text[slice(*span)], rewrite_status(text[slice(*span)], new.status))
             behind = False
     if behind or not in_heading:
-        front = _DECORATION.sub("", front)
-    between = _DECORATION.sub("", text[parts.id_span[1] : parts.title_span[0]])
+        front = _undecorated(front)
+    between = _undecorated(text[parts.id_span[1] : parts.title_span[0]])
     if "[" in front and "]" not in between:
         front = front.replace("[", "")
     shown = text[slice(*parts.id_span)]
@@ -235,3 +236,9 @@ def _heading_line(model: Entry, name: str, new: NewItem, *, in_heading: bool) ->
     close = "**" if (front + between).count("**") % 2 else ""
     tail = f" {new.status.sign} {new.status.label}" if behind else ""
     return f"{'#' * model.heading.level} {front}{shown}{between}{new.title}{close}{tail}"
+
+
+def _undecorated(text: str) -> str:
+    """The text without signs, but for the coloured dots: they are a ranking, the others a topic."""
+    signs = [found.span() for found in _DECORATION.finditer(shape(text)) if text[found.start()] not in _RANKING]
+    return spliced(text, [(start, end, "") for start, end in signs])

@@ -13,13 +13,14 @@ from coffee_maker.core.headings import ItemHeading, read_heading, read_own_headi
 from coffee_maker.core.history import revision_of_text
 from coffee_maker.core.items import Item
 from coffee_maker.core.lines import Lines
+from coffee_maker.core.patterns import on_demand
 from coffee_maker.core.references import References
 from coffee_maker.core.wording import Reading, read_status
 
 _NONE = Reading(None, "", None, None, None, None, None)
 # Sub-sections that speak of the item as a whole, so that a status in them is the item's own.
 _OWN_SECTIONS = frozenset({"status", "current status", "overview", "summary", "metadata", "details", "info"})
-_PERCENT = re.compile(r"(\d{1,3})(?:\.\d+)?\s*%")
+_PERCENT = on_demand(r"(\d{1,3})(?:\.\d+)?\s*%")
 
 
 class Entry:

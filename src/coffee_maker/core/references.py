@@ -6,22 +6,24 @@ import re
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 
-_NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)*[a-z]?")
-_MENTION = re.compile(
+from coffee_maker.core.patterns import on_demand
+
+_NUMBER = on_demand(r"[0-9]+(?:\.[0-9]+)*[a-z]?")
+_MENTION = on_demand(
     r"\b(?:PRIORIT(?:Y|IES)[ \t_-]*(?P<numbers>[0-9]+(?:\.[0-9]+)*(?:#[0-9]+)?"
     r"(?:\s*(?:,\s*and\b|,\s*&|,|&|and\b|/|-|–|to\b|through\b)\s*[0-9]+(?:\.[0-9]+)*(?![\w%.]*\s*(?:day|week|hour|month)))*)"
     r"|(?P<story>US-?[0-9]+(?:\.[0-9]+)*(?:#[0-9]+)?))(?!\w)",
     re.IGNORECASE,
 )
-_EACH = re.compile(r"[0-9]+(?:\.[0-9]+)*(?:#[0-9]+)?")
-_ONLY_NUMBERS = re.compile(r"\s*#?[0-9]+(?:\.[0-9]+)*(?:\s*(?:,|&|and)\s*#?[0-9]+(?:\.[0-9]+)*)*\s*\Z")
-_NOTHING = re.compile(r"[\s*_]*(?:none|no dependencies|nothing|nil|n/a|n\.a\.|[-–—]+)(?![\w-])", re.IGNORECASE)
-_BULLETS = re.compile(r"(?m)^[ \t]*(?:[-*+]|[0-9]+[.)])[ \t]+(?:\[[ xX]\][ \t]+)?")
-_SPLIT = re.compile(r"[\n,;]")
+_EACH = on_demand(r"[0-9]+(?:\.[0-9]+)*(?:#[0-9]+)?")
+_ONLY_NUMBERS = on_demand(r"\s*#?[0-9]+(?:\.[0-9]+)*(?:\s*(?:,|&|and)\s*#?[0-9]+(?:\.[0-9]+)*)*\s*\Z")
+_NOTHING = on_demand(r"[\s*_]*(?:none|no dependencies|nothing|nil|n/a|n\.a\.|[-–—]+)(?![\w-])", re.IGNORECASE)
+_BULLETS = on_demand(r"(?m)^[ \t]*(?:[-*+]|[0-9]+[.)])[ \t]+(?:\[[ xX]\][ \t]+)?")
+_SPLIT = on_demand(r"[\n,;]")
 
 
-_KEY = re.compile(r"(?:PRIORITY|US)-[0-9.]+(?:#[0-9]+)?")
-_FAMILY = re.compile(r"(PRIORITY|US)-*(?=[0-9])")
+_KEY = on_demand(r"(?:PRIORITY|US)-[0-9.]+(?:#[0-9]+)?")
+_FAMILY = on_demand(r"(PRIORITY|US)-*(?=[0-9])")
 
 
 def normal(reference: str) -> str:

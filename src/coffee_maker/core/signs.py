@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterator
 
 from coffee_maker.core.items import Status
+from coffee_maker.core.patterns import on_demand
 
-# One sign with its variation selectors and skin tones, keycaps and joined sequences included. Arrows are no signs.
-_PICTURE = (
+# One picture alone; some characters are one only with the variation selector behind them. Arrows are no signs.
+_PICTURE = on_demand(
     "[\u2300-\u23ff\u2460-\u24ff\u25a0-\u27bf\u2900-\u297f\u2b00-\u2b04\u2b08-\u2bff\u3030\u303d\u3297\u3299"
-    "\U0001f000-\U0001faff]"
+    "\U0001f000-\U0001f3fa\U0001f400-\U0001faff]|[\u2194-\u21aa\u203c\u2049\u2122\u2139](?=\ufe0f)"
 )
 _MODIFIERS = "[\ufe0e\ufe0f\u20e3\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f]*"
 _KEYCAP = "[0-9#*]\ufe0f?\u20e3"
-_SHOWN_AS_PICTURE = "[\u2194-\u21aa\u203c\u2049\u2122\u2139]\ufe0f"
-_ONE = f"(?:{_PICTURE}|{_KEYCAP}|{_SHOWN_AS_PICTURE}){_MODIFIERS}"
-SIGN = f"(?:{_ONE}(?:\u200d{_PICTURE}?{_MODIFIERS})*)"
+_ONE = f"(?:★|[\U0001f3fb-\U0001f3ff]|{_KEYCAP}){_MODIFIERS}"
+# In a shape, one sign with its variation selectors and skin tones, keycaps and joined sequences included.
+SIGN = f"(?:{_ONE}(?:\u200d★?{_MODIFIERS})*)"
+
+
+def shape(text: str) -> str:
+    """The text with ★ for every picture, and everything else in its place: patterns with `SIGN` are matched on that.
+
+    The class of all pictures takes longer to compile than the patterns around it, so it stands in one of them only.
+    """
+    return text if text.isascii() else _PICTURE.sub("★", text)
+
 
 _STATUS_SIGNS = {
     Status.PLANNED: "📝📋🔜⏳⌛🗓📅",
@@ -26,7 +36,6 @@ _STATUS_SIGNS = {
     Status.CANCELLED: "❌🗑",
 }
 _BY_SIGN = {sign: status for status, signs in _STATUS_SIGNS.items() for sign in signs}
-STATUS_SIGN = re.compile(f"[{''.join(_BY_SIGN)}]\ufe0f?")
 # Signs that carry a status in a heading by themselves; the others there are decoration unless words follow.
 PLAIN_STATUS_SIGNS = frozenset("📝🔄⏸🚧✅❌")
 
@@ -34,3 +43,10 @@ PLAIN_STATUS_SIGNS = frozenset("📝🔄⏸🚧✅❌")
 def status_of(sign: str) -> Status | None:
     """The status that a sign stands for when no words say more."""
     return _BY_SIGN.get(sign[:1])
+
+
+def status_signs(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Where the status signs in a part of a text stand, each with its variation selector."""
+    for at in range(start, end):
+        if text[at] in _BY_SIGN:
+            yield at, at + 1 + (text[at + 1 : min(at + 2, end)] == "\ufe0f")

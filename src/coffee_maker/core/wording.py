@@ -12,7 +12,8 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from coffee_maker.core.items import Status
-from coffee_maker.core.signs import SIGN, STATUS_SIGN, status_of
+from coffee_maker.core.patterns import on_demand
+from coffee_maker.core.signs import SIGN, shape, status_of, status_signs
 
 Span = tuple[int, int]
 Change = tuple[int, int, str]  # start, end, new text
@@ -30,41 +31,90 @@ class Reading(NamedTuple):
     percent: Span | None  # of the bracketed percentage, with the blank before it
 
 
-# The first pattern that is found decides, so what denies or restricts comes before what affirms.
+# The first pattern that is found decides, so what denies or restricts comes before what affirms. Each is only tried on
+# words that hold one of the parts in front of it, without which it cannot match: so most are never compiled.
 _DONE = r"(?:complet(?:e|ed|ion)|done|finished|implemented|fixed|resolved|shipped|released|delivered|merged|deployed)"
+_DONE_STEMS = "complet, done, finished, implemented, fixed, resolved, shipped, released, delivered, merged, deployed"
 _NOT_YET = r"(?:not|never|isn't|hasn't|hasn’t)\s+(?:yet\s+)?(?:been\s+)?"
 _PIECE = r"(?:phases?|parts?|steps?|stages?|sprints?|milestones?|weeks?)"
-_PATTERNS: tuple[tuple[Status, str], ...] = (
-    (Status.PLANNED, rf"{_NOT_YET}(?:started|begun|scheduled)|unstarted"),
-    (Status.CANCELLED, r"cancel(?:l?ed)?|abandoned|dropped|rejected|obsolete|superseded|deprecated|discarded|removed"),
-    (Status.CANCELLED, r"won['’]?t|will not|not planned|no longer needed"),
-    (Status.MANUAL_REVIEW, r"(?:manual|human)\s+review|review\s+(?:required|needed|pending)|failed"),
-    (Status.MANUAL_REVIEW, r"(?:needs?|requires?|awaiting|pending|in|under|for|waiting for)\s+(?:\w+\s+)?review"),
-    (Status.BLOCKED, r"blocked|blocker|on[\s-]?hold|paused|waiting|stalled|suspended"),
-    (Status.BLOCKED, r"deferred|postponed|parked|delayed"),
-    (Status.IN_PROGRESS, r"in\s?progress|wip|ongoing|under\s?way|in (?:development|work)"),
-    (Status.IN_PROGRESS, r"under (?:development|construction)"),
-    (Status.IN_PROGRESS, rf"incomplete|unfinished|(?:not|isn't)\s+(?:\w+\s+)?{_DONE}"),
-    (Status.IN_PROGRESS, rf"(?:partial(?:ly)?|most(?:ly)?|nearly|almost|largely|half|partly|in part)\b.*\b{_DONE}"),
-    (Status.IN_PROGRESS, rf"{_DONE}\s*[,:]?\s*(?:partial(?:ly)?|mostly|in part)"),
-    (Status.IN_PROGRESS, rf"(?<![\d.])\d?\d(?:\.\d+)?\s*%\s*{_DONE}"),
-    (Status.IN_PROGRESS, rf"{_PIECE}\s*\d[\d.,&+\s-]*\s*(?:is\s+)?{_DONE}"),
-    (Status.PLANNED, rf"(?:to be|will be|should be|must be|ready (?:to|for))\s+\w+|to\s?do|to {_DONE}|unblocked"),
-    (Status.COMPLETE, rf"{_DONE}|closed|achieved|verified|live|production[\s-]ready|100\s*%"),
-    (Status.IN_PROGRESS, r"started|working|implementing|underway|active|doing|begun|partial(?:ly)?"),
-    (Status.PLANNED, r"planned|planning|pending|proposed|proposal|backlog|queued|upcoming|future|scheduled|draft"),
-    (Status.PLANNED, r"assigned|open|ready|next"),
+_PATTERNS: tuple[tuple[Status, str, str], ...] = (
+    (Status.PLANNED, "started, begun, scheduled", rf"{_NOT_YET}(?:started|begun|scheduled)|unstarted"),
+    (
+        Status.CANCELLED,
+        "cancel, abandoned, dropped, rejected, obsolete, superseded, deprecated, discarded, removed",
+        r"cancel(?:l?ed)?|abandoned|dropped|rejected|obsolete|superseded|deprecated|discarded|removed",
+    ),
+    (Status.CANCELLED, "won, will not, not planned, no longer", r"won['’]?t|will not|not planned|no longer needed"),
+    (Status.MANUAL_REVIEW, "review, failed", r"(?:manual|human)\s+review|review\s+(?:required|needed|pending)|failed"),
+    (
+        Status.MANUAL_REVIEW,
+        "review",
+        r"(?:needs?|requires?|awaiting|pending|in|under|for|waiting for)\s+(?:\w+\s+)?review",
+    ),
+    (
+        Status.BLOCKED,
+        "block, hold, paused, waiting, stalled, suspended",
+        r"blocked|blocker|on[\s-]?hold|paused|waiting|stalled|suspended",
+    ),
+    (Status.BLOCKED, "deferred, postponed, parked, delayed", r"deferred|postponed|parked|delayed"),
+    (
+        Status.IN_PROGRESS,
+        "progress, wip, ongoing, under, in development, in work",
+        r"in\s?progress|wip|ongoing|under\s?way|in (?:development|work)",
+    ),
+    (Status.IN_PROGRESS, "under", r"under (?:development|construction)"),
+    (
+        Status.IN_PROGRESS,
+        "incomplete, unfinished, not, isn't",
+        rf"incomplete|unfinished|(?:not|isn't)\s+(?:\w+\s+)?{_DONE}",
+    ),
+    (
+        Status.IN_PROGRESS,
+        "part, most, nearly, almost, largely, half",
+        rf"(?:partial(?:ly)?|most(?:ly)?|nearly|almost|largely|half|partly|in part)\b.*\b{_DONE}",
+    ),
+    (Status.IN_PROGRESS, "part, mostly", rf"{_DONE}\s*[,:]?\s*(?:partial(?:ly)?|mostly|in part)"),
+    (Status.IN_PROGRESS, "%", rf"(?<![\d.])\d?\d(?:\.\d+)?\s*%\s*{_DONE}"),
+    (
+        Status.IN_PROGRESS,
+        "phase, part, step, stage, sprint, milestone, week",
+        rf"{_PIECE}\s*\d[\d.,&+\s-]*\s*(?:is\s+)?{_DONE}",
+    ),
+    (
+        Status.PLANNED,
+        "to, be, ready, unblocked",
+        rf"(?:to be|will be|should be|must be|ready (?:to|for))\s+\w+|to\s?do|to {_DONE}|unblocked",
+    ),
+    (
+        Status.COMPLETE,
+        _DONE_STEMS + ", closed, achieved, verified, live, production, 100",
+        rf"{_DONE}|closed|achieved|verified|live|production[\s-]ready|100\s*%",
+    ),
+    (
+        Status.IN_PROGRESS,
+        "started, working, implementing, underway, active, doing, begun, partial",
+        r"started|working|implementing|underway|active|doing|begun|partial(?:ly)?",
+    ),
+    (
+        Status.PLANNED,
+        "plan, pending, propos, backlog, queued, upcoming, future, scheduled, draft",
+        r"planned|planning|pending|proposed|proposal|backlog|queued|upcoming|future|scheduled|draft",
+    ),
+    (Status.PLANNED, "assigned, open, ready, next", r"assigned|open|ready|next"),
 )
-_STATUS_WORDS = tuple((status, re.compile(rf"\b(?:{words})(?!\w)", re.IGNORECASE)) for status, words in _PATTERNS)
+_STATUS_WORDS = tuple(
+    (status, stems.split(", "), on_demand(rf"\b(?:{words})(?!\w)", re.IGNORECASE)) for status, stems, words in _PATTERNS
+)
+_BY_LABEL = {status.label.lower(): status for status in Status}
 
 _MARKS = r"[*_`~\[ \t]*"
 _END = r"(?:[(|;\[\]←→⬅➡<]|[ \t][-–—]+(?=[ \t])|[.,:](?=[ \t]|\Z)|\*\*|__|~~|`|//)"
-_LEAD = re.compile(rf"[ \t]*(?:~~[^~]*~~[ \t]*)?{_MARKS}\(?{_MARKS}(?P<sign>{SIGN}(?:[ \t]*{SIGN})*)?{_MARKS}")
-_WORDS_END = re.compile(rf"{_END}|{SIGN}|\)")
-_AFTER = re.compile(rf"{_MARKS}(?P<sign>{STATUS_SIGN.pattern})")
-_PERCENT = re.compile(r"[*_`]*(?P<all>[ \t]*[(\[]\s*~?(?P<number>\d{1,3})(?:\.\d+)?\s*%[^()\[\]0-9]{0,24}[)\]])")
-_ANY_PERCENT = re.compile(r"(?<![\d.])(\d{1,3})(?:\.\d+)?\s*%")
-_LETTERS = re.compile(r"[^\W\d_]{2}|100\s*%|[^\W\d_]")
+_LEAD = on_demand(rf"[ \t]*(?:~~[^~]*~~[ \t]*)?{_MARKS}\(?{_MARKS}(?P<sign>(?:[ \t]*{SIGN})+)?{_MARKS}")
+_WORDS_END = on_demand(rf"{_END}|{SIGN}|\)")
+_AFTER = on_demand(rf"{_MARKS}(?P<sign>★\ufe0f?)")
+_PERCENT = on_demand(r"[*_`]*(?P<all>[ \t]*[(\[]\s*~?(?P<number>\d{1,3})(?:\.\d+)?\s*%[^()\[\]0-9]{0,24}[)\]])")
+_ANY_PERCENT = on_demand(r"(?<![\d.])(\d{1,3})(?:\.\d+)?\s*%")
+_LETTERS = on_demand(r"[^\W\d_]{2}|100\s*%|[^\W\d_]")
 
 
 def parse_status(words: str) -> Status | None:
@@ -79,8 +129,11 @@ def parse_status(words: str) -> Status | None:
 def words_status(words: str) -> Status | None:
     """The status that the words alone say."""
     plain = " ".join(words.replace("_", " ").split())
-    for status, pattern in _STATUS_WORDS:
-        if pattern.search(plain):
+    lower = plain.lower()
+    if lower in _BY_LABEL:
+        return _BY_LABEL[lower]
+    for status, stems, pattern in _STATUS_WORDS:
+        if any(stem in lower for stem in stems) and pattern.search(plain):
             return status
     spaced = plain.replace("-", " ")
     return words_status(spaced) if spaced != plain else None
@@ -89,17 +142,18 @@ def words_status(words: str) -> Status | None:
 @lru_cache(maxsize=512)
 def read_status(value: str) -> Reading:
     """Read the phrase at the beginning of a value. Roadmaps repeat few phrases often, hence the cache."""
-    lead = _LEAD.match(value)
+    shown = shape(value)
+    lead = _LEAD.match(shown)
     assert lead is not None  # it matches nothing too
     sign = lead.span("sign") if lead["sign"] else None
     begin = lead.end()
-    end = _phrase_end(value, begin)
+    end = _phrase_end(shown, begin)
     words: Span | None = (begin, end)
     if not _LETTERS.search(value, begin, end):
         words, end = None, begin
     status = words_status(value[begin:end]) if words else _sign_status(value, sign)
-    after = _AFTER.match(value, end) if words and not sign else None
-    tail = after.end() if after else end
+    after = _sign_behind(value, shown, end) if words and not sign else None
+    tail = after[1] if after else end
     percent = _PERCENT.match(value, tail) if words or sign else None
     inside = _ANY_PERCENT.search(value, begin, end) if words else None
     number = int(percent["number"]) if percent else int(inside[1]) if inside else None
@@ -112,13 +166,13 @@ def read_status(value: str) -> Reading:
         number if number is not None and number <= 100 else None,
         sign,
         words,
-        after.span("sign") if after else None,
+        after,
         percent.span("all") if percent else None,
     )
 
 
 def _phrase_end(value: str, begin: int) -> int:
-    """Where the words end; behind a comma they go on when what follows is about the status too."""
+    """Where the words of a value's shape end; behind a comma they go on when what follows is about the status too."""
     position = begin
     while True:
         found = _WORDS_END.search(value, position)
@@ -131,10 +185,16 @@ def _phrase_end(value: str, begin: int) -> int:
         return begin + len(value[begin:end].rstrip(" \t*_"))
 
 
+def _sign_behind(value: str, shown: str, end: int) -> Span | None:
+    """Where a status sign right behind the words stands."""
+    found = _AFTER.match(shown, end)
+    return found.span("sign") if found and status_of(value[found.start("sign")]) else None
+
+
 def _sign_status(value: str, sign: Span | None) -> Status | None:
     """The status of the first status sign among the leading ones."""
-    found = STATUS_SIGN.search(value, *sign) if sign else None
-    return status_of(found[0]) if found else None
+    found = next(status_signs(value, *sign), None) if sign else None
+    return status_of(value[found[0]]) if found else None
 
 
 def rewrite_status(value: str, new: Status) -> list[Change]:
@@ -166,8 +226,8 @@ def _sign_changes(value: str, old: Reading, new: Status) -> list[Change]:
     """The first status sign becomes the new one, further ones go; signs that mean no status stay."""
     changes: list[Change] = []
     for span in (old.sign, old.after):
-        for found in STATUS_SIGN.finditer(value, *span) if span else ():
-            changes.append((*found.span(), "" if changes else new.sign))
+        for start, end in status_signs(value, *span) if span else ():
+            changes.append((start, end, "" if changes else new.sign))
     if not changes and not old.words and old.sign:
         changes.append((old.sign[1], old.sign[1], f" {new.sign} {new.label}"))
     return changes

@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
 from coffee_maker.core.errors import DatabaseTooNew
+from coffee_maker.core.patterns import on_demand
 from coffee_maker.store import values
 from coffee_maker.utils.connection import Connection
 
 _FOLDER = os.path.join(os.path.dirname(__file__), "migrations")
-_NAME = re.compile(r"(\d{4})_\w+\.sql")
+_NAME = on_demand(r"(\d{4})_\w+\.sql")
 _RECORDS = """
 CREATE TABLE schema_migrations (
     version    {integer} PRIMARY KEY,

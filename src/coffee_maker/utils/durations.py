@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 
+from coffee_maker.core.patterns import on_demand
+
 _UNITS = {
     "ms": timedelta(milliseconds=1),
     "s": timedelta(seconds=1),
@@ -13,7 +15,7 @@ _UNITS = {
     "d": timedelta(days=1),
     "w": timedelta(weeks=1),
 }
-_PART = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)\s*(ms|s|m|h|d|w)\s*", re.ASCII)
+_PART = on_demand(r"(\d{1,9}(?:\.\d{1,3})?)\s*(ms|s|m|h|d|w)\s*", re.ASCII)
 EXPECTED = "a duration such as 20s, 5m, 2h or 3d"
 
 

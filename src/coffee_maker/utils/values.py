@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+from coffee_maker.core.patterns import on_demand
 from coffee_maker.utils.durations import EXPECTED, parse_duration
 
 
@@ -59,7 +60,7 @@ def duration(value: Any, base: str) -> timedelta:
     return parsed
 
 
-_SIZE = re.compile(r"(\d{1,15})\s*([KMG]?)B?", re.ASCII | re.IGNORECASE)
+_SIZE = on_demand(r"(\d{1,15})\s*([KMG]?)B?", re.ASCII | re.IGNORECASE)
 _FACTORS = {"": 1, "K": 1000, "M": 1_000_000, "G": 1_000_000_000}
 
 

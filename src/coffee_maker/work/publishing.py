@@ -12,13 +12,14 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from coffee_maker.core.errors import LockBusy, Refusal
+from coffee_maker.core.patterns import on_demand
 from coffee_maker.utils import locks
 
 if TYPE_CHECKING:
     from coffee_maker.core.history import Change
     from coffee_maker.core.ports import Repository, Store, Transaction
 
-_CURSOR = re.compile(r"^Roadmap-Change: (\d+)$", re.MULTILINE)
+_CURSOR = on_demand(r"^Roadmap-Change: (\d+)$", re.MULTILINE)
 _ROUNDS = 5
 
 
