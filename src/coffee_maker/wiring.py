@@ -17,7 +17,8 @@ from coffee_maker.settings import Flags, Settings, load
 if TYPE_CHECKING:
     from coffee_maker.core.document import Document
     from coffee_maker.core.ports import Agent, Channel, Clock, Maintenance, Repository, RoadmapFile, Store, System
-    from coffee_maker.core.records import Claim, Finding
+    from coffee_maker.core.records import Finding
+    from coffee_maker.core.state import Claim
     from coffee_maker.utils.connection import Databases
     from coffee_maker.work.daemon import Daemon
     from coffee_maker.work.doctor import Subject
@@ -105,7 +106,7 @@ class Operations:
         options = Options(
             lock_path=os.path.join(settings.data.dir, "roadmap.lock"),
             item_pattern=settings.roadmap.item_pattern,
-            channels=tuple(settings.channels),
+            channels=tuple((name, channel.levels) for name, channel in settings.channels.items()),
             keep_versions=settings.history.keep_versions,
             keep_days=settings.history.keep_days,
         )
@@ -207,7 +208,8 @@ class Operations:
             repository=self.repository,
             agent=self.agent,
             tests=CommandAgent(command, name="tests", names=settings.agent.environment) if command else None,
-            owner=f"{settings.daemon.name or os.uname().nodename}-{os.getpid()}",
+            # Two containers can share host name and process number.
+            owner=f"{settings.daemon.name or os.uname().nodename}-{os.getpid()}-{os.urandom(2).hex()}",
             started=self.clock.now(),
             options=self._daemon_options(ask=ask),
             tell=tell,

@@ -59,14 +59,24 @@ class TickingClock:
 class Desk:
     """One project in a temporary directory."""
 
-    def __init__(self, store: Store, directory: Path, *, text: str = ROADMAP, file: FilePort | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        directory: Path,
+        *,
+        text: str = ROADMAP,
+        file: FilePort | None = None,
+        channels: tuple[tuple[str, tuple[str, ...]], ...] = (),
+    ) -> None:
         self.store = store
         self.path = directory / "ROADMAP.md"
         if not self.path.exists():
             self.path.write_bytes(text.encode())
         self.lock_path = str(directory / "roadmap.lock")
         self.file = file or RoadmapFile(str(self.path), patience=0.2, gap=0.0)
-        self.editing = Editing(store, self.file, TickingClock(), Options(self.lock_path, lock_timeout=0.2))
+        self.editing = Editing(
+            store, self.file, TickingClock(), Options(self.lock_path, lock_timeout=0.2, channels=channels)
+        )
 
     @property
     def text(self) -> str:

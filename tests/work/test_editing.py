@@ -24,7 +24,7 @@ from coffee_maker.core.errors import (
 from coffee_maker.core.items import Status
 from coffee_maker.core.ports import Store
 from coffee_maker.core.questions import Kind, State
-from coffee_maker.core.records import Taken
+from coffee_maker.core.state import Taken
 from coffee_maker.utils import locks
 from coffee_maker.work.editing import ItemEdits
 from coffee_maker.work.rows import KEEP, TAKE
@@ -405,3 +405,15 @@ def test_reconcile_removes_what_a_crash_before_the_record_left(desk: Desk) -> No
     desk.editing.reconcile()
     desk.check_record()
     assert desk.text == ROADMAP
+
+
+def test_what_is_told_goes_to_the_channels_that_take_its_level(store: Store, tmp_path: Path) -> None:
+    channels = (("all", ()), ("loud", ("critical",)), ("both", ("normal", "high")))
+    desk = Desk(store, tmp_path, channels=channels)
+    desk.editing.reconcile()
+    complete(desk)
+    desk.save_outside(ROADMAP)
+    desk.editing.reconcile()
+    (note,) = notes(desk)
+    with store.reading() as tx:
+        assert {one.channel for one in tx.deliveries.of(note.id)} == {"all", "both"}

@@ -24,7 +24,7 @@ from coffee_maker.core.diffs import diff
 from coffee_maker.core.document import Document
 from coffee_maker.core.errors import NotText, Refusal, RoadmapUnusable
 from coffee_maker.core.history import NewChange
-from coffee_maker.core.records import RoadmapState
+from coffee_maker.core.state import RoadmapState
 from coffee_maker.work.rows import Row
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Options(NamedTuple):
     lock_path: str
     lock_timeout: float = 10.0  # seconds
     item_pattern: str | None = None
-    channels: tuple[str, ...] = ()
+    channels: tuple[tuple[str, tuple[str, ...]], ...] = ()  # name, and the levels it takes (none: all)
     keep_versions: int = 500
     keep_days: int = 90
 
@@ -297,8 +297,9 @@ class Recorder:
         now = self._clock.now()
         for make in tell:
             notification, new = tx.notifications.create(make(change), now)
-            for channel in self._options.channels if new else ():
-                tx.deliveries.add(notification.id, channel, now)
+            for channel, levels in self._options.channels if new else ():
+                if not levels or notification.level.value in levels:
+                    tx.deliveries.add(notification.id, channel, now)
 
     @property
     def _name(self) -> str:
