@@ -14,7 +14,8 @@ from tests.stores import open_store
 
 from coffee_maker.core.errors import AlreadyClaimed, ClaimLost, Refusal
 from coffee_maker.core.questions import Draft, Kind, Source, State
-from coffee_maker.core.records import Claim, Heartbeat
+from coffee_maker.core.records import Heartbeat
+from coffee_maker.core.state import Claim
 from coffee_maker.store.common import SharedStore
 from coffee_maker.utils.connection import Databases
 

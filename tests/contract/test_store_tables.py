@@ -10,7 +10,8 @@ import pytest
 from coffee_maker.core.errors import AlreadyClaimed, ClaimLost
 from coffee_maker.core.history import NewChange
 from coffee_maker.core.questions import Draft, Kind, Level, Source, State
-from coffee_maker.core.records import Heartbeat, RoadmapState, Run
+from coffee_maker.core.records import Heartbeat, Run
+from coffee_maker.core.state import RoadmapState
 from coffee_maker.store.common import SharedStore
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from coffee_maker.core.choosing import Waiting, choose
 from coffee_maker.core.items import Item, Status
-from coffee_maker.core.records import Claim
+from coffee_maker.core.state import Claim
 
 
 def item(key: str, status: Status | None = Status.PLANNED, *needs: str) -> Item:

@@ -12,7 +12,7 @@ from tests.work.editing_kit import ROADMAP, Desk
 from coffee_maker.adapters.roadmap_file import RoadmapFile
 from coffee_maker.core.items import Status
 from coffee_maker.core.ports import Store
-from coffee_maker.core.records import Taken
+from coffee_maker.core.state import Taken
 
 KILLED = 9
 CALLS = 40  # more than one change makes; the sweep asserts that it reached the end

@@ -16,7 +16,8 @@ from coffee_maker.core.errors import BackupUnusable, DatabaseUnusable, RestoreWo
 from coffee_maker.core.history import NewChange
 from coffee_maker.core.ports import Maintenance
 from coffee_maker.core.questions import Draft, Kind, Source
-from coffee_maker.core.records import Finding, RoadmapState, Run
+from coffee_maker.core.records import Finding, Run
+from coffee_maker.core.state import RoadmapState
 from coffee_maker.store import backup_file, migrate
 from coffee_maker.store.common import SharedStore
 from coffee_maker.store.sqlite_maintenance import SqliteMaintenance

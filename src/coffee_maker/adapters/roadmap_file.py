@@ -23,7 +23,7 @@ from hashlib import sha256
 from signal import SIGURG
 
 from coffee_maker.core.errors import RoadmapMissing, RoadmapUnusable
-from coffee_maker.core.records import Taken
+from coffee_maker.core.state import Taken
 from coffee_maker.utils.mounts import mount_id
 
 MAX_BYTES = 20_000_000

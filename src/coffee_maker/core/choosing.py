@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from coffee_maker.core.items import Item, Status
-from coffee_maker.core.records import Claim
+
+if TYPE_CHECKING:
+    from coffee_maker.core.state import Claim
 
 
 class Waiting(NamedTuple):

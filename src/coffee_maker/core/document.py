@@ -10,11 +10,11 @@ from typing import NamedTuple
 from coffee_maker.core.blocks import Blocks, scan
 from coffee_maker.core.errors import AmbiguousReference, EditRefused, ItemNotFound, NotText
 from coffee_maker.core.headings import compile_item_pattern
-from coffee_maker.core.history import revision_of_hash
 from coffee_maker.core.items import Item, Problem
 from coffee_maker.core.lines import Lines
 from coffee_maker.core.reading import Entry, build_item, make_keys, read_entries
 from coffee_maker.core.references import References
+from coffee_maker.core.revisions import revision_of_hash
 from coffee_maker.core.wording import parse_status
 
 __all__ = ["Document", "Splice", "parse_status"]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal, NamedTuple
 
+from coffee_maker.core.revisions import revision_of_hash
+
 ChangeType = Literal["add", "update", "delete", "status_change", "move", "restore"]
 
 
@@ -65,18 +67,3 @@ class Outcome(NamedTuple):
     document_revision: str
     history_id: int | None
     diff: str
-
-
-REVISION_LENGTH = 12
-
-
-def revision_of_hash(digest: str) -> str:
-    """The revision that people and JSON see: the first 12 hexadecimal digits of the sha256."""
-    return digest[:REVISION_LENGTH]
-
-
-def revision_of_text(item_text: str) -> str:
-    """An item's revision. Blank lines at its end do not count: they change when the next item moves."""
-    from hashlib import sha256
-
-    return revision_of_hash(sha256(item_text.rstrip(" \t\r\n").encode("utf-8", "surrogatepass")).hexdigest())

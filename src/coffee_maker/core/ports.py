@@ -14,19 +14,8 @@ if TYPE_CHECKING:
 
     from coffee_maker.core.history import Change, NewChange
     from coffee_maker.core.questions import Delivery, Draft, Level, Notification, State
-    from coffee_maker.core.records import (
-        AgentResult,
-        Backup,
-        Claim,
-        DatabaseStatus,
-        Finding,
-        Heartbeat,
-        RoadmapState,
-        Run,
-        Taken,
-        Task,
-        Worktree,
-    )
+    from coffee_maker.core.records import AgentResult, Backup, DatabaseStatus, Finding, Heartbeat, Run, Task, Worktree
+    from coffee_maker.core.state import Claim, RoadmapState, Taken
 
 
 class Clock(Protocol):

@@ -10,11 +10,11 @@ from functools import cached_property
 from coffee_maker.core.blocks import Blocks, Heading
 from coffee_maker.core.fields import Box, Field, is_field, read_boxes, read_fields
 from coffee_maker.core.headings import ItemHeading, read_heading, read_own_heading
-from coffee_maker.core.history import revision_of_text
 from coffee_maker.core.items import Item
 from coffee_maker.core.lines import Lines
 from coffee_maker.core.patterns import on_demand
 from coffee_maker.core.references import References
+from coffee_maker.core.revisions import revision_of_text
 from coffee_maker.core.wording import Reading, read_status
 
 _NONE = Reading(None, "", None, None, None, None, None)

@@ -7,27 +7,6 @@ from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 
 
-class RoadmapState(NamedTuple):
-    """The last recorded version, and the temporary file through which it goes (or went) into place.
-
-    `pending` is written in the transaction that records a version; the file of that name exists exactly until the
-    version is in place and what it replaced has been looked at, so its existence after a crash says what to finish.
-    """
-
-    hash: str  # sha256 hex of the recorded version's bytes
-    pending: str | None  # file name in the roadmap's own directory
-    before: str | None  # the hash of the version that `pending` is to replace
-
-
-class Claim(NamedTuple):
-    """The right to work on one item. `fence` grows with every claim ever made, so an old holder can be told apart."""
-
-    item: str
-    owner: str
-    fence: int
-    until: datetime
-
-
 class Heartbeat(NamedTuple):
     """A daemon's sign of life. `seen` carries what it sees (roadmap hash, device, inode, boot id, mount kind)."""
 
@@ -92,13 +71,6 @@ class Backup(NamedTuple):
     schema_version: int
     newest: datetime | None
     rows: Mapping[str, int]
-
-
-class Taken(NamedTuple):
-    """A content that somebody saved between our reading and our placing."""
-
-    content: bytes
-    placed: bool  # True: it was taken out and our text is in place; False: it is still in place and ours is not
 
 
 class Worktree(NamedTuple):

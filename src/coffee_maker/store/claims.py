@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from coffee_maker.core.errors import AlreadyClaimed, ClaimLost
-from coffee_maker.core.records import Claim
+from coffee_maker.core.state import Claim
 from coffee_maker.store import values
 from coffee_maker.utils.connection import Connection
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from coffee_maker.core.history import Change, NewChange
-from coffee_maker.core.records import RoadmapState
+from coffee_maker.core.state import RoadmapState
 from coffee_maker.store import values
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from coffee_maker.core.document import Document
 from coffee_maker.core.errors import AgentUnusable, ClaimLost, Refusal, RepositoryBusy
 from coffee_maker.core.items import Item, Status
 from coffee_maker.core.ports import System
-from coffee_maker.core.records import Claim
+from coffee_maker.core.state import Claim
 from coffee_maker.work import accounts, pipeline
 from coffee_maker.work.pipeline import Desk, Job, Left, Stopped
 from coffee_maker.work.supervisor import Supervisor

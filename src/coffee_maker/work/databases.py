@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import NamedTuple
 
 from coffee_maker.core.errors import BackupUnusable, RestoreWouldLose
-from coffee_maker.core.history import revision_of_hash
 from coffee_maker.core.ports import Maintenance, Store
 from coffee_maker.core.records import Backup, DatabaseStatus, Finding
+from coffee_maker.core.revisions import revision_of_hash
 from coffee_maker.utils import data_directory
 from coffee_maker.utils.mounts import mount_of
 

@@ -12,8 +12,9 @@ from coffee_maker.core.diffs import diff
 from coffee_maker.core.document import Document
 from coffee_maker.core.edits import Edit, Place
 from coffee_maker.core.errors import NothingToRestore, RevisionChanged
-from coffee_maker.core.history import Change, ChangeType, Outcome, revision_of_text
+from coffee_maker.core.history import Change, ChangeType, Outcome
 from coffee_maker.core.items import Status
+from coffee_maker.core.revisions import revision_of_text
 from coffee_maker.utils import locks
 from coffee_maker.work.recording import Options, Recorder
 from coffee_maker.work.rows import TAKE, Row

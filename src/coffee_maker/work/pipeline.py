@@ -26,7 +26,8 @@ from coffee_maker.core.errors import (
 from coffee_maker.core.items import Item, Status
 from coffee_maker.core.ports import Agent, Clock, Repository, Store, Transaction
 from coffee_maker.core.questions import Draft, Kind, Notification, Source, State, taken
-from coffee_maker.core.records import AgentResult, Claim, Run, Task, Worktree
+from coffee_maker.core.records import AgentResult, Run, Task, Worktree
+from coffee_maker.core.state import Claim
 from coffee_maker.utils.text import one_line, printable
 from coffee_maker.work import accounts
 from coffee_maker.work.editing import Editing

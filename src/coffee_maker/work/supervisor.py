@@ -17,7 +17,8 @@ from typing import Self
 
 from coffee_maker.core.errors import ClaimLost, Refusal
 from coffee_maker.core.ports import Clock, Store, System, Wakeup
-from coffee_maker.core.records import Claim, Heartbeat
+from coffee_maker.core.records import Heartbeat
+from coffee_maker.core.state import Claim
 from coffee_maker.work.messages import Messages
 
 BEAT = 5.0  # seconds; a daemon counts as gone after several times that

@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import NamedTuple
 
-from coffee_maker.core.history import revision_of_hash
 from coffee_maker.core.ports import Clock, Store, System
 from coffee_maker.core.records import Finding, Heartbeat
+from coffee_maker.core.revisions import revision_of_hash
 from coffee_maker.utils.mounts import Mount
 from coffee_maker.work.editing import Editing
 from coffee_maker.work.standing import alive

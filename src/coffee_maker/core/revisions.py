@@ -1,0 +1,17 @@
+"""Revisions: what people and JSON see of the sha256 of a text."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+
+REVISION_LENGTH = 12
+
+
+def revision_of_hash(digest: str) -> str:
+    """The revision that people and JSON see: the first 12 hexadecimal digits of the sha256."""
+    return digest[:REVISION_LENGTH]
+
+
+def revision_of_text(item_text: str) -> str:
+    """An item's revision. Blank lines at its end do not count: they change when the next item moves."""
+    return revision_of_hash(sha256(item_text.rstrip(" \t\r\n").encode("utf-8", "surrogatepass")).hexdigest())
