@@ -21,10 +21,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from hashlib import sha256
 from signal import SIGURG
+from typing import TYPE_CHECKING
 
 from coffee_maker.core.errors import RoadmapMissing, RoadmapUnusable
-from coffee_maker.core.state import Taken
 from coffee_maker.utils.mounts import mount_id
+
+if TYPE_CHECKING:
+    from coffee_maker.core.state import Taken
 
 MAX_BYTES = 20_000_000
 """A text beyond this is no roadmap that a person reads; the largest real one that we know has 1.2 MB."""
@@ -94,6 +97,8 @@ class RoadmapFile:
             if sha256(taken).hexdigest() == expected:
                 os.unlink(staged, dir_fd=directory)
                 return None
+            from coffee_maker.core.state import Taken
+
             return Taken(taken, placed=True)
 
     def staged(self, name: str) -> bytes | None:
@@ -215,6 +220,8 @@ class RoadmapFile:
         with _open(directory, name, self.path) as fd:
             found = _read_steady(fd, self.path, self._patience)[0]
         if sha256(found).hexdigest() != expected:
+            from coffee_maker.core.state import Taken
+
             return Taken(found, placed=False)
         os.replace(staged, name, src_dir_fd=directory, dst_dir_fd=directory)
         os.fsync(directory)

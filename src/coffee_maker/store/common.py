@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, contextmanager
+from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
-from coffee_maker.store.claims import Claims
-from coffee_maker.store.deliveries import Deliveries
-from coffee_maker.store.heartbeats import Heartbeats
-from coffee_maker.store.notifications import Notifications
-from coffee_maker.store.roadmap_log import Log
-from coffee_maker.store.runs import Runs
 from coffee_maker.utils.connection import Connection
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from coffee_maker.core.ports import RunLog, Transaction, Wakeup
+    from coffee_maker.store.claims import Claims
+    from coffee_maker.store.deliveries import Deliveries
+    from coffee_maker.store.heartbeats import Heartbeats
     from coffee_maker.store.migrate import Schema
+    from coffee_maker.store.notifications import Notifications
+    from coffee_maker.store.roadmap_log import Log
 
 SHARED = "notifications"
 ANALYTICS = "analytics"
@@ -50,15 +50,40 @@ class Backend(Protocol):
 
 
 class Tables:
-    """The tables of the shared database inside one transaction."""
+    """The tables of the shared database inside one transaction; each is imported when it is first asked for."""
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
-        self.roadmap = Log(connection)
-        self.notifications = Notifications(connection)
-        self.deliveries = Deliveries(connection)
-        self.claims = Claims(connection)
-        self.heartbeats = Heartbeats(connection)
+
+    @cached_property
+    def roadmap(self) -> Log:
+        from coffee_maker.store.roadmap_log import Log
+
+        return Log(self.connection)
+
+    @cached_property
+    def notifications(self) -> Notifications:
+        from coffee_maker.store.notifications import Notifications
+
+        return Notifications(self.connection)
+
+    @cached_property
+    def deliveries(self) -> Deliveries:
+        from coffee_maker.store.deliveries import Deliveries
+
+        return Deliveries(self.connection)
+
+    @cached_property
+    def claims(self) -> Claims:
+        from coffee_maker.store.claims import Claims
+
+        return Claims(self.connection)
+
+    @cached_property
+    def heartbeats(self) -> Heartbeats:
+        from coffee_maker.store.heartbeats import Heartbeats
+
+        return Heartbeats(self.connection)
 
 
 class SharedStore:
@@ -80,6 +105,8 @@ class SharedStore:
 
     @contextmanager
     def runs(self) -> Iterator[RunLog]:
+        from coffee_maker.store.runs import Runs
+
         with writing(self._analytics) as link:
             yield Runs(link)
 
