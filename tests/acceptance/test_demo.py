@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from tests.adapters.git_states import git
 
 HERE = Path(__file__).resolve().parents[2]
