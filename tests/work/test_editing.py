@@ -264,6 +264,42 @@ def test_saves_between_reading_and_placing_survive(
     assert {change.changed_by for change in desk.editing.history()} == {"daemon", "person"}
 
 
+@pytest.mark.parametrize("way", ["exchange", "rename"])
+def test_a_stale_save_right_before_placing_is_merged_from_its_own_base(
+    store: Store, tmp_path: Path, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if way == "rename":
+        monkeypatch.setattr(roadmap_file, "_exchange", lambda *_: False)
+    first = Desk(store, tmp_path)
+    stale = first.text
+    first.editing.edit("2.5", ItemEdits(append="Noted since."), by="daemon")
+    first.editing.add("Added since", by="daemon")
+    saves: list[Callable[[str], str]] = [lambda _: stale.replace("Told at length.", "Typed meanwhile.")]
+    desk = Desk(store, tmp_path, file=BusyEditor(str(tmp_path / "ROADMAP.md"), saves))
+    complete(desk)
+    for kept in ("Noted since.", "Added since", "Typed meanwhile."):
+        assert kept in desk.text
+    assert desk.editing.read().item("2").status is Status.COMPLETE
+    desk.check_record()
+
+
+def test_a_return_to_an_older_version_right_before_placing_is_told_and_can_be_taken_back(
+    store: Store, tmp_path: Path
+) -> None:
+    first = Desk(store, tmp_path)
+    old = first.text
+    first.editing.edit("2.5", ItemEdits(append="Noted since."), by="daemon")
+    desk = Desk(store, tmp_path, file=BusyEditor(str(tmp_path / "ROADMAP.md"), [lambda _: old]))
+    complete(desk)
+    assert "Noted since." not in desk.text
+    assert desk.editing.read().item("2").status is Status.COMPLETE
+    (note,) = notes(desk)
+    desk.editing.undo(int(note.message.rpartition(" ")[2]), by="ann")
+    assert "Noted since." in desk.text
+    assert desk.editing.read().item("2").status is Status.COMPLETE
+    desk.check_record()
+
+
 def test_an_unreadable_save_in_between_is_set_aside(store: Store, tmp_path: Path) -> None:
     Desk(store, tmp_path).editing.reconcile()
     file = BusyEditor(str(tmp_path / "ROADMAP.md"), [])

@@ -37,9 +37,9 @@ class Absorbed(NamedTuple):
     keep: tuple[Document, ...] = ()  # further texts to be kept as versions
 
 
-def load_bases(log: RoadmapLog, current: str) -> list[bytes]:
-    """The versions that a stale buffer may have been read from, newest first."""
-    digests = [digest for digest in log.versions(_BASES) if digest != current]
+def load_bases(log: RoadmapLog, current: str, *, without: str | None = None) -> list[bytes]:
+    """The versions that a stale buffer may have been read from, newest first; never the one that was not yet there."""
+    digests = [digest for digest in log.versions(_BASES) if digest not in (current, without)]
     contents = (log.version(digest) for digest in (current, *digests))
     return [content for content in contents if content is not None]
 
@@ -71,10 +71,16 @@ def merge_in(recorded: Document, theirs: Document, base: bytes | None, item_patt
     return Absorbed(document, rows, (*_vanished(rows), question), (alternative,))
 
 
-def restored(recorded: Document, theirs: Document) -> Absorbed:
-    """An exact return to an older version: a checkout, a restored backup, an editor's undo."""
+def restored(recorded: Document, theirs: Document, merged: Document | None = None) -> Absorbed:
+    """An exact return to an older version: a checkout, a restored backup, an editor's undo.
+
+    `merged` is that version with a change that was on its way into the file at that moment.
+    """
+    result = merged or theirs
     reason = f"the file is exactly version {theirs.revision} again"
-    row = Row(PERSON, "restore", None, recorded.revision, theirs.revision, None, None, reason, theirs.text)
+    if merged is not None:
+        reason = f"the file went back to version {theirs.revision} while a change was written: both are in"
+    row = Row(PERSON, "restore", None, recorded.revision, result.revision, None, None, reason, result.text)
 
     def tell(change: int) -> Draft:
         return Draft(
@@ -86,7 +92,7 @@ def restored(recorded: Document, theirs: Document) -> Absorbed:
             idempotency_key=f"restore:{change}",
         )
 
-    return Absorbed(theirs, [row], (tell,))
+    return Absorbed(result, [row], (tell,))
 
 
 class RowsBetween(Sequence[Row]):

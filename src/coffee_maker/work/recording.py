@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from coffee_maker.core.ports import Clock, RoadmapFile, Store, Transaction
-    from coffee_maker.work.outside import Tell
+    from coffee_maker.work.outside import Absorbed, Tell
 
     Guard = Callable[[Transaction], None]
 
@@ -168,8 +168,6 @@ class Recorder:
         self, taken: bytes, recorded: Document, base: str, staged: str, placed: bool
     ) -> tuple[Document, str | None]:
         """Record a save that came between; the merged document and the name it is staged under (None: in place)."""
-        from coffee_maker.work import outside
-
         try:
             theirs = self.parse(taken)
         except Refusal as error:
@@ -178,15 +176,29 @@ class Recorder:
             self._keep_unreadable(taken, recorded, error)
             self._file.discard(staged)
             return recorded, None
-        with self._store.reading() as tx:
-            base_content = tx.roadmap.version(base)
-        merged = outside.merge_in(recorded, theirs, base_content, self._options.item_pattern)
+        merged = self._merged_with(theirs, recorded, base)
         now_staged = self._file.stage(merged.document.data)
         expected = recorded.digest if placed else theirs.digest
         state = RoadmapState(merged.document.digest, now_staged, expected)
         self._write(recorded, merged.document, merged.rows, merged.tell, state, keep=(theirs, *merged.keep))
         self._file.discard(staged)
         return merged.document, now_staged
+
+    def _merged_with(self, theirs: Document, recorded: Document, base: str) -> Absorbed:
+        """`recorded`, which is to replace `base`, merged with a save that came before it got into the file.
+
+        The buffer that was saved may be older than `base`: many versions are recorded while somebody types.
+        """
+        from coffee_maker.work import outside
+
+        with self._store.reading() as tx:
+            known = theirs.digest != recorded.digest and tx.roadmap.version(theirs.digest) is not None
+            bases = outside.load_bases(tx.roadmap, base, without=recorded.digest)
+        descends_from = bases[0] if known else outside.base_of(bases, theirs)
+        merged = outside.merge_in(recorded, theirs, descends_from, self._options.item_pattern)
+        if not known or merged.document.digest == recorded.digest:
+            return merged
+        return outside.restored(recorded, theirs, merged.document)
 
     def _keep_unreadable(self, taken: bytes, recorded: Document, error: Refusal) -> None:
         from coffee_maker.work import outside
