@@ -47,7 +47,7 @@ def test_nothing_is_invented_and_nothing_vanishes(versions: tuple[str, str, str]
     base, ours, theirs = versions
     merged = merge(base, ours, theirs)
     result, in_base, in_ours, in_theirs = map(ids, (merged.text, base, ours, theirs))
-    told = "".join(conflict.kept + conflict.other for conflict in merged.conflicts)
+    told = "".join(f"{conflict.kept}\n{conflict.other}\n" for conflict in merged.conflicts)
     assert result.keys() <= in_ours.keys() | in_theirs.keys()
     for name in in_base & in_ours & in_theirs:
         assert name in result or name in told

@@ -144,15 +144,16 @@ class Document:
         return _spliced(self.text_of(item), [Splice(a - item.start, b - item.start, text) for a, b, text in own])
 
     def apply(self, splices: Iterable[Splice]) -> Document:
-        """The document with the splices made, from back to front; overlapping ones are refused."""
+        """The document with the splices made; overlapping ones are refused."""
         return self.from_text(_spliced(self.text, splices), item_pattern=self.item_pattern)
 
 
 def _spliced(text: str, splices: Iterable[Splice]) -> str:
-    limit = len(text)
-    for splice in sorted(splices, key=lambda one: (one.start, one.end), reverse=True):
-        if not 0 <= splice.start <= splice.end <= limit:
+    parts: list[str] = []
+    done = 0
+    for start, end, new in sorted(splices, key=lambda one: (one.start, one.end)):
+        if not done <= start <= end <= len(text):
             raise EditRefused(problem="Two changes of the same text overlap.")
-        text = text[: splice.start] + splice.text + text[splice.end :]
-        limit = splice.start
-    return text
+        parts += text[done:start], new
+        done = end
+    return "".join([*parts, text[done:]])

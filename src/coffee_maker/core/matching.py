@@ -53,8 +53,10 @@ def match(old: Sequence[Hashable], new: Sequence[Hashable]) -> list[Pair]:
 def _between(old: Sequence[Hashable], new: Sequence[Hashable], start: Pair, stop: Pair) -> list[Pair]:
     """The pairs between two places, with anchors when it is worth it."""
     size = (stop[0] - start[0]) * (stop[1] - start[1])
+    if size <= 1:  # nothing on one side, or one line for another (equal ones were cut off): the most frequent change
+        return []
     if size <= _FEW:
-        return _compared(old, new, start, stop) if size else []
+        return _compared(old, new, start, stop)
     pairs: list[Pair] = []
     for i, j in [*_anchors(old, new, start, stop), stop]:
         gap_old, gap_new = old[start[0] : i], new[start[1] : j]

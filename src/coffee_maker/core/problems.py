@@ -32,9 +32,11 @@ def _duplicates(items: Sequence[Item]) -> Iterator[Problem]:
 
 def _statuses(items: Sequence[Item], entries: Sequence[Entry]) -> Iterator[Problem]:
     for item, entry in zip(items, entries, strict=True):
+        if item.status and not entry.parts.states:
+            continue  # nearly all
         field = entry.status_field
         line = field.line + 1 if field else item.line
-        if field and entry.field_reading.status is None:
+        if field and item.status is None:
             message = f"The words {field.value[:80]!r} are no status that is known."
             yield Problem("unknown_status", message, line, item.key)
         elif item.status is None:
@@ -56,6 +58,8 @@ def _fences(items: Sequence[Item], blocks: Blocks) -> Iterator[Problem]:
 def _dependencies(items: Sequence[Item], entries: Sequence[Entry]) -> Iterator[Problem]:
     keys = {item.key for item in items}
     for item, entry in zip(items, entries, strict=True):
+        if not item.depends_on:
+            continue
         line = next((field.line + 1 for field in entry.fields if field.name == "depends_on"), item.line)
         for name in item.depends_on:
             if name not in keys:
@@ -65,10 +69,10 @@ def _dependencies(items: Sequence[Item], entries: Sequence[Entry]) -> Iterator[P
 
 def _circles(items: Sequence[Item]) -> Iterator[Problem]:
     """One problem for each circle, at the first item of it that is met; a walk without recursion."""
-    edges = {item.key: item.depends_on for item in items}
-    by_key = {item.key: item for item in items}
+    by_key = {item.key: item for item in items if item.depends_on}  # the others are in no circle
+    edges = {key: item.depends_on for key, item in by_key.items()}
     done: set[str] = set()
-    for item in items:
+    for item in by_key.values():
         path: dict[str, Iterator[str]] = {} if item.key in done else {item.key: iter(item.depends_on)}
         while path:
             key = next(reversed(path))

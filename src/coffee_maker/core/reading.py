@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections import Counter
-from functools import cached_property
 
 from coffee_maker.core.blocks import Blocks, Heading
 from coffee_maker.core.fields import Box, Field, is_field, read_boxes, read_fields
@@ -35,18 +34,22 @@ class Entry:
         self.end, self.own_end = extent
         self._texts = texts
         self._blocks = blocks
+        self._fields: list[Field] | None = None
 
-    @cached_property
+    @property
     def fields(self) -> list[Field]:
-        """The fields of its own part."""
-        return read_fields(self._texts, self._blocks, self.heading.end, self.own_end)
+        """The fields of its own part. (`cached_property` takes a lock: too slow for thousands of entries.)"""
+        if self._fields is None:
+            self._fields = read_fields(self._texts, self._blocks, self.heading.end, self.own_end)
+        return self._fields
 
-    @cached_property
+    @property
     def boxes(self) -> list[Box]:
         """The check boxes of the whole item."""
         lines = self._blocks.list_lines
         first = bisect_left(lines, self.heading.end)
-        return read_boxes(self._texts, lines[first : bisect_left(lines, self.end, first)])
+        last = bisect_left(lines, self.end, first)
+        return read_boxes(self._texts, lines[first:last]) if first < last else []
 
     @property
     def status_field(self) -> Field | None:
