@@ -8,6 +8,7 @@ Lock files live in the data directory and are never removed: removing one gives 
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import stat
@@ -39,7 +40,7 @@ def acquire(path: str, *, what: str, timeout: float, purpose: str = "") -> int:
     """Take the lock and return its descriptor, to be given to `release`."""
     started = time.monotonic()
     while True:
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, 0o660)
+        fd = _open(path)
         _refuse_unless_plain(fd, path)
         left = timeout - (time.monotonic() - started)
         if not _try(fd) and not _wait(fd, left):
@@ -50,8 +51,17 @@ def acquire(path: str, *, what: str, timeout: float, purpose: str = "") -> int:
         os.close(fd)  # somebody replaced the lock file (a library that unlinks it): take the one that counts
 
 
+def _open(path: str) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, 0o660)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.EISDIR, errno.ENXIO):  # a planted symlink, directory or socket
+            raise LockUnusable(path=path) from error
+        raise
+
+
 def _refuse_unless_plain(fd: int, path: str) -> None:
-    """A planted pipe or device is no lock (a symlink was refused when opening)."""
+    """A planted pipe or device is no lock (a symlink or directory was refused when opening)."""
     if not stat.S_ISREG(os.fstat(fd).st_mode):
         os.close(fd)
         raise LockUnusable(path=path)
