@@ -316,6 +316,8 @@ def _read_text(path: str) -> str:
 
 
 def _parse(file: _File) -> dict[str, Any]:
+    if all(line.lstrip(" \t")[:1] in ("#", "") for line in file.text.split("\n")):
+        return {}  # comments only, as `init` leaves it: importing the parser would take longer than all the rest here
     import tomllib
 
     try:

@@ -77,7 +77,9 @@ class Document:
             text = data.decode()
         except UnicodeDecodeError as error:
             raise NotText(problem=f"byte {error.start} is {data[error.start]:#04x} ({error.reason})") from None
-        return Document(text, item_pattern)
+        document = Document(text, item_pattern)
+        document.data = data  # they need not be made again from the text
+        return document
 
     @staticmethod
     def from_text(text: str, *, item_pattern: str | None = None) -> Document:

@@ -82,7 +82,7 @@ _PATTERNS: tuple[tuple[Status, str, str], ...] = (
     ),
     (
         Status.PLANNED,
-        "to, be, ready, unblocked",
+        "to , todo, be, ready, unblocked",
         rf"(?:to be|will be|should be|must be|ready (?:to|for))\s+\w+|to\s?do|to {_DONE}|unblocked",
     ),
     (
