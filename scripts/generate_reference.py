@@ -69,7 +69,7 @@ Times are UTC, ISO 8601, with microseconds.
 | `next` | `{item: ITEM or null, waiting: [{key, because}]}` |
 | `status` | `{path, revision, total, counts, without_status, problems, daemons, questions, recent}` |
 | `status ITEM S`, `add`, `edit`, `move`, `remove`, `undo` | `{key, change_type, before, after, revision, document_revision, history_id}`; with `--dry-run` also `dry_run` and `diff` |
-| `history` | `{changes: [{id, at, changed_by, change_type, item, before, after, reason, before_revision, after_revision, undoes}]}` |
+| `history` | `{changes: [{id, at, changed_by, change_type, item, before, after, reason, before_revision, after_revision, undoes, diff}]}` |
 | `notify`, `notifications show`, `respond`, `dismiss` | NOTIFICATION |
 | `notifications` | `{notifications: [NOTIFICATION], all}`; with `--watch` one document of kind `notification` a line |
 | `sync` | `{agree, revision, recorded, seen, findings: [FINDING], daemons}` |
@@ -79,7 +79,7 @@ Times are UTC, ISO 8601, with microseconds.
 | `daemon run` | `{items: [{key, outcome, reason}]}` |
 
 ITEM is `{key, title, status, status_text, progress, line, level, revision, fields, depends_on, checklist: {done,
-total}}`. NOTIFICATION is `{id, source, kind, level, title, message, context, item, options, state, answer, answered_by,
+total}}`. NOTIFICATION is `{id, source, type, level, title, message, context, item, options, status, answer, answered_by,
 answered_via, answered_at, deadline, default, idempotency_key, created, updated, taken, late}`; `taken` is the answer to
 go on with: the one that was given, else of an expired question its default. FINDING is `{code, level, message, hint}`
 with level `ok`, `notice` or `problem`.

@@ -15,14 +15,14 @@ Run = Callable[..., Result]
 
 def test_notify_gives_the_notification(run: Run) -> None:
     data = run("notify", "The build is red", "--type", "alert", "--level", "high", "--source", "daemon", "--json").data
-    assert (data["id"], data["kind"], data["level"], data["source"]) == (1, "alert", "high", "daemon")
-    assert (data["state"], data["answer"], data["options"], data["context"]) == ("pending", None, [], {})
+    assert (data["id"], data["type"], data["level"], data["source"]) == (1, "alert", "high", "daemon")
+    assert (data["status"], data["answer"], data["options"], data["context"]) == ("pending", None, [], {})
     assert data == run("notifications", "show", "1", "--json").data
 
 
 def test_a_message_from_standard_input_about_an_item(project: Project) -> None:
     data = project.real("notify", "-", "--item", "2.5", "--json", stdin="long\nreport\n").data
-    assert (data["message"], data["item"], data["kind"]) == ("long\nreport\n", "PRIORITY-2.5", "info")
+    assert (data["message"], data["item"], data["type"]) == ("long\nreport\n", "PRIORITY-2.5", "info")
 
 
 def test_the_same_key_gives_the_first_back(run: Run) -> None:
@@ -44,7 +44,7 @@ def test_list_show_respond_dismiss(run: Run) -> None:
     assert "Wood  [oak | pine]" in text.replace("Wood [oak | pine]", "Wood  [oak | pine]")
     shown = run("notifications", "show", "1").out
     assert "  1. oak\n  2. pine\n" in shown
-    assert run("notifications", "show", "1", "--json").data["state"] == "sent"  # the terminal has shown it
+    assert run("notifications", "show", "1", "--json").data["status"] == "sent"  # the terminal has shown it
     answered = run("notifications", "respond", "1", "2", "--by", "Ann", "--json").data
     assert (answered["answer"], answered["answered_by"], answered["answered_via"]) == ("pine", "Ann", "terminal")
     assert "Answered by Ann (terminal)" in run("notifications", "show", "1").out
@@ -99,7 +99,7 @@ def test_a_timeout_with_a_default_prints_it_and_still_says_that_nobody_answered(
     assert (done.code, done.out) == (75, "no\n")
     as_json = run(*words, "--json")
     data = json.loads(as_json.out)["data"]
-    assert (as_json.code, data["state"], data["answer"], data["taken"]) == (75, "expired", None, "no")
+    assert (as_json.code, data["status"], data["answer"], data["taken"]) == (75, "expired", None, "no")
 
 
 def test_watch_shows_what_is_open_and_what_comes(project: Project) -> None:

@@ -80,22 +80,32 @@ def change(one: Change) -> Data:
         "before_revision": one.before_revision,
         "after_revision": one.after_revision,
         "undoes": one.undoes,
+        "diff": one.diff,
     }
+
+
+_OUTSIDE = {"kind": "type", "state": "status"}
+"""Names of a notification that are `type` and `status` on the command line and in the database."""
 
 
 def notification(one: Notification) -> Data:
     """A notification: enumerations by their value, times in UTC, and the answer to go on with."""
     from coffee_maker.core.questions import late, taken
 
-    data = {name: _plain(value) for name, value in one._asdict().items()}
+    data = {_OUTSIDE.get(name, name): _plain(value) for name, value in one._asdict().items()}
     return {**data, "taken": taken(one), "late": late(one)}
 
 
 def waited(one: Notification) -> str:
-    """How long a question was open until its deadline."""
+    """How long a question was open until its deadline, to the tenth of a second: the deadline was fixed a moment
+    before the question was made, and who asks for 2s is not told 1s999ms."""
+    from datetime import timedelta
+
     from coffee_maker.utils.durations import format_duration
 
-    return format_duration(one.deadline - one.created) if one.deadline is not None else "its time"
+    if one.deadline is None:
+        return "its time"
+    return format_duration(timedelta(seconds=round((one.deadline - one.created).total_seconds(), 1)))
 
 
 def moment(at: datetime | None) -> str | None:

@@ -22,7 +22,7 @@ EXAMPLES = """
 
 
 def arguments(parser: Parser) -> None:
-    parser.add_argument("title", metavar="TITLE")
+    parser.add_argument("title", metavar="TITLE", help="its title, without a number")
     parser.add_argument("--number", metavar="N", help="its number, e.g. 2.7 (default: the next free one at its place)")
     parser.add_argument("--status", metavar="STATUS", default="planned", help="default: planned")
     parser.add_argument("--field", metavar="NAME=VALUE", action="append", default=[], help="a field; repeatable")

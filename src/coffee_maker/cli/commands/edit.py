@@ -24,7 +24,7 @@ EXAMPLES = """
 
 
 def arguments(parser: Parser) -> None:
-    parser.add_argument("item", metavar="ITEM")
+    parser.add_argument("item", metavar="ITEM", help="an item: 2.6, PRIORITY-2.6, US-110")
     parser.add_argument("--title", metavar="TEXT", help="a new title")
     parser.add_argument("--status", metavar="STATUS", help="a new status")
     parser.add_argument(

@@ -21,7 +21,7 @@ EXAMPLES = """
 
 
 def arguments(parser: Parser) -> None:
-    parser.add_argument("item", metavar="ITEM")
+    parser.add_argument("item", metavar="ITEM", help="an item: 2.6, PRIORITY-2.6, US-110")
     changing.add_place_options(parser, required=True)
     changing.add_order_options(parser)
 

@@ -29,7 +29,7 @@ _ACTIONS = ("list", "show", "respond", "dismiss")
 
 def arguments(parser: Parser) -> None:
     parser.add_argument("action", nargs="?", default="list", metavar="list|show|respond|dismiss", choices=_ACTIONS)
-    parser.add_argument("id", nargs="?", type=whole_number, metavar="ID")
+    parser.add_argument("id", nargs="?", type=whole_number, metavar="ID", help="its number in the list")
     parser.add_argument("answer", nargs="*", metavar="ANSWER", help="of respond; - reads standard input")
     parser.add_argument("--all", action="store_true", help="list also those that are answered, dismissed or expired")
     parser.add_argument("--item", metavar="ITEM", help="list only those about this item")

@@ -21,8 +21,8 @@ def notifications(data: Any, page: Page) -> None:
     rows: list[tuple[Cell, ...]] = [
         (
             str(one["id"]),
-            (f"{_SIGNS[one['kind']]} {one['kind']}", _LEVEL_STYLES[one["level"]]),
-            one["state"],
+            (f"{_SIGNS[one['type']]} {one['type']}", _LEVEL_STYLES[one["level"]]),
+            one["status"],
             (one["item"] or "", "key"),
             (ago(one["created"]), "dim"),
             _short(one),
@@ -32,13 +32,13 @@ def notifications(data: Any, page: Page) -> None:
     columns = (
         Column("Nr", right=True),
         Column("Type"),
-        Column("State"),
+        Column("Status"),
         Column("Item"),
         Column("Created"),
         Column("Text", grow=True),
     )
     page.table(columns, rows)
-    waiting = [one for one in found if one["kind"] == "question" and _takes_answer(one)]
+    waiting = [one for one in found if one["type"] == "question" and _takes_answer(one)]
     if waiting:
         page.line(f"`coffee-roadmap notifications respond {waiting[-1]['id']} ANSWER` answers a question.", "dim")
 
@@ -46,7 +46,7 @@ def notifications(data: Any, page: Page) -> None:
 def notification(data: Any, page: Page) -> None:
     """One, whole."""
     about = f" about {data['item']}" if data["item"] else ""
-    head = f"{data['kind'].capitalize()} {data['id']}{about}: {data['state']}"
+    head = f"{data['type'].capitalize()} {data['id']}{about}: {data['status']}"
     page.line(head, _LEVEL_STYLES[data["level"]] or "title")
     page.line(f"from {data['source']}, {local(data['created'])} {zone()}, level {data['level']}", "dim")
     if data["title"]:
@@ -62,8 +62,8 @@ def notification(data: Any, page: Page) -> None:
 
 def created(data: Any, page: Page) -> None:
     """What was made, and how it is answered."""
-    page.line(f"{data['kind'].capitalize()} {data['id']} is created{left(data['deadline'])}.", "good")
-    if data["kind"] == "question":
+    page.line(f"{data['type'].capitalize()} {data['id']} is created{left(data['deadline'])}.", "good")
+    if data["type"] == "question":
         page.line(f"`coffee-roadmap notifications respond {data['id']} ANSWER` answers it.", "dim")
 
 
@@ -79,7 +79,7 @@ def answered(data: Any, page: Page) -> None:
 
 
 def dismissed(data: Any, page: Page) -> None:
-    page.line(f"{data['kind'].capitalize()} {data['id']} is dismissed.")
+    page.line(f"{data['type'].capitalize()} {data['id']} is dismissed.")
 
 
 def _fate(data: Any, page: Page) -> None:
@@ -89,14 +89,14 @@ def _fate(data: Any, page: Page) -> None:
             f"Answered by {data['answered_by']} ({data['answered_via']}), {local(data['answered_at'])} {zone()}:", "dim"
         )
         page.verbatim(data["answer"], "good")
-    elif data["kind"] == "question" and _takes_answer(data):
+    elif data["type"] == "question" and _takes_answer(data):
         default = f", then: {one_line(data['default'])}" if data["default"] else ""
         page.line()
         page.line(f"`coffee-roadmap notifications respond {data['id']} ANSWER`{left(data['deadline'])}{default}", "dim")
 
 
 def _takes_answer(one: Any) -> bool:
-    return one["answer"] is None and one["state"] != "dismissed"
+    return one["answer"] is None and one["status"] != "dismissed"
 
 
 def _short(one: Any) -> str:
