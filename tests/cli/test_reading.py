@@ -125,7 +125,7 @@ def test_the_overview_before_anything_was_recorded(run: Run, project: Project) -
         "cancelled": 0,
     }
     assert (data["daemons"], data["questions"], data["recent"], data["problems"]) == ([], [], [], 0)
-    assert "No daemon has been seen." in run("status").out
+    assert "No daemon is running." in run("status").out
     assert not project.data.exists()
 
 
@@ -135,7 +135,7 @@ def test_the_overview_shows_questions_and_changes(run: Run, project: Project) ->
     run("notify", "Which bricks?", "--option", "red", "--option", "yellow")
     text = run("status").out
     assert "1 question for you to answer:\n  1  Which bricks?  [red | yellow]\n" in text
-    assert "status changed: planned -> complete" in text
+    assert "planned -> complete" in text
     assert "no status" in text
     assert "1 problem in the text" in text
 

@@ -29,5 +29,7 @@ def arguments(parser: Parser) -> None:
 def run(args: Namespace, operations: Operations, output: Output) -> int:
     key = key_even_if_gone(args.item, operations) if args.item is not None else None
     changes = operations.editing.history(key, limit=args.limit, after_id=args.after)
+    if not changes and args.item is not None and not args.after:
+        operations.document().item(args.item)  # neither here nor in the history: the person mistyped it
     output.show("history", {"changes": [shapes.change(one) for one in changes]})
     return 0

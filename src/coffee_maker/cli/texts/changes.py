@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from coffee_maker.cli.render import Cell, Column, Page
-from coffee_maker.cli.texts.words import local, zone
+from coffee_maker.cli.texts.words import counted, local, zone
 from coffee_maker.utils.text import one_line
 
 _VERBS = {
@@ -43,17 +43,44 @@ def history(data: Any, page: Page) -> None:
             (local(one["at"]), "dim"),
             one["changed_by"],
             (one["item"] or "", "key"),
-            _VERBS[one["change_type"]] + _from_to(one) + (f" ({one['reason']})" if one["reason"] else ""),
+            _what(one) + (f" ({one['reason']})" if one["reason"] else ""),
         )
         for one in data["changes"]
     ]
     when = Column(f"When ({zone()})")
-    page.table((Column("Nr", right=True), when, Column("By"), Column("Item"), Column("What", grow=True)), rows)
+    page.table(
+        (Column("Nr", right=True), when, Column("By"), Column("Item"), Column("What", grow=True, wrap=True)), rows
+    )
+
+
+def _what(one: Any) -> str:
+    """A change in the history: of a status its two values, of an item its title, of a text the lines that differ."""
+    kind, before, after = one["change_type"], one["before"], one["after"]
+    if kind == "status_change" and before and after:
+        return f"{one_line(before, _LONGEST)} -> {one_line(after, _LONGEST)}"
+    if kind in ("add", "delete") and one["item"] and (before or after):
+        return f"{_VERBS[kind]}: {one_line(before or after, _LONGEST)}"
+    return _VERBS[kind] + (_lines_that_differ(one["diff"]) if kind == "update" else _from_to(one))
+
+
+def _lines_that_differ(diff: str) -> str:
+    """The first line that went and the first that came; how many more there are."""
+    lines = [line for line in diff.splitlines()[2:] if line[:1] in "+-" and line[1:].strip()]
+    gone, come = ([_bare(line) for line in lines if line[0] == sign] for sign in "-+")
+    shown = " -> ".join(one[0] for one in (gone, come) if one)
+    word = "removed " if gone and not come else "added " if come and not gone else ""
+    more = max(len(gone), len(come)) - 1
+    return (f": {word}{shown}" if shown else "") + (f", and {counted(more, 'more line')}" if more > 0 else "")
+
+
+def _bare(line: str) -> str:
+    """A line of a diff without its sign and the marks of Markdown that only cost room."""
+    return one_line(line[1:].strip().lstrip("#").replace("**", "").strip(), _LONGEST)
 
 
 def _from_to(one: Any) -> str:
     before, after = one["before"], one["after"]
-    if before is None or after is None or one["change_type"] in ("add", "delete", "restore"):
+    if not before or not after or one["change_type"] in ("add", "delete", "restore"):
         return ""
     if "\n" in before or "\n" in after:  # whole texts: `view ITEM` and the diff show them better
         return ""
