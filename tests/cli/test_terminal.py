@@ -79,6 +79,14 @@ def test_tables_fit_and_keys_are_never_cut(project: Project, columns: int) -> No
     assert "…" in plain(on_a_terminal(project, "view", columns=columns))
 
 
+def test_settings_are_whole_on_a_narrow_terminal(project: Project) -> None:
+    project.real("init")
+    seen = plain(on_a_terminal(project, "doctor"))
+    assert "daemon.approval_deadline" in seen
+    assert "…" not in seen
+    assert all(len(line) <= 80 for line in seen.splitlines() if "/" not in line)
+
+
 def test_a_removal_asks(project: Project) -> None:
     assert "Remove PRIORITY-2: Raise the walls? [y/N]" in plain(on_a_terminal(project, "remove", "2", answer="n\n"))
     assert project.real("view", "2").code == 0

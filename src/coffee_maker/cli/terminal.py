@@ -72,7 +72,7 @@ class TerminalPage:
                 column.name,
                 justify="right" if column.right else "left",
                 no_wrap=not column.wrap,
-                overflow="ellipsis",
+                overflow="fold" if column.wrap else "ellipsis",
                 width=min(width, left) if column.grow else width,
             )
         for row in cells:

@@ -25,8 +25,8 @@ def doctor(data: Any, page: Page) -> None:
     """Every finding with its cure, then the settings and where they come from."""
     findings(data["findings"], page)
     page.line()
-    rows = [(one["name"], one["value"], (one["source"], "dim")) for one in data["settings"]]
-    page.table((Column("Setting"), Column("Value"), Column("From", grow=True)), rows)
+    rows = [(one["name"], one["value"], (one["source"].rpartition("/")[2], "dim")) for one in data["settings"]]
+    page.table((Column("Setting"), Column("Value", grow=True, wrap=True), Column("From")), rows)
     page.line()
     failed = sum(one["level"] == "problem" for one in data["findings"])
     warned = sum(one["level"] == "notice" for one in data["findings"])

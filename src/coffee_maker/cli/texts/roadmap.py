@@ -87,7 +87,7 @@ def overview(data: Any, page: Page) -> None:
 
 def _daemons(daemons: Any, page: Page) -> None:
     if not daemons:
-        page.line("No daemon has been seen. `coffee-roadmap daemon run` starts one.")
+        page.line("No daemon is running. `coffee-roadmap daemon run` starts one.")
     for one in daemons:
         on = f" on {one['item']}" if one["item"] else ""
         doing = f"{one['state']}{on}" + (f", {one['step']}" if one["step"] else "")
