@@ -187,12 +187,46 @@ def test_history_gives_the_shape_that_scripts_rely_on(run: Run) -> None:
         "before_revision": first["before_revision"],
         "after_revision": changes[0]["before_revision"],
         "undoes": None,
+        "diff": first["diff"],
     }
+    assert "-**Status**: 📝 Planned\n+**Status**: ⏸️ Blocked\n" in first["diff"]
     assert changes[0]["changed_by"] == "Tester"
     assert [change["id"] for change in run("history", "--limit", "1", "--json").data["changes"]] == [2]
     assert [change["id"] for change in run("history", "--after", "1", "--json").data["changes"]] == [2]
     assert [change["id"] for change in run("history", "2", "--json").data["changes"]] == [1]
-    assert "status changed: planned -> blocked (no bricks)" in run("history").out
+    assert "planned -> blocked (no bricks)" in run("history").out
+
+
+def test_the_history_says_what_was_changed_in_a_text(run: Run) -> None:
+    run("edit", "2", "--field", "Owner=Ann")
+    run("edit", "2", "--field", "Owner=Bob", "--title", "Raise all walls")
+    run("edit", "2", "--field", "Owner=")
+    run("edit", "2", "--check", "2")
+    run("remove", "3", "--yes")
+    shown = [line.split(maxsplit=5)[5] for line in run("history").out.splitlines()[1:]]
+    assert shown == [
+        "removed: Roof",
+        "updated: - [ ] build them -> - [x] build them",
+        "updated: removed Owner: Bob",
+        "updated: PRIORITY 2: Raise the walls -> PRIORITY 2: Raise all walls, and 1 more line",
+        "updated: added Owner: Ann",
+    ]
+
+
+def test_the_history_of_an_item_that_never_was_is_not_found(run: Run) -> None:
+    assert run("history", "77").code == 4
+    assert run("history", "2").code == 0
+    run("remove", "3", "--yes")
+    assert run("history", "3").code == 0
+
+
+def test_an_empty_standard_input_does_not_empty_an_item(project: Project) -> None:
+    refused = project.real("edit", "2", "--body", "-", stdin="")
+    assert (refused.code, refused.out) == (1, "")
+    assert "Standard input gives no text: it is empty." in refused.err
+    assert "Brick by brick." in project.roadmap.read_text()
+    assert project.real("edit", "2", "--body", "").code == 0
+    assert "Brick by brick." not in project.roadmap.read_text()
 
 
 def test_an_outside_edit_is_recorded_as_the_persons(run: Run, project: Project) -> None:

@@ -73,7 +73,7 @@ def test_twenty_answer_at_once_and_exactly_one_wins(messages: Messages, database
     answered = messages.get(asked.id)
     assert (answered.answer, answered.answered_by, answered.answered_via) == (f"from {winner}", winner, "race")
     assert answered.answered_at is not None
-    at = answered.answered_at.astimezone().isoformat(sep=" ", timespec="seconds")
+    at = answered.answered_at.astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
     refusal = f"Question {asked.id} was already answered by {winner} via race at {at}: from {winner}."
     assert Counter(told.values()) == {"won": 1, refusal: RACERS - 1}
 

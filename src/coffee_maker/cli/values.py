@@ -46,6 +46,8 @@ def text_or_stdin(text: str | None) -> str | None:
         given = sys.stdin.buffer.read(LARGEST_INPUT + 1)
         if len(given) > LARGEST_INPUT:
             raise InputMissing(problem=f"it holds more than {LARGEST_INPUT:,} bytes", hint="Give a shorter text.")
+        if not given:  # most likely the program before the pipe failed, which must not empty an item
+            raise InputMissing(problem="it is empty", hint='If no text is what you mean, give it as "".')
         return given.decode()
     except OSError as error:
         raise InputMissing(problem=str(error.strerror)) from None

@@ -181,7 +181,10 @@ def _which(item: Item, which: str) -> int:
     if words.isascii() and words.isdigit():
         if 1 <= int(words[:9]) <= len(item.checks):
             return int(words) - 1
-        raise EditRefused(problem=f"{item.key} has no box {which}; it has {len(item.checks)}.")
+        raise EditRefused(
+            problem=f"{item.key} has no box {which}; it has {len(item.checks)}.",
+            hint=f"`coffee-roadmap view {item.key}` shows them.",
+        )
     exact = [at for at, check in enumerate(item.checks) if check.text.casefold() == words]
     found = exact or [at for at, check in enumerate(item.checks) if words and words in check.text.casefold()]
     if len(found) != 1:

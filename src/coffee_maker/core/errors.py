@@ -166,6 +166,7 @@ class CannotUndo(Conflict):
     """Change {id} cannot be undone: {problem}."""
 
     code = "cannot_undo"
+    default_hint = "`coffee-roadmap history` shows what came later; an item can always be edited as it is now."
 
 
 # --- the store -------------------------------------------------------------------------------------------------
@@ -238,6 +239,7 @@ class AlreadyAnswered(Conflict):
     """Question {id} was already answered by {by} via {via} at {at}: {answer}."""
 
     code = "already_answered"
+    default_hint = "`coffee-roadmap notifications show {id}` shows it whole; ask anew if it has to be settled again."
 
 
 class NotAnOption(Refusal):
@@ -251,6 +253,7 @@ class NotAnswerable(Refusal):
     """Notification {id} is {state} and takes no answer."""
 
     code = "not_answerable"
+    default_hint = "`coffee-roadmap notifications show {id}` shows it."
 
 
 class NoAnswerYet(TryAgain):
@@ -271,18 +274,21 @@ class BadAnswer(Refusal):
     """Question {id} does not take this answer: {problem}."""
 
     code = "bad_answer"
+    default_hint = "`coffee-roadmap notifications respond {id} ANSWER` answers; - as the answer reads standard input."
 
 
 class BadNotification(Refusal):
     """The notification was not created: {problem}."""
 
     code = "bad_notification"
+    default_hint = "`coffee-roadmap notify --help` shows how one is made."
 
 
 class UnknownChannel(Refusal):
     """There is no channel {channel}; the configured ones are: {known}."""
 
     code = "unknown_channel"
+    default_hint = "A channel is set up in coffee-roadmap.toml, in a section [channels.NAME]."
 
 
 # --- claims ----------------------------------------------------------------------------------------------------
@@ -394,7 +400,7 @@ class OutputLost(Refusal):
 
 
 class InputMissing(Refusal):
-    """Standard input cannot be read: {problem}."""
+    """Standard input gives no text: {problem}."""
 
     code = "input_missing"
     default_hint = "Give the text as an argument, or pipe it in."

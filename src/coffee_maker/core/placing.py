@@ -172,11 +172,12 @@ def _new_id(doc: Document, index: int, model: Entry, number: str | None, taken: 
     if number is not None:
         wanted = split_id(number.strip())
         if not wanted:
-            raise EditRefused(problem=f"{number!r} is no number.")
+            raise EditRefused(problem=f"{number!r} is no number.", hint="Numbers read like 7, 2.5 or US-110.")
         name = family + wanted[1].zfill(len(like) if "." not in wanted[1] and family == "US-" else 0)
         known = {item.id.upper() for item in doc.items}
         if name.upper() in known or name.upper() in {normal(one) for one in taken}:
-            raise EditRefused(problem=f"{name} is or was in use, and numbers are never given twice.")
+            problem = f"{name} is or was in use, and numbers are never given twice."
+            raise EditRefused(problem=problem, hint="Leave the number out: the next free one is taken then.")
         return name
     used = used_numbers(doc.text, family, [*taken, *(item.id for item in doc.items)])
     if family != "PRIORITY-" or index == len(doc.items):

@@ -255,7 +255,7 @@ def _check_unanswered(notification: Notification) -> None:
             id=notification.id,
             by=one_line(notification.answered_by or "", _SHOWN),
             via=one_line(notification.answered_via or "", _SHOWN),
-            at=notification.answered_at.astimezone().isoformat(sep=" ", timespec="seconds"),
+            at=notification.answered_at.astimezone().strftime("%Y-%m-%d %H:%M:%S %Z").strip(),
             answer=one_line(notification.answer or "", _SHOWN),
         )
     if notification.state not in UNANSWERED:

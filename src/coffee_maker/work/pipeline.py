@@ -168,7 +168,7 @@ def _question(desk: Desk, job: Job) -> Notification:
                 source=Source.DAEMON,
                 kind=Kind.QUESTION,
                 title=f"Start {job.key}?",
-                message=f"Shall {desk.agent.name} start {job.key}: {one_line(job.title, _TITLE)}?",
+                message=f"Shall the {desk.agent.name} agent start {job.key}: {one_line(job.title, _TITLE)}?",
                 item=job.key,
                 options=(APPROVE, SKIP),
                 deadline=desk.clock.now() + deadline if deadline else None,
@@ -250,7 +250,7 @@ def open_worktree(desk: Desk, job: Job) -> Job:
 
 def build(desk: Desk, job: Job) -> Job:
     """Let the agent do it. What it changed is set aside at once, so that tests add nothing to it."""
-    desk.tell(f"{job.key}: {desk.agent.name} is at work (output in {accounts.log_path(desk, job, 'agent')})")
+    desk.tell(f"{job.key}: the {desk.agent.name} agent is at work (output in {accounts.log_path(desk, job, 'agent')})")
     result = desk.agent.run(_task(desk, job, "agent"), job.hold)
     _go_on(job)
     job = job._replace(built=result)
