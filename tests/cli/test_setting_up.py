@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -33,6 +34,23 @@ def levels(data: object) -> dict[str, str]:
 
 
 # --- init ------------------------------------------------------------------------------------------------------
+
+
+def test_every_line_of_the_new_settings_can_be_switched_on_by_itself(run: Run, project: Project) -> None:
+    run("init")
+    file = project.root / "coffee-roadmap.toml"
+    fresh = file.read_text()
+    settings = [line for line in fresh.splitlines() if re.match(r"# \w+ = ", line)]
+    assert len(settings) > 10
+    for line in settings:
+        if line[2:].partition(" ")[0] not in ("kind", "argv", "levels", "url"):  # a channel is switched on as a whole
+            file.write_text(fresh.replace(line, line[2:]))
+            assert run("doctor", "--json").err == "", line
+    head, channel, rest = fresh.partition("# [channels.desktop]")
+    file.write_text(head + "\n".join(line[2:] for line in (channel + rest).splitlines()))
+    assert run("notify", "Hello", "--channel", "nobody").err.startswith(
+        "coffee-roadmap: There is no channel nobody; the configured ones are: terminal, desktop."
+    )
 
 
 def test_init_makes_what_is_missing_and_nothing_twice(run: Run, project: Project) -> None:

@@ -13,8 +13,8 @@ from coffee_maker.utils import data_directory
 from coffee_maker.utils.places import PROJECT_FILE
 
 _SETTINGS = """\
-# Settings of coffee-roadmap for this project. Every line that begins with # shows a default: take away the # and
-# change it. `coffee-roadmap doctor` shows which settings count and where each comes from.
+# Settings of coffee-roadmap for this project. A line that begins with # shows a default or an example: take away
+# the # and change it. `coffee-roadmap doctor` shows which settings count and where each comes from.
 
 [roadmap]
 {path}
@@ -23,24 +23,24 @@ _SETTINGS = """\
 [data]
 {dir}
 
-# [database]
+[database]
 # url = "postgresql://user@host/database"   # for a team; without it, SQLite files in the data directory
 
-# [git]
+[git]
 # log = true       # every version also goes to the ref refs/roadmap/log; your branch and index are never touched
 # commit = false   # also commit the roadmap to the current branch, when nothing of yours is in the way
 
-# [history]
+[history]
 # keep_versions = 500
 # keep_days = 90
 
-# [daemon]
+[daemon]
 # agent = "command"        # or "runbook": runs the item's own ```sh run``` block
 # test_command = "make test"
 # lease = "60s"
 # max_attempts = 3
 
-# [agent]
+[agent]
 # command = ["my-agent", "--prompt-file", "{{item_file}}"]
 # timeout = "1h"
 # max_output = "10MB"
