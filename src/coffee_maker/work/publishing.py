@@ -70,23 +70,28 @@ class Publishing:
             return next((change.id for change in tx.roadmap.changes(limit=1)), 0)
 
     def _write_new(self) -> int:
-        """Write the changes after the cursor; the id of the newest change that is in git then."""
-        newest = self._repository.newest_logged() if self._log else None
-        found = _CURSOR.findall(newest or "")
-        cursor = int(found[-1]) if found else None
+        """Write the changes after the cursor; the id of the newest change that was seen."""
         with self._store.reading() as tx:
             state = tx.roadmap.state()
+            newest = next(iter(tx.roadmap.changes(limit=1)), None)
             content = tx.roadmap.version(state.hash) if state else None
-            changes = list(reversed(tx.roadmap.changes(after_id=cursor or 0)))
+            if content is None:
+                return 0
             if self._log:
-                self._log_each(tx, changes)
-        if content is None:
-            return 0
-        if self._log and cursor is None and not changes:
+                self._write_log(tx, content)
+        if (
+            self._commit and newest is not None
+        ):  # also when it is in the log already: the branch may have been busy then
+            self._repository.publish(content, _message([newest]))
+        return newest.id if newest else 0
+
+    def _write_log(self, tx: Transaction, content: bytes) -> None:
+        """Every version after the cursor, which is in the log's own newest message."""
+        found = _CURSOR.findall(self._repository.newest_logged() or "")
+        changes = list(reversed(tx.roadmap.changes(after_id=int(found[-1]) if found else 0)))
+        if not found and not changes:
             self._repository.log_version(content, "Take up the roadmap\n\nRoadmap-Change: 0\n")
-        if self._commit and changes:
-            self._repository.publish(content, _message(changes[-1:]))
-        return changes[-1].id if changes else cursor or 0
+        self._log_each(tx, changes)
 
     def _log_each(self, tx: Transaction, changes: list[Change]) -> None:
         told: list[Change] = []
