@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -453,3 +455,70 @@ def test_what_is_told_goes_to_the_channels_that_take_its_level(store: Store, tmp
     (note,) = notes(desk)
     with store.reading() as tx:
         assert {one.channel for one in tx.deliveries.of(note.id)} == {"all", "both"}
+
+
+def forget_versions(desk: Desk) -> None:
+    """As when the stated policy has pruned everything but the current version."""
+    with desk.store.writing() as tx:
+        tx.roadmap.prune_versions(keep_last=1, keep_since=datetime(2100, 1, 1, tzinfo=UTC))
+
+
+def test_an_items_change_can_be_undone_when_its_versions_are_no_longer_kept(desk: Desk) -> None:
+    changed = complete(desk)
+    removed = desk.editing.remove("2.5", by="ann").history_id
+    desk.editing.set_status("1", Status.BLOCKED, by="ann")
+    forget_versions(desk)
+    desk.editing.undo(changed, by="ann")
+    desk.editing.undo(removed, by="ann")
+    document = desk.editing.read()
+    assert document.item("2").status is Status.PLANNED
+    assert "Text of the one between." in document.text_of(document.item("2.5"))
+    desk.check_record()
+
+
+def test_a_deleted_item_finds_its_place_through_any_version_that_has_it(desk: Desk) -> None:
+    desk.editing.reconcile()
+    text = desk.text
+    cut = text.replace("Told at length.", "Told shortly.")
+    start, end = cut.index("### PRIORITY 2.5:"), cut.index("## US-110")
+    desk.save_outside(cut[:start] + cut[end:])
+    desk.editing.reconcile()
+    (removed,) = (change for change in desk.editing.history() if change.change_type == "delete")
+    desk.editing.undo(removed.id, by="ann")
+    assert [item.key for item in desk.editing.read().items][2] == "PRIORITY-2.5"
+    desk.check_record()
+
+
+def test_a_choice_whose_other_side_is_gone_is_refused(desk: Desk) -> None:
+    conflict(desk)
+    (question,) = [note for note in notes(desk) if note.kind is Kind.QUESTION]
+    desk.editing.set_status("1", Status.BLOCKED, by="ann")
+    forget_versions(desk)
+    with pytest.raises(CannotUndo, match="no longer kept"):
+        desk.editing.choose(question._replace(answer=TAKE))
+    desk.check_record()
+
+
+def test_a_choice_that_is_taken_already_changes_nothing(desk: Desk) -> None:
+    conflict(desk)
+    (question,) = [note for note in notes(desk) if note.kind is Kind.QUESTION]
+    answered = question._replace(answer=TAKE)
+    assert desk.editing.choose(answered) is not None
+    assert desk.editing.choose(answered) is None
+    desk.check_record()
+
+
+def test_an_editor_that_saves_again_and_again_is_given_up_on_and_nothing_is_lost(store: Store, tmp_path: Path) -> None:
+    Desk(store, tmp_path).editing.reconcile()
+
+    def save(number: int) -> Callable[[str], str]:
+        return lambda text: re.sub("Told .*", f"Told {number} times.", text)
+
+    desk = Desk(store, tmp_path, file=BusyEditor(str(tmp_path / "ROADMAP.md"), [save(n) for n in range(25)]))
+    with pytest.raises(RoadmapUnusable, match="again and again"):
+        complete(desk)
+    quiet = Desk(store, tmp_path)
+    document = quiet.editing.reconcile()
+    assert document.item("2").status is Status.COMPLETE
+    assert "Told 19 times." in quiet.text
+    quiet.check_record()
