@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 import os
 import pty
 import re
@@ -9,9 +11,12 @@ import select
 import subprocess
 import sys
 import time
+from contextlib import redirect_stderr
 
 import pytest
 from tests.cli.conftest import ROADMAP, Project
+
+from coffee_maker.cli.output import Output
 
 
 def on_a_terminal(project: Project, *words: str, columns: int = 80, answer: str = "", **environ: str) -> str:
@@ -98,6 +103,18 @@ def test_json_on_a_terminal_is_indented_and_uncoloured(project: Project) -> None
     seen = on_a_terminal(project, "view", "--json")
     assert seen.startswith('{\n  "schema_version": 1')
     assert "\x1b" not in seen
+
+
+def test_signs_that_a_terminal_obeys_are_escaped_in_json_and_left_out_of_progress(project: Project) -> None:
+    evil = "Roof\x1b[5m \u202eback \x9b2J"
+    project.roadmap.write_text(ROADMAP.replace("PRIORITY 3: Roof", f"PRIORITY 3: {evil}"))
+    seen = on_a_terminal(project, "view", "3", "--json")
+    assert not set("\x1b\u202e\x9b") & set(seen)
+    assert json.loads(seen)["data"]["title"] == evil
+    capture = io.StringIO()
+    with redirect_stderr(capture):
+        Output(json=False, colour=False).say(f"PRIORITY-3: {evil}")
+    assert not set("\x1b\u202e\x9b") & set(capture.getvalue())
 
 
 def test_every_text_has_a_terminal_form(project: Project) -> None:

@@ -58,7 +58,9 @@ class Output:
 
     def say(self, sentence: str) -> None:
         """Tell the person something that is no data."""
-        self._complain(f"{sentence}\n")
+        from coffee_maker.utils.text import printable
+
+        self._complain(f"{printable(sentence)}\n")
 
     def refuse(self, refusal: Refusal) -> None:
         """Print a refusal: its sentence, and the way out."""
@@ -105,17 +107,16 @@ class Output:
 
         stream = stream or sys.stdout
         utf8 = stream is None or (stream.encoding or "").lower().replace("-", "") == "utf8"
-        pretty = stream is not None and stream.isatty() and not one_line
-        return (
-            json.dumps(
-                document,
-                ensure_ascii=not utf8,
-                check_circular=False,
-                indent=2 if pretty else None,
-                separators=None if pretty else (",", ":"),
-            )
-            + "\n"
+        terminal = stream is not None and stream.isatty()
+        pretty = terminal and not one_line
+        text = json.dumps(
+            document,
+            ensure_ascii=not utf8,
+            check_circular=False,
+            indent=2 if pretty else None,
+            separators=None if pretty else (",", ":"),
         )
+        return (_escaped(text) if terminal else text) + "\n"
 
     def _page(self, stream: TextIO | None) -> Page:
         """Rich, with its import, only for a terminal that can show it."""
@@ -126,6 +127,14 @@ class Output:
         from coffee_maker.cli.terminal import TerminalPage
 
         return TerminalPage(stream, colour=self.colour and not os.environ.get("NO_COLOR"))
+
+
+def _escaped(text: str) -> str:
+    """JSON that says the same without a sign that a terminal would obey; `json` itself escapes only those of ASCII."""
+    import re
+
+    commands = r"[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]"
+    return re.sub(commands, lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def _tolerate_any_encoding(stream: TextIO | None) -> None:
