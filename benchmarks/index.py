@@ -11,7 +11,6 @@ Peak memory is that of a fresh process that reads the text once, with the interp
 from __future__ import annotations
 
 import argparse
-import resource
 import statistics
 import subprocess
 import sys
@@ -23,8 +22,10 @@ from markdown_it import MarkdownIt
 
 from coffee_maker.core.document import Document
 
-_PEAK = "import sys\n{}\nimport resource\nprint(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
-_READ = "from coffee_maker.core.document import Document\nDocument.from_bytes(open(sys.argv[1], 'rb').read()).items"
+_PEAK = "import sys\n{}\nprint([l.split()[1] for l in open('/proc/self/status') if l.startswith('VmHWM')][0])"
+_READ = (
+    "from coffee_maker.core.document import Document\nDocument.from_bytes(open(sys.argv[1], 'rb').read()).items.items"
+)
 _SECTION = """### 🔴 **PRIORITY {n}: Something to build** ⚡ NEW
 
 **Estimated Duration**: 2-3 days
@@ -105,7 +106,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     print(f"peak memory: bare {peak(''):.1f} MB", end="")
     for path in args.files:
         print(f", {path.name} {peak(_READ, str(path)):.1f} MB", end="")
-    print(f", this process {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
+    print()
 
 
 if __name__ == "__main__":

@@ -20,8 +20,7 @@ ORACLE = MarkdownIt("commonmark", {"maxNesting": 100_000})
 
 
 def blocks_of(text: str) -> Blocks:
-    lines = Lines(text)
-    return scan(lines.texts, lines.flat)
+    return scan(Lines(text).flat)
 
 
 def seen(text: str) -> tuple[list[tuple[int, int, bool]], list[tuple[int, int]]]:
@@ -238,7 +237,7 @@ def test_fences_tell_whether_they_were_closed() -> None:
 def test_opaque_lines_and_list_lines() -> None:
     blocks = blocks_of("a\n\n    code\n    code\n\n<div>\nx\n\n```\ny\n```\n- [ ] a\n  - b\n1. ✅ c\n- d\n")
     assert blocks.opaque == [(2, 4), (5, 7), (8, 11)]
-    assert blocks.list_lines == [11, 13]
+    assert [line for line, _ in blocks.boxes] == [11, 13]
 
 
 _HOSTILE = {

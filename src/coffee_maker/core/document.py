@@ -45,12 +45,12 @@ class Document:
     @cached_property
     def blocks(self) -> Blocks:
         """The text's block structure."""
-        return scan(self.lines.texts, self.lines.flat)
+        return scan(self.lines.flat)
 
     @cached_property
     def entries(self) -> list[Entry]:
         """Where the parts of each item stand."""
-        return read_entries(self.lines, self.blocks, self._pattern)
+        return read_entries(self.lines.flat, self.blocks, self._pattern)
 
     @cached_property
     def _places(self) -> dict[str, int]:

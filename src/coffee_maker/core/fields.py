@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
-from coffee_maker.core.blocks import Blocks
 from coffee_maker.core.items import Check
 from coffee_maker.core.markup import LIST_MARKER, atx_level, opens_fence
 from coffee_maker.core.patterns import on_demand
@@ -18,12 +17,12 @@ from coffee_maker.core.wording import read_status
 class Field(NamedTuple):
     """A field where it stands; lines are 0-based, columns are offsets in the first line."""
 
+    line: int
+    end: int  # line after its last one
     name: str  # canonical
     label: str  # as written
     value: str
     first: str  # what of the value stands on the first line
-    line: int
-    end: int  # line after its last one
     lead: str  # indentation and list marker
     start_column: int  # of the value in its first line
 
@@ -48,7 +47,7 @@ _WRITTEN = {"effort": "Estimated Effort", "depends_on": "Dependencies"}
 _CANONICAL = {other: name for name, others in _SYNONYMS.items() for other in others.split()}
 
 _LEAD = r"(?P<indent> {0,3})(?:[-*+][ \t]+)?(?P<lead_end>)(?!\[)"
-_LABEL = r"(?P<mark>\*\*|__)(?P<label>[^*:\n]{1,60}?)(?:(?P=mark)[ \t]*:|[ \t]*:[ \t]*(?P=mark))"
+_LABEL = r"(?P<mark>\*\*|__)(?P<label>[^*:\n]{1,60})(?:(?P=mark)[ \t]*:|[ \t]*:[ \t]*(?P=mark))"
 _FIELD = on_demand(rf"{_LEAD}{_LABEL}(?P<value>.*)", re.DOTALL)
 _ALL_BOLD = on_demand(
     rf"{_LEAD}(?P<mark>\*\*|__)(?P<label>(?:Current )?Status)[ \t]*:(?P<value>[^*_]+)(?P=mark)[ \t]*\Z"
@@ -62,10 +61,6 @@ _BOX = on_demand(
     r"(?:\[(?P<box>[ xX])\](?=[ \t]|\Z)|(?P<sign>✅|❌|🔄|⏳)\ufe0f?)[ \t]*(?P<text>.*)",
     re.DOTALL,
 )
-
-
-_MARKERS = " \t>-+*.)0123456789"
-_BOX_SIGNS = frozenset("[✅❌🔄⏳")
 
 
 @lru_cache(maxsize=512)
@@ -84,61 +79,58 @@ def written(label: str) -> str:
 
 _FIRST = frozenset("*-+_ SC")  # what a field's line can begin with
 _Parts = re.Match[str]
+_Values = tuple[int, str, str, str, str, str, int]  # those of a `Field` without its end
 
 
-def read_fields(lines: list[str], blocks: Blocks, first: int, last: int) -> list[Field]:
-    """The fields on the lines from `first` to before `last`."""
+def read_fields(lines: list[str], first: int, opaque: list[tuple[int, int]]) -> list[Field]:
+    """The fields on some lines of the document, of which the first is the one numbered `first`."""
     found: list[Field] = []
-    margin, seen = 4, first  # the smallest indentation of a list item on the lines before `seen`
-    for start, end in _visible(blocks, first, last):
-        number = start
-        parts = None
-        while number < end:
-            if not parts and lines[number][:1] in _FIRST:
-                parts = _field_parts(lines[number])
+    margin, seen = 4, 0  # the smallest indentation of a list item on the lines before `seen`
+    for start, stop in _visible(opaque, first, first + len(lines)):
+        number, parts = start, None
+        while number < stop:
+            line = lines[number]
+            if not parts and line[:1] in _FIRST:
+                parts = _field_parts(line)
             if parts and (indent := parts.end("indent")):
                 # An indented field of a list item further left belongs to that and not to the roadmap's item.
                 margin, seen = min([margin, *_list_indents(lines, seen, number)]), number
                 parts = parts if indent <= margin else None
             if parts:
-                field, number, parts = _read_field(lines, number, end, parts)
-                found.append(field)
+                values, number, parts = _read_field(lines, number, stop, parts)
+                found.append(Field(first + values[0], first + number, *values[1:]))
             else:
                 number += 1
     return found
 
 
-def _visible(blocks: Blocks, first: int, last: int) -> Iterator[tuple[int, int]]:
-    """The ranges of lines between `first` and `last` that are no code, fence or HTML block."""
-    opaque = blocks.opaque
-    number = bisect_right(opaque, (first,)) if opaque else 0
-    while first < last:
-        start, end = opaque[number] if number < len(opaque) else (last, last)
-        if start >= last:
-            yield first, last
-            return
-        yield first, start
-        first, number = end, number + 1
+def _visible(opaque: list[tuple[int, int]], first: int, last: int) -> Iterator[tuple[int, int]]:
+    """The ranges of lines between `first` and `last` that are no code, fence or HTML block, counted from `first`."""
+    number, start = bisect_right(opaque, (first,)) if opaque else 0, first
+    while number < len(opaque) and opaque[number][0] < last:
+        yield start - first, opaque[number][0] - first
+        start = opaque[number][1]
+        number += 1
+    if start < last:
+        yield start - first, last - first
 
 
-def _read_field(lines: list[str], number: int, last: int, parts: _Parts) -> tuple[Field, int, _Parts | None]:
+def _read_field(lines: list[str], number: int, last: int, parts: _Parts) -> tuple[_Values, int, _Parts | None]:
     """The field on a line, with its further lines; where it ends, and the field's parts there if another begins."""
+    label, raw = parts["label"].strip(), parts["value"]
+    first_value = value = raw.strip(" \t")
     end, following = number + 1, None
-    whole, label = parts["value"], parts["label"].strip()
-    first_value = value = whole.strip(" \t")
-    listed = not value
-    if listed and end + 1 < last and not lines[end].strip(" \t") and LIST_MARKER.match(lines[end + 1].lstrip(" \t")):
+    if not value and end + 1 < last and not lines[end].strip(" \t") and LIST_MARKER.match(lines[end + 1].lstrip(" \t")):
         end += 1
     while end < last and (line := lines[end]):
-        following = _field_parts(line) if line[0] in _FIRST else None
-        if following or _ends_field(line.lstrip(" \t"), listed):
+        if (line[0] in _FIRST and (following := _field_parts(line))) or _ends_field(line.lstrip(" \t"), not value):
             break
         end += 1
     if end > number + 1:
         value = "\n".join(part.strip(" \t") for part in [value, *lines[number + 1 : end]]).strip("\n")
-    start = parts.start("value") + len(whole) - len(whole.lstrip(" \t"))
+    start = parts.start("value") + len(raw) - len(raw.lstrip(" \t"))
     lead = lines[number][: parts.start("lead_end")]
-    return Field(canonical(label), label, value, first_value, number, end, lead, start), end, following
+    return (number, canonical(label), label, value, first_value, lead, start), end, following
 
 
 def _ends_field(line: str, listed: bool) -> bool:
@@ -163,7 +155,8 @@ def _list_indents(lines: list[str], first: int, last: int) -> Iterator[int]:
 def _field_parts(line: str) -> _Parts | None:
     """The parts of a field's line. A plain `Status:` without bold counts when a status follows.
 
-    Asked only for lines that begin with one of `_FIRST`: testing that first is what keeps thousands of items fast."""
+    Asked only for lines that begin with one of `_FIRST`: testing that first is what keeps thousands of items fast.
+    """
     parts = _FIELD.match(line)
     if parts:
         return parts if canonical(parts["label"]) else None
@@ -178,14 +171,11 @@ def is_field(line: str) -> bool:
     return line[:1] in _FIRST and _field_parts(line) is not None
 
 
-def read_boxes(lines: list[str], list_lines: list[int]) -> list[Box]:
-    """The boxes among lines on which list items begin; an emoji that tells done or not done counts as one."""
+def read_boxes(lines: list[tuple[int, str]]) -> list[Box]:
+    """The boxes among numbered lines on which list items begin; an emoji that tells done or not done counts as one."""
     found: list[Box] = []
-    for number in list_lines:
-        line = lines[number]
-        # Most list lines hold no box: look at the first character behind the markers before taking them apart.
-        parts = _BOX.match(line) if line.lstrip(_MARKERS)[:1] in _BOX_SIGNS else None
-        if parts:
+    for number, line in lines:
+        if parts := _BOX.match(line):
             done = parts["sign"] == "✅" if parts["sign"] else parts["box"] != " "
             span = parts.span("sign") if parts["sign"] else parts.span("box")
             found.append(Box(Check(parts["text"].strip(" \t"), done, number + 1), *span, bool(parts["sign"])))

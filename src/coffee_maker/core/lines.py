@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from functools import cached_property
 from itertools import accumulate
 
 from coffee_maker.core.patterns import on_demand
@@ -15,47 +15,42 @@ BOM = "\ufeff"
 
 
 class Lines:
-    """The lines of a text without their ends, and where each of them starts.
+    """The lines of a text without their ends, and where each of them starts; split only when asked for.
 
     A byte order mark is no part of the first line (so a heading may follow it), but it counts in the offsets.
     """
 
-    __slots__ = ("_step", "_sums", "eol", "flat", "texts")
-
     def __init__(self, text: str) -> None:
-        shift = 1 if text.startswith(BOM) else 0
-        body = text[shift:] if shift else text
-        if "\r" not in body:
-            self.texts: list[str] = body.split("\n")
-            self.flat = body  # the lines joined by "\n"
-            # Sums of lengths cost one pass in C; the line ends, one character each, are added on demand.
-            self._sums = list(accumulate(map(len, self.texts), initial=shift))
-            self._step = 1
-            self.eol = "\n"
-            return
-        self.texts = _LINE_END.split(body)
-        self.flat = "\n".join(self.texts)
-        ends = [end.end() + shift for end in _LINE_END.finditer(body)]
-        self._sums = [shift, *ends, len(text)]
-        self._step = 0
-        first = _LINE_END.search(body)
-        self.eol = first.group() if first else "\n"
+        self._shift = 1 if text.startswith(BOM) else 0
+        self._body = text[self._shift :] if self._shift else text
+        self._plain = "\r" not in text
+
+    @cached_property
+    def texts(self) -> list[str]:
+        """The lines; behind the last line end there is one more, empty."""
+        return self._body.split("\n") if self._plain else _LINE_END.split(self._body)
+
+    @cached_property
+    def flat(self) -> str:
+        """The lines joined by ``\\n``."""
+        return self._body if self._plain else "\n".join(self.texts)
+
+    @cached_property
+    def eol(self) -> str:
+        """The line end of the first line that has one."""
+        found = _LINE_END.search(self._body)
+        return found[0] if found else "\n"
+
+    @cached_property
+    def _starts(self) -> list[int]:
+        if self._plain:
+            return list(accumulate([len(line) + 1 for line in self.texts], initial=self._shift))
+        return [self._shift, *(end.end() + self._shift for end in _LINE_END.finditer(self._body))]
 
     def start(self, line: int) -> int:
         """The offset in the text of the first character of a line (0-based); one past the last gives the end."""
-        if line >= len(self.texts):
-            return self._sums[-1] + (len(self.texts) - 1) * self._step
-        return self._sums[line] + line * self._step
+        return self._starts[line] if line < len(self.texts) else self._shift + len(self._body)
 
-    def at(self, offset: int) -> int:
-        """The line (0-based) that holds the character at `offset`."""
-        if not self._step:
-            return min(bisect_right(self._sums, offset), len(self.texts)) - 1
-        low, high = 0, len(self.texts) - 1
-        while low < high:
-            middle = (low + high + 1) // 2
-            if self.start(middle) <= offset:
-                low = middle
-            else:
-                high = middle - 1
-        return low
+    def offset(self, line: int, at: int) -> int:
+        """The same for a line that starts at `at` in `flat`, without splitting the text if possible."""
+        return min(at, len(self._body)) + self._shift if self._plain else self.start(line)

@@ -50,12 +50,6 @@ def closes_fence(line: str, start: int, mark: str, length: int) -> bool:
     return len(rest) >= length and not rest.strip(mark)
 
 
-def closes_flat_fence(line: str, mark: str, length: int) -> bool:
-    """Whether a line outside of all containers closes a fence of that mark and length."""
-    start = len(line) - len(line.lstrip(" "))
-    return start <= 3 and closes_fence(line, start, mark, length)
-
-
 def is_underline(line: str, start: int) -> bool:
     """Whether the rest of the line can underline a setext heading (section 4.3)."""
     return _UNDERLINE.match(line, start) is not None
@@ -117,13 +111,13 @@ _CONTAINERS = on_demand(r"\A(?:[ \t]*(?:>|(?:[-*+]|[0-9]{1,9}[.)])(?=[ \t])))*[ 
 _REST_OF_LINE = on_demand(r"[ \t]*(?:\n|\Z)")
 
 
-def definition_lines(lines: list[str], first: int, last: int) -> int:
-    """How many leading lines of the paragraph from `first` to before `last` define links, and so are no text of it."""
-    if "]:" not in lines[first] and not lines[first].lstrip(" \t>-+*.)0123456789").startswith("["):
+def definition_lines(lines: list[str]) -> int:
+    """How many leading lines of a paragraph define links, and so are no text of it."""
+    if "[" not in lines[0]:
         return 0
     # Containers in front of the lines do not matter to definitions.
-    head = _CONTAINERS.sub("", lines[first], count=1)
-    text = "\n".join([head, *(line.lstrip(" \t>") for line in lines[first + 1 : last])])
+    head = _CONTAINERS.sub("", lines[0], count=1)
+    text = "\n".join([head, *(line.lstrip(" \t>") for line in lines[1:])])
     position = 0
     while end := _definition_end(text, position):
         position = end

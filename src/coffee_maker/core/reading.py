@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections import Counter
+from typing import NamedTuple
 
 from coffee_maker.core.blocks import Blocks, Heading
 from coffee_maker.core.fields import Box, Field, is_field, read_boxes, read_fields
@@ -22,17 +23,23 @@ _OWN_SECTIONS = frozenset({"status", "current status", "overview", "summary", "m
 _PERCENT = on_demand(r"(\d{1,3})(?:\.\d+)?\s*%")
 
 
+class Extent(NamedTuple):
+    """How far an item goes."""
+
+    end: int  # the line after its last one
+    end_at: int  # where that starts in the text whose line ends are all "\\n"
+    own_end_at: int  # where a sub-section about something else begins, else `end_at`
+
+
 class Entry:
     """An item as it stands in the document; lines are 0-based. Fields and boxes are read when they are asked for."""
 
-    def __init__(
-        self, texts: list[str], blocks: Blocks, heading: Heading, parts: ItemHeading, extent: tuple[int, int]
-    ) -> None:
+    def __init__(self, flat: str, blocks: Blocks, heading: Heading, parts: ItemHeading, extent: Extent) -> None:
         self.heading = heading
         self.parts = parts
-        # The line after its last one; and after its own part, where a sub-section about something else begins.
-        self.end, self.own_end = extent
-        self._texts = texts
+        self.end = extent.end
+        self.extent = extent
+        self._flat = flat
         self._blocks = blocks
         self._fields: list[Field] | None = None
 
@@ -40,16 +47,19 @@ class Entry:
     def fields(self) -> list[Field]:
         """The fields of its own part. (`cached_property` takes a lock: too slow for thousands of entries.)"""
         if self._fields is None:
-            self._fields = read_fields(self._texts, self._blocks, self.heading.end, self.own_end)
+            lines = self._flat[self.heading.end_at : self.extent.own_end_at].split("\n")
+            if not lines[-1]:
+                lines.pop()
+            self._fields = read_fields(lines, self.heading.end, self._blocks.opaque)
         return self._fields
 
     @property
     def boxes(self) -> list[Box]:
         """The check boxes of the whole item."""
-        lines = self._blocks.list_lines
-        first = bisect_left(lines, self.heading.end)
-        last = bisect_left(lines, self.end, first)
-        return read_boxes(self._texts, lines[first:last]) if first < last else []
+        lines = self._blocks.boxes
+        first = bisect_left(lines, (self.heading.end,))
+        last = bisect_left(lines, (self.end,), first)
+        return read_boxes(lines[first:last]) if first < last else []
 
     @property
     def status_field(self) -> Field | None:
@@ -66,18 +76,17 @@ class Entry:
         return self.parts.states[0][1] if self.parts.states else _NONE
 
 
-def read_entries(lines: Lines, blocks: Blocks, pattern: re.Pattern[str] | None) -> list[Entry]:
-    """The items of a text in the order of the document."""
-    texts = lines.texts
+def read_entries(flat: str, blocks: Blocks, pattern: re.Pattern[str] | None) -> list[Entry]:
+    """The items of a text (its lines joined by ``\\n``) in the order of the document."""
     # What looks like a field above a rule is one in its author's mind; CommonMark makes it a setext heading.
-    headings = [h for h in blocks.headings if not (h.setext and h.level == 2 and is_field(texts[h.line]))]
+    headings = [h for h in blocks.headings if not (h.setext and h.level == 2 and is_field(h.text))]
     forms = [_form(heading, pattern) for heading in headings]
-    entries: list[Entry] = []
-    for number, parts in enumerate(forms):
-        if parts:
-            extent = _extent(headings, forms, number, len(texts))
-            entries.append(Entry(texts, blocks, headings[number], parts, extent))
-    return entries
+    last = Extent(flat.count("\n") + 1, len(flat), len(flat))
+    return [
+        Entry(flat, blocks, headings[number], parts, _extent(headings, forms, number, last))
+        for number, parts in enumerate(forms)
+        if parts
+    ]
 
 
 def _form(heading: Heading, pattern: re.Pattern[str] | None) -> ItemHeading | None:
@@ -85,16 +94,16 @@ def _form(heading: Heading, pattern: re.Pattern[str] | None) -> ItemHeading | No
     return own or read_heading(heading.text)
 
 
-def _extent(headings: list[Heading], forms: list[ItemHeading | None], number: int, total: int) -> tuple[int, int]:
-    """Where an item ends (at the next item or a heading of its own or a higher level), and where its own part does."""
-    level, own_end = headings[number].level, 0
+def _extent(headings: list[Heading], forms: list[ItemHeading | None], number: int, last: Extent) -> Extent:
+    """How far an item goes: to the next item or a heading of its own or a higher level, or to the end of the text."""
+    level, own = headings[number].level, -1
     for following in range(number + 1, len(headings)):
         heading = headings[following]
         if forms[following] or heading.level <= level:
-            return heading.line, own_end or heading.line
-        if not own_end and heading.text.strip("*: ").lower() not in _OWN_SECTIONS:
-            own_end = heading.line
-    return total, own_end or total
+            return Extent(heading.line, heading.at, heading.at if own < 0 else own)
+        if own < 0 and heading.text.strip("*: ").lower() not in _OWN_SECTIONS:
+            own = heading.at
+    return last if own < 0 else last._replace(own_end_at=own)
 
 
 def make_keys(ids: list[str]) -> list[str]:
@@ -116,7 +125,8 @@ def make_keys(ids: list[str]) -> list[str]:
 
 
 def build_item(text: str, lines: Lines, entry: Entry, key: str, references: References) -> Item:
-    start, end = lines.start(entry.heading.line), lines.start(entry.end)
+    start = lines.offset(entry.heading.line, entry.heading.at)
+    end = lines.offset(entry.end, entry.extent.end_at)
     reading = _NONE
     fields: dict[str, str] = {}
     for field in entry.fields:
