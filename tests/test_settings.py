@@ -298,3 +298,13 @@ def test_all_settings_are_shown_as_they_are_written(tmp_path: Path) -> None:
     assert rows["daemon.lease"] == ("1m", "default")
     assert rows["git.log"] == ("true", "default")
     assert rows["database.url"] == ("", "default")
+
+
+def test_a_file_of_empty_sections_is_read_like_any_other(tmp_path: Path) -> None:
+    file = tmp_path / "coffee-roadmap.toml"
+    file.write_text("# Settings\n[roadmap]\n\n[daemon]\n# agent = 'command'\n")
+    assert load(Flags(), {}, str(tmp_path)).project_file == str(file)
+    for wrong in ("[daemn]\n", "[channels.x]\n", "[[daemon]]\n"):
+        file.write_text(wrong)
+        with pytest.raises(BadSetting):
+            load(Flags(), {}, str(tmp_path))

@@ -316,8 +316,9 @@ def _read_text(path: str) -> str:
 
 
 def _parse(file: _File) -> dict[str, Any]:
-    if all(line.lstrip(" \t")[:1] in ("#", "") for line in file.text.split("\n")):
-        return {}  # comments only, as `init` leaves it: importing the parser would take longer than all the rest here
+    empty = {f"[{name}]" for name in _SECTIONS}
+    if all(line.lstrip(" \t")[:1] in ("#", "") or line in empty for line in file.text.split("\n")):
+        return {}  # comments and empty sections, as `init` leaves it: importing the parser would take longer than all
     import tomllib
 
     try:

@@ -93,6 +93,14 @@ def test_a_timeout_is_no_answer_and_no_refusal(run: Run) -> None:
     assert "after the deadline" in late.out
 
 
+def test_waiting_for_an_answer_that_is_there_already_says_only_the_answer(run: Run) -> None:
+    words = ("notify", "Which?", "--option", "a", "--option", "b", "--key", "k")
+    run(*words)
+    run("notifications", "respond", "1", "b")
+    done = run(*words, "--wait")
+    assert (done.code, done.out, done.err) == (0, "b\n", "")
+
+
 def test_a_timeout_with_a_default_prints_it_and_still_says_that_nobody_answered(run: Run) -> None:
     words = ("notify", "Merge?", "--option", "yes", "--option", "no", "--wait", "--timeout", "50ms", "--default", "no")
     done = run(*words)

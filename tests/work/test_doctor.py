@@ -10,6 +10,7 @@ import pytest
 
 from coffee_maker import wiring
 from coffee_maker.core.errors import OutOfReach, RepositoryBusy
+from coffee_maker.core.questions import Draft, Kind, Source
 from coffee_maker.core.records import Finding
 from coffee_maker.settings import Flags, load
 from coffee_maker.utils import data_directory
@@ -93,6 +94,22 @@ def test_findings_of_the_databases_are_told_once(root: Path) -> None:
         Finding("filesystem", "ok", "x"),
     ]
     assert found(subject(root, databases=lambda: twice), "version") == twice[:1]
+
+
+def test_a_channel_that_fails_is_told(root: Path) -> None:
+    (root / "coffee-roadmap.toml").write_text(
+        '[channels.bad]\nargv = ["no-such-program-anywhere"]\n[channels.good]\nargv = ["true"]\n'
+    )
+    subject_ = subject(root)
+    assert [finding.level for finding in found(subject_, "channels")] == ["ok", "ok"]
+    messages = wiring.open_operations(subject_.settings).messages
+    messages.notify(Draft(source=Source.DAEMON, kind=Kind.ALERT, message="Help"))
+    messages.deliver_due()
+    bad, good = found(subject_, "channels")
+    assert (bad.level, good.level) == ("notice", "ok")
+    assert "The channel bad could not deliver alert 1: " in bad.message
+    assert "no-such-program-anywhere" in bad.message
+    assert "[channels.bad]" in bad.hint
 
 
 def test_mending_without_a_roadmap_makes_the_data_directory_only(tmp_path: Path) -> None:

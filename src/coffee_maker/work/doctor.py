@@ -14,6 +14,7 @@ from typing import NamedTuple
 from coffee_maker.core.document import Document
 from coffee_maker.core.errors import Refusal, RoadmapMissing
 from coffee_maker.core.ports import Agent, Clock, Repository, RoadmapFile, Store, System
+from coffee_maker.core.questions import OPEN
 from coffee_maker.core.records import Finding
 from coffee_maker.settings import KEYS, Settings, environment_name
 from coffee_maker.utils import data_directory
@@ -135,7 +136,8 @@ def _roadmap(subject: Subject) -> Findings:
         yield _problem(missing.message, missing.hint)
         return
     document = Document.from_bytes(content, item_pattern=subject.settings.roadmap.item_pattern)
-    yield _ok(f"The roadmap is {path}: {len(document.items)} items, revision {document.revision}.")
+    count = len(document.items)
+    yield _ok(f"The roadmap is {path}: {count} {'item' if count == 1 else 'items'}, revision {document.revision}.")
     if document.problems:
         count = len(document.problems)
         cure = "`coffee-roadmap view --problems` lists them; nothing stops because of them."
@@ -202,6 +204,26 @@ def _unfinished(subject: Subject) -> Findings:
         yield _notice(message, "Nothing is lost: the next change finishes it, and so does doctor --fix.")
 
 
+_LATEST = 100
+"""Open notifications that are asked for their deliveries: enough to see a channel that does not work."""
+
+
+def _channels(subject: Subject) -> Findings:
+    """A channel that fails says so nowhere else: notifications wait in its outbox, and are on the terminal anyway."""
+    troubles: dict[str, str] = {}
+    with subject.store.reading() as tx:
+        for one in list(tx.notifications.find(states=OPEN))[-_LATEST:]:
+            for delivery in tx.deliveries.of(one.id):
+                if delivery.error and delivery.state != "delivered":
+                    troubles[delivery.channel] = f"{one.kind.value} {one.id}: {delivery.error}"
+    for name in sorted({*subject.settings.channels, *troubles}):
+        if name in troubles:
+            cure = f"Look at [channels.{name}] in coffee-roadmap.toml; what is not delivered is tried again."
+            yield _notice(f"The channel {name} could not deliver {troubles[name]}", cure)
+        else:
+            yield _ok(f"The channel {name} is set up.")
+
+
 def _git(subject: Subject) -> Findings:
     repository = subject.repository()
     if repository is None:
@@ -237,7 +259,9 @@ def _daemon(subject: Subject) -> Findings:
         yield _notice("No test command is set: what agents build is not tested before it counts.", cure)
 
 
-_CHECKS = (_python, _settings, _roadmap, _can_write, _data, _mounts, _databases, _unfinished, _git, _daemon)
+_CHECKS = (
+    _python, _settings, _roadmap, _can_write, _data, _mounts, _databases, _unfinished, _channels, _git, _daemon,
+)  # fmt: skip
 
 
 def _newest_change(subject: Subject) -> int:

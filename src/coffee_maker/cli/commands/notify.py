@@ -47,7 +47,8 @@ def run(args: Namespace, operations: Operations, output: Output) -> int:
     if not args.wait:
         output.show("notify", shapes.notification(created), form="created")
         return 0
-    output.say(f"Question {created.id} waits: `coffee-roadmap notifications respond {created.id} ANSWER`")
+    if created.answer is None:
+        output.say(f"Question {created.id} waits: `coffee-roadmap notifications respond {created.id} ANSWER`")
     return _wait(created, operations, output)
 
 
