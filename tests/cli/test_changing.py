@@ -213,6 +213,18 @@ def test_the_history_says_what_was_changed_in_a_text(run: Run) -> None:
     ]
 
 
+def test_the_history_tells_that_an_outside_edit_is_not_in_it_yet(run: Run, project: Project) -> None:
+    run("status", "2", "blocked")
+    assert run("history", "--json").data["unrecorded"] is False
+    project.roadmap.write_text(project.roadmap.read_text().replace("Roof", "Roof and chimney"))
+    assert run("history", "--json").data["unrecorded"] is True
+    assert run("history").out.startswith("ROADMAP.md was edited outside since; the next change records that, too.\n")
+    run("status", "3", "blocked")
+    assert run("history", "--json").data["unrecorded"] is False
+    project.roadmap.unlink()
+    assert run("history").code == 0
+
+
 def test_the_history_of_an_item_that_never_was_is_not_found(run: Run) -> None:
     assert run("history", "77").code == 4
     assert run("history", "2").code == 0

@@ -76,6 +76,12 @@ class Editing:
         with self._store.reading() as tx:
             return tx.roadmap.changes(item=item, limit=limit, after_id=after_id)
 
+    def unrecorded(self) -> bool:
+        """Whether the file holds an outside edit that the next operation will record; looks, and records nothing."""
+        with self._store.reading() as tx:
+            state = tx.roadmap.state()
+        return state is not None and state.hash != self.read().digest
+
     # --- writing ---
 
     def set_status(self, ref: str, status: Status, **order: Unpack[Order]) -> Outcome:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from coffee_maker.cli import shapes
 from coffee_maker.cli.values import key_even_if_gone, whole_number
+from coffee_maker.core.errors import NotText, RoadmapMissing, RoadmapUnusable
 
 if TYPE_CHECKING:
     from coffee_maker.cli.output import Output
@@ -31,5 +32,12 @@ def run(args: Namespace, operations: Operations, output: Output) -> int:
     changes = operations.editing.history(key, limit=args.limit, after_id=args.after)
     if not changes and args.item is not None and not args.after:
         operations.document().item(args.item)  # neither here nor in the history: the person mistyped it
-    output.show("history", {"changes": [shapes.change(one) for one in changes]})
+    output.show("history", {"changes": [shapes.change(one) for one in changes], "unrecorded": _unrecorded(operations)})
     return 0
+
+
+def _unrecorded(operations: Operations) -> bool:
+    try:
+        return operations.editing.unrecorded()
+    except (RoadmapMissing, RoadmapUnusable, NotText):
+        return False  # the history of a roadmap that is gone or broken can still be read

@@ -34,6 +34,8 @@ def change(data: Any, page: Page) -> None:
 
 def history(data: Any, page: Page) -> None:
     """The changes, newest first."""
+    if data.get("unrecorded"):
+        page.line("ROADMAP.md was edited outside since; the next change records that, too.", "warn")
     if not data["changes"]:
         page.line("No changes are recorded.")
         return
