@@ -135,7 +135,7 @@ def reviewed(project: Project, outcome: str) -> str:
 def test_an_agent_that_fails(project: Project) -> None:
     agent = Doing(lambda task, stop: AgentResult(False, 9, "it ended with exit code 9", "last words"))
     project.daemon(agent).run(once=True)
-    assert reviewed(project, "failed") == "doing: it ended with exit code 9\n\nlast words"
+    assert reviewed(project, "failed") == "the doing agent ended with exit code 9\n\nlast words"
     assert project.runs()[0].exit_code == 9
     assert project.tree(TWO).is_dir()
 
@@ -143,7 +143,7 @@ def test_an_agent_that_fails(project: Project) -> None:
 def test_an_agent_that_says_it_is_done_and_did_nothing(project: Project) -> None:
     tests = Doing(lambda task, stop: None)
     project.daemon(Doing(lambda task, stop: None), tests=tests).run(once=True)
-    assert reviewed(project, "manual_review") == "doing ended well but changed nothing"
+    assert reviewed(project, "manual_review") == "the doing agent ended well but changed nothing"
     assert not tests.tasks
 
 
@@ -161,7 +161,7 @@ def test_tests_that_fail_keep_the_work_on_its_branch(project: Project) -> None:
         return AgentResult(False, 1, "it ended with exit code 1", "1 failed")
 
     project.daemon(Doing(works), tests=Doing(fail)).run(once=True)
-    assert reviewed(project, "manual_review") == "the test command: it ended with exit code 1\n\n1 failed"
+    assert reviewed(project, "manual_review") == "the test command ended with exit code 1\n\n1 failed"
     branch = project.branch_of(TWO)
     assert project.files_of(branch) == ["PRIORITY-2.txt"]
     assert "Not finished: the test command" in git(project.root, "log", "-1", "--format=%B", branch)

@@ -188,7 +188,7 @@ class Daemon:
     def _leave(self, job: Job, why: str) -> Done:
         self._left[job.key] = f"left alone: {why}"
         accounts.end_run(self._desk, job, "lost", f"{accounts.STOPPED}: {why}")
-        self._desk.tell(f"{job.key}: left alone, {why}")
+        self._desk.tell(f"{job.key}: left alone: {why}")
         return Done(job.key, "skipped", why)
 
     def _lose(self, job: Job, why: str) -> Done:

@@ -255,9 +255,9 @@ def build(desk: Desk, job: Job) -> Job:
     _go_on(job)
     job = job._replace(built=result)
     if not result.ok:
-        return job._replace(verdict=Status.MANUAL_REVIEW, reason=_failure(desk.agent.name, result))
+        return job._replace(verdict=Status.MANUAL_REVIEW, reason=_failure(f"the {desk.agent.name} agent", result))
     if not desk.repository.stage(_tree(job), leave_out=desk.options.leave_out):
-        return job._replace(verdict=Status.MANUAL_REVIEW, reason=f"{desk.agent.name} ended well but changed nothing")
+        return job._replace(verdict=Status.MANUAL_REVIEW, reason=_NOTHING.format(desk.agent.name))
     return job
 
 
@@ -345,9 +345,15 @@ def _tree(job: Job) -> Worktree:
     return job.worktree
 
 
+_NOTHING = "the {} agent ended well but changed nothing"
+
+
 def _failure(who: str, result: AgentResult) -> str:
+    """Reasons that an agent gives for its own end begin with "it"; others are told as they are."""
     tail = printable(result.output_tail)[-_TAIL:]
-    return f"{who}: {result.reason}" + (f"\n\n{tail}" if tail else "")
+    said = result.reason or "it failed"
+    told = f"{who} {said[3:]}" if said.startswith("it ") else f"{who}: {said}"
+    return told + (f"\n\n{tail}" if tail else "")
 
 
 def _go_on(job: Job) -> None:
