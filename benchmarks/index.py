@@ -24,7 +24,7 @@ from coffee_maker.core.document import Document
 
 _PEAK = "import sys\n{}\nprint([l.split()[1] for l in open('/proc/self/status') if l.startswith('VmHWM')][0])"
 _READ = (
-    "from coffee_maker.core.document import Document\nDocument.from_bytes(open(sys.argv[1], 'rb').read()).items.items"
+    "from coffee_maker.core.document import Document\nDocument.from_bytes(open(sys.argv[1], 'rb').read()).items"
 )
 _SECTION = """### 🔴 **PRIORITY {n}: Something to build** ⚡ NEW
 
@@ -106,6 +106,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     print(f"peak memory: bare {peak(''):.1f} MB", end="")
     for path in args.files:
         print(f", {path.name} {peak(_READ, str(path)):.1f} MB", end="")
+    print()
     print()
 
 

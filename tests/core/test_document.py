@@ -528,6 +528,36 @@ def test_thousands_of_items_with_one_number_stay_quick() -> None:
     assert time.process_time() - started < 5
 
 
+_HOSTILE = {
+    "brackets in a title": "## US-1: a" + " (a" * 100_000,
+    "signs in a title": "## US-1: a" + " 🔄 b" * 100_000,
+    "bold in a title": "## US-1: a" + " **b" * 100_000,
+    "dashes in a title": "## US-1: a" + " - b" * 100_000,
+    "links in a title": "## [US-1: a" + "](" * 100_000,
+    "many long titles": ("## US-1: " + " 🔄 b" * 120 + "\n") * 500,
+    "signs before an id": "## " + "🔄 " * 100_000 + "US-1: a",
+    "a long number": "## US-" + "1" * 100_000 + ": a",
+    "signs in a status": "## US-1: T\n**Status**: " + "🔄 " * 100_000,
+    "words of a status": "## US-1: T\n**Status**: " + "mostly " * 100_000,
+    "commas in a status": "## US-1: T\n**Status**: done" + ", done" * 100_000,
+    "indented fields": "## US-1: T\n" + " **a**: b\n" * 50_000,
+    "fields without values": "## US-1: T\n" + "**a**:\n" * 50_000,
+    "one field of many lines": "## US-1: T\n**a**: x\n" + "b\n" * 100_000,
+    "dependencies": "## US-1: T\n**Dependencies**: 1" + ",1" * 100_000 + "x",
+    "boxes": "## US-1: T\n" + "- [ ] a\n" * 30_000,
+    "sub-headings": "## US-1: T\n" + "### a\n" * 100_000,
+}
+
+
+@pytest.mark.parametrize("name", _HOSTILE)
+def test_hostile_items_cost_no_more_than_their_length(name: str) -> None:
+    """Quadratic behaviour would take minutes here."""
+    started = time.process_time()
+    document = read(_HOSTILE[name])
+    assert all(problem.line for problem in document.problems)
+    assert time.process_time() - started < 5
+
+
 # --- splices ---------------------------------------------------------------------------------------------------
 
 

@@ -58,9 +58,12 @@ _PLAIN = on_demand(
 )
 
 
+_LONGEST = 500  # characters of a heading that can be an item's: every turn of a title is looked at to its end
+
+
 def read_heading(text: str) -> ItemHeading | None:
     """Take a heading's text apart, if it is an item's by one of the built-in forms."""
-    if "PRIORITY" not in text and "US-" not in text:
+    if ("PRIORITY" not in text and "US-" not in text) or len(text) > _LONGEST:
         return None
     if plain := _PLAIN.match(text):
         name = plain["story"] or f"PRIORITY-{plain['number']}"

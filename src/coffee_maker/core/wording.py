@@ -139,9 +139,17 @@ def words_status(words: str) -> Status | None:
     return words_status(spaced) if spaced != plain else None
 
 
-@lru_cache(maxsize=512)
+_LONGEST = 300  # characters of a value in which a phrase is looked for
+
+
 def read_status(value: str) -> Reading:
-    """Read the phrase at the beginning of a value. Roadmaps repeat few phrases often, hence the cache."""
+    """Read the phrase at the beginning of a value."""
+    return _read_status(value if len(value) <= _LONGEST else value[:_LONGEST])
+
+
+@lru_cache(maxsize=512)
+def _read_status(value: str) -> Reading:
+    """Roadmaps repeat few phrases often, hence the cache."""
     shown = shape(value)
     lead = _LEAD.match(shown)
     assert lead is not None  # it matches nothing too
