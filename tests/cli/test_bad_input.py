@@ -188,6 +188,16 @@ def test_an_unreadable_roadmap(project: Project, place: str) -> None:
     assert_plain_refusal(done, Case((), None, 1, "ROADMAP.md"))
 
 
+@pytest.mark.parametrize("words", [("notifications",), ("history",), ("status",), ("next",)])
+def test_a_data_directory_that_may_not_be_entered_is_not_an_empty_one(project: Project, words: tuple[str, ...]) -> None:
+    project.real("status", "2", "blocked")
+    project.real("notify", "Which wood?", "--option", "oak")
+    project.data.chmod(0)
+    done = like_anybody(project, *words)
+    project.data.chmod(0o755)
+    assert_plain_refusal(done, Case((), None, 1, "Permission denied"))
+
+
 def test_a_directory_that_cannot_be_written(project: Project) -> None:
     project.real("init")
     (project.root / "docs").chmod(0o555)

@@ -153,9 +153,11 @@ class SqliteDatabase:
             locks.release(held)
 
     def exists(self) -> bool:
-        """Whether there is a database file with something in it."""
+        """Whether there is a database file with something in it. Not being allowed to look is no answer: it raises."""
         try:
             return os.stat(self.path).st_size > 0
+        except PermissionError:
+            raise
         except OSError:
             return False
 
