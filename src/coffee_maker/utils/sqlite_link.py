@@ -84,6 +84,7 @@ class SqliteDatabase:
         self.gate_path = gate_path(databases, name)
         self._keep = keep
         self._idle: Idle[SqliteLink] = Idle()
+        self._idle_readers: Idle[SqliteLink] = Idle()
 
     @contextmanager
     def writing(self) -> Iterator[SqliteLink]:
@@ -112,17 +113,23 @@ class SqliteDatabase:
 
     @contextmanager
     def reading(self) -> Iterator[SqliteLink | None]:
-        """A snapshot that never writes and waits for no writer; None when there is no database yet."""
+        """A snapshot that never writes and waits for no writer; None when there is no database yet.
+
+        Whoever opens a database that nobody has open reads its whole write-ahead log, up to 4 MB, in 2 ms. A store
+        keeps this connection too, so the one that it then opens for writing finds the log's index in shared memory.
+        """
         with refusals(self.name, self.path):
             if not self.exists():
                 yield None
                 return
-            link = open_readonly(self)
+            link = self._idle_readers.take(lambda idle: idle.file == self.identity()) or open_readonly(self)
+            broken = True
             try:
                 with link.transaction("BEGIN"):
                     yield link
+                broken = False
             finally:
-                link.close()
+                self._let_go(link, broken, self._idle_readers)
 
     @contextmanager
     def gate(self, purpose: str) -> Iterator[None]:
@@ -172,10 +179,11 @@ class SqliteDatabase:
     def close(self) -> None:
         """Close the idle connections."""
         self._idle.close()
+        self._idle_readers.close()
 
-    def _let_go(self, link: SqliteLink | None, broken: bool) -> None:
+    def _let_go(self, link: SqliteLink | None, broken: bool, idle: Idle[SqliteLink] | None = None) -> None:
         if link is not None and self._keep and not broken:
-            self._idle.give(link)
+            (idle or self._idle).give(link)
         elif link is not None:
             link.close()
 
