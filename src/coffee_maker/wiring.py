@@ -109,6 +109,7 @@ class Operations:
             channels=tuple((name, channel.levels) for name, channel in settings.channels.items()),
             keep_versions=settings.history.keep_versions,
             keep_days=settings.history.keep_days,
+            name=os.path.relpath(settings.roadmap.path, settings.root),
         )
         return Editing(self.store, self.file, self.clock, options)
 
@@ -282,8 +283,12 @@ class Operations:
     def document(self) -> Document:
         """The roadmap as it stands in the file: no lock, no database."""
         from coffee_maker.core.document import Document
+        from coffee_maker.core.errors import NotText, RoadmapUnusable
 
-        return Document.from_bytes(self.file.read(), item_pattern=self.settings.roadmap.item_pattern)
+        try:
+            return Document.from_bytes(self.file.read(), item_pattern=self.settings.roadmap.item_pattern)
+        except NotText as error:
+            raise RoadmapUnusable(path=self.settings.roadmap.path, problem=error.message, hint=error.hint) from error
 
 
 def open_project(*, roadmap: str | None = None, data_dir: str | None = None) -> Operations:

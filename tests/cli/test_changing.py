@@ -213,14 +213,15 @@ def test_the_history_says_what_was_changed_in_a_text(run: Run) -> None:
     ]
 
 
-def test_the_history_tells_that_an_outside_edit_is_not_in_it_yet(run: Run, project: Project) -> None:
+def test_the_history_records_an_outside_edit_first_and_tells_when_it_cannot(run: Run, project: Project) -> None:
     run("status", "2", "blocked")
-    assert run("history", "--json").data["unrecorded"] is False
     project.roadmap.write_text(project.roadmap.read_text().replace("Roof", "Roof and chimney"))
+    data = run("history", "--json").data
+    assert data["unrecorded"] is False
+    assert (data["changes"][0]["item"], data["changes"][0]["changed_by"]) == ("PRIORITY-3", "person")
+    project.roadmap.write_text("")
     assert run("history", "--json").data["unrecorded"] is True
     assert run("history").out.startswith("ROADMAP.md was edited outside since; the next change records that, too.\n")
-    run("status", "3", "blocked")
-    assert run("history", "--json").data["unrecorded"] is False
     project.roadmap.unlink()
     assert run("history").code == 0
 

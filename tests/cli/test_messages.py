@@ -136,3 +136,10 @@ def test_a_channel_of_the_settings_is_brought_the_message(run: Run, project: Pro
 def test_what_makes_no_sense_is_refused(run: Run, words: tuple[str, ...]) -> None:
     done = run("notify", "x", *words)
     assert (done.code, "not created" in done.err) == (1, True)
+
+
+def test_a_timeout_ends_the_wait_for_a_question_that_was_there_already(run: Run) -> None:
+    first = run("notify", "Ship it?", "--type", "question", "--key", "ship", "--json").data
+    again = run("notify", "Ship it?", "--key", "ship", "--wait", "--timeout", "100ms", "--json")
+    assert again.code == 75
+    assert run("notifications", "show", str(first["id"]), "--json").data["status"] in ("pending", "sent")

@@ -157,3 +157,18 @@ def test_publishing_to_the_branch_waits_until_nothing_is_in_the_way(store: Store
     project.publishing.catch_up()
     assert project.subjects("main")[-1] == "PRIORITY-2: in_progress -> complete"
     assert git(project.root, "status", "--porcelain", "--", "ROADMAP.md") == ""
+
+
+def test_a_database_that_went_back_goes_on_logging(project: Project, tmp_path: Path) -> None:
+    """As after the restore of an old backup: the change numbers begin lower than the log's cursor."""
+    project.set("2", Status.COMPLETE)
+    project.publishing.catch_up()
+    tip = git(project.root, "rev-parse", LOG)
+    tree = git(project.root, "rev-parse", f"{LOG}^{{tree}}")
+    ahead = git(project.root, "commit-tree", tree, "-p", tip, "-m", "later\n\nRoadmap-Change: 900")
+    git(project.root, "update-ref", LOG, ahead)
+    project.set("2.5", Status.BLOCKED)
+    project.publishing.catch_up()
+    project.set("1", Status.BLOCKED)
+    project.publishing.catch_up()
+    assert project.subjects()[-2:] == ["The database went back", "PRIORITY-1: complete -> blocked"]

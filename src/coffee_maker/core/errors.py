@@ -149,6 +149,16 @@ class RoadmapUnusable(Refusal):
     code = "roadmap_unusable"
 
 
+class NotThisRoadmap(Refusal):
+    """The data directory {directory} belongs to another roadmap, {other}; this one is {path}."""
+
+    code = "not_this_roadmap"
+    default_hint = (
+        "Give this project a data directory of its own: --data-dir, or `[data] dir` in coffee-roadmap.toml. "
+        "If the other file is an old copy, take its line out of {note}."
+    )
+
+
 class NothingToRestore(NotFound):
     """No recorded version of {path} is kept."""
 

@@ -16,6 +16,7 @@ from coffee_maker.core.history import Change, ChangeType, Outcome
 from coffee_maker.core.items import Status
 from coffee_maker.core.revisions import revision_of_text
 from coffee_maker.utils import locks
+from coffee_maker.work import belonging
 from coffee_maker.work.recording import Options, Recorder
 from coffee_maker.work.rows import TAKE, Row
 
@@ -166,7 +167,10 @@ class Editing:
     @contextmanager
     def _lock(self, purpose: str) -> Iterator[None]:
         options = self._options
+        with self._store.reading():
+            pass  # what opening the store costs is paid before anybody waits for us
         with locks.hold(options.lock_path, what="ROADMAP.md", timeout=options.lock_timeout, purpose=purpose):
+            belonging.check(options.lock_path.rpartition("/")[0], self._file.path)
             yield
 
     def _change(self, kind: ChangeType, ref: str | None, steps: Sequence[Step], order: Order) -> Outcome:
@@ -222,7 +226,6 @@ class Editing:
         return self._outcome(before, after, rows[-1], change_id)
 
     def _outcome(self, before: Document, after: Document, row: Row, change_id: int | None) -> Outcome:
-        name = self._file.path.rpartition("/")[2]
         return Outcome(
             row.item,
             row.change_type,
@@ -231,7 +234,7 @@ class Editing:
             _revision(after, row),
             after.revision,
             change_id,
-            diff(before.text, row.text, path=name) if change_id is None else "",
+            diff(before.text, row.text, path=self._recorder.name) if change_id is None else "",
         )
 
     def _check_revision(self, document: Document, ref: str | None, expected: str | None) -> None:

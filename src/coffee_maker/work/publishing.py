@@ -78,18 +78,22 @@ class Publishing:
             if content is None:
                 return 0
             if self._log:
-                self._write_log(tx, content)
+                self._write_log(tx, content, newest.id if newest else 0)
         if (
             self._commit and newest is not None
         ):  # also when it is in the log already: the branch may have been busy then
             self._repository.publish(content, _message([newest]))
         return newest.id if newest else 0
 
-    def _write_log(self, tx: Transaction, content: bytes) -> None:
+    def _write_log(self, tx: Transaction, content: bytes, newest: int) -> None:
         """Every version after the cursor, which is in the log's own newest message."""
         found = _CURSOR.findall(self._repository.newest_logged() or "")
-        changes = list(reversed(tx.roadmap.changes(after_id=int(found[-1]) if found else 0)))
-        if not found and not changes:
+        cursor = int(found[-1]) if found else None
+        if cursor is not None and cursor > newest:  # the database is an older one again: the log goes on from there
+            self._repository.log_version(content, f"The database went back\n\nRoadmap-Change: {newest}\n")
+            return
+        changes = list(reversed(tx.roadmap.changes(after_id=cursor or 0)))
+        if cursor is None and not changes:
             self._repository.log_version(content, "Take up the roadmap\n\nRoadmap-Change: 0\n")
         self._log_each(tx, changes)
 

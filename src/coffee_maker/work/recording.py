@@ -48,6 +48,7 @@ class Options(NamedTuple):
     channels: tuple[tuple[str, tuple[str, ...]], ...] = ()  # name, and the levels it takes (none: all)
     keep_versions: int = 500
     keep_days: int = 90
+    name: str = ""  # the roadmap's path below the project's root
 
 
 class Recorder:
@@ -293,7 +294,7 @@ class Recorder:
                 last = tx.roadmap.append(
                     NewChange(
                         now, row.changed_by, row.change_type, row.item, row.before, row.after,
-                        row.before_text, row.after_text, diff(text, row.text, path=self._name), row.reason,
+                        row.before_text, row.after_text, diff(text, row.text, path=self.name), row.reason,
                         digest, row_digest, row.undoes,
                     )
                 )  # fmt: skip
@@ -314,5 +315,6 @@ class Recorder:
                     tx.deliveries.add(notification.id, channel, now)
 
     @property
-    def _name(self) -> str:
-        return self._file.path.rpartition("/")[2]
+    def name(self) -> str:
+        """What diffs call the file: its path below the project's root, so that they can be applied there."""
+        return self._options.name or self._file.path.rpartition("/")[2]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from coffee_maker.cli import shapes
 from coffee_maker.cli.values import key_even_if_gone, whole_number
-from coffee_maker.core.errors import NotText, RoadmapMissing, RoadmapUnusable
+from coffee_maker.core.errors import NotText, Refusal, RoadmapMissing
 
 if TYPE_CHECKING:
     from coffee_maker.cli.output import Output
@@ -28,16 +28,28 @@ def arguments(parser: Parser) -> None:
 
 
 def run(args: Namespace, operations: Operations, output: Output) -> int:
+    unrecorded = _left_unrecorded(operations)
     key = key_even_if_gone(args.item, operations) if args.item is not None else None
     changes = operations.editing.history(key, limit=args.limit, after_id=args.after)
     if not changes and args.item is not None and not args.after:
         operations.document().item(args.item)  # neither here nor in the history: the person mistyped it
-    output.show("history", {"changes": [shapes.change(one) for one in changes], "unrecorded": _unrecorded(operations)})
+    output.show("history", {"changes": [shapes.change(one) for one in changes], "unrecorded": unrecorded})
     return 0
 
 
-def _unrecorded(operations: Operations) -> bool:
+def _left_unrecorded(operations: Operations) -> bool:
+    """Record what was edited outside since the last operation; whether that is still to be done.
+
+    The history can also be read when that is not possible now: the roadmap gone or broken, its lock held, no right to
+    write.
+    """
     try:
-        return operations.editing.unrecorded()
-    except (RoadmapMissing, RoadmapUnusable, NotText):
-        return False  # the history of a roadmap that is gone or broken can still be read
+        if not operations.editing.unrecorded():
+            return False
+        operations.editing.reconcile()
+    except (RoadmapMissing, NotText):
+        return False
+    except Refusal:
+        return True
+    operations.publish()
+    return False

@@ -11,6 +11,8 @@ from coffee_maker.cli.values import duration, text_or_stdin
 from coffee_maker.core.errors import TRY_AGAIN, NoAnswerYet, WrongUsage
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from coffee_maker.cli.output import Output
     from coffee_maker.cli.parser import Parser
     from coffee_maker.core.questions import Draft, Notification
@@ -42,20 +44,23 @@ def arguments(parser: Parser) -> None:
 
 
 def run(args: Namespace, operations: Operations, output: Output) -> int:
-    created = operations.messages.notify(_draft(args, operations))
+    draft = _draft(args, operations)
+    created = operations.messages.notify(draft)
     operations.messages.deliver_due()
     if not args.wait:
         output.show("notify", shapes.notification(created), form="created")
         return 0
     if created.answer is None:
         output.say(f"Question {created.id} waits: `coffee-roadmap notifications respond {created.id} ANSWER`")
-    return _wait(created, operations, output)
+    # A question that was there already has a deadline of its own: then the timeout ends only this wait.
+    patience = args.timeout if created.deadline != draft.deadline else None
+    return _wait(created, patience, operations, output)
 
 
-def _wait(created: Notification, operations: Operations, output: Output) -> int:
+def _wait(created: Notification, patience: timedelta | None, operations: Operations, output: Output) -> int:
     """Print the answer. At the deadline the default, if there is one, and exit 75: nobody has answered."""
     long_running()
-    settled = operations.messages.wait(created.id)
+    settled = operations.messages.wait(created.id, timeout=patience)
     data = shapes.notification(settled)
     output.show("notify", data, form="answer")
     if settled.answer is not None:

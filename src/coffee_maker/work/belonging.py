@@ -1,0 +1,39 @@
+"""A data directory belongs to one roadmap: two projects that share one would merge each other's items.
+
+The directory notes the paths that its roadmap is known by: a container sees the same file under another path, so there
+may be several. A noted path that exists here and is another file than ours means that the directory is not ours.
+"""
+
+from __future__ import annotations
+
+import os
+
+from coffee_maker.core.errors import NotThisRoadmap
+
+_NOTE = "roadmap.paths"
+_MOST = 20
+
+
+def check(directory: str, path: str) -> None:
+    """Raise `NotThisRoadmap` when the directory is another roadmap's; note the path when it is new.
+
+    To be called with the roadmap's lock held.
+    """
+    own = os.path.realpath(path)
+    note = os.path.join(directory, _NOTE)
+    known = _read(note)
+    if own in known:
+        return
+    for other in known:
+        if os.path.exists(other) and os.path.exists(own) and not os.path.samefile(other, own):
+            raise NotThisRoadmap(directory=directory, other=other, path=own, note=note)
+    with open(note, "w", encoding="utf-8", errors="surrogateescape") as file:
+        file.writelines(f"{one}\n" for one in [*known, own][-_MOST:])
+
+
+def _read(note: str) -> list[str]:
+    try:
+        with open(note, encoding="utf-8", errors="surrogateescape") as file:
+            return file.read().splitlines()
+    except FileNotFoundError:
+        return []
