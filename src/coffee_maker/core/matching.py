@@ -13,6 +13,7 @@ from collections.abc import Callable, Hashable, Sequence
 
 Pair = tuple[int, int]
 
+_CHUNK = 10_000
 _FEW = 3_000
 """Stretches with at most this many pairs of lines need no anchors."""
 _MOST = 2_000_000
@@ -29,8 +30,15 @@ def common_ends(one: Sequence[object], other: Sequence[object]) -> Pair:
 
 
 def _search(limit: int, equal: Callable[[int, int], bool]) -> int:
-    """The largest n up to `limit` for which 0:n is equal, by halves: slices compare at the speed of memory."""
-    low, high, step = 0, limit, limit
+    """The largest n up to `limit` for which 0:n is equal: slices compare at the speed of memory.
+
+    In chunks, then by halves: slices of half a roadmap each would be new memory from the system, which costs more.
+    """
+    low = 0
+    while low + _CHUNK <= limit and equal(low, low + _CHUNK):
+        low += _CHUNK
+    high = min(low + _CHUNK, limit)
+    step = high - low
     while low < high:
         if equal(low, low + step):
             low += step
