@@ -82,7 +82,7 @@ class TornReads:
         self._threads = [threading.Thread(target=self._read, args=(path, last)) for _ in range(5)]
 
     def _read(self, path: Path, last: str) -> None:
-        while not self._stop.wait(0.002):
+        while not self._stop.wait(0.02):
             try:
                 text = path.read_text(encoding="utf-8")
             except (FileNotFoundError, UnicodeDecodeError):

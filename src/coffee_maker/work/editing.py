@@ -11,7 +11,7 @@ from coffee_maker.core import edits
 from coffee_maker.core.diffs import diff
 from coffee_maker.core.document import Document
 from coffee_maker.core.edits import Edit, Place
-from coffee_maker.core.errors import NothingToRestore, RevisionChanged
+from coffee_maker.core.errors import NothingToRestore, Refusal, RevisionChanged
 from coffee_maker.core.history import Change, ChangeType, Outcome
 from coffee_maker.core.items import Status
 from coffee_maker.core.revisions import revision_of_text
@@ -177,12 +177,24 @@ class Editing:
         if order.get("dry_run"):
             before = self.read()
             return self._outcome(before, *self._plan(before, kind, ref, steps, order), None)
+        seen = self._look(ref)
         with self._lock(kind):
-            before = self._recorder.settle()
+            before = self._recorder.settle(seen)
             after, row = self._plan(before, kind, ref, steps, order)
             if after.digest == before.digest:
                 return self._outcome(before, after, row, None)
             return self._record(before, after, [row], order)
+
+    def _look(self, ref: str | None) -> Document | None:
+        """The document as it stands before the lock is taken: unless somebody changes it until then, it need not be
+        read again while others wait. What is wrong with it is said when the lock is held."""
+        try:
+            document = self.read()
+            if ref is not None:
+                document.item(ref)
+        except Refusal:
+            return None
+        return document
 
     def _plan(
         self, before: Document, kind: ChangeType, ref: str | None, steps: Sequence[Step], order: Order

@@ -67,15 +67,18 @@ class Recorder:
         except NotText as error:
             raise RoadmapUnusable(path=self._file.path, problem=error.message, hint=error.hint) from error
 
-    def settle(self) -> Document:
-        """Finish what a crash left, record what was changed outside; the document, equal in file and record."""
+    def settle(self, seen: Document | None = None) -> Document:
+        """Finish what a crash left, record what was changed outside; the document, equal in file and record.
+
+        `seen` is a document read earlier: it is gone on with when the file still holds the same bytes.
+        """
         for _ in range(_MOST_ROUNDS):
             with self._store.reading() as tx:
                 state = tx.roadmap.state()
             if state is not None and state.pending is not None and self._finish(state):
                 continue
             content = self._file.read()
-            document = self.parse(content)
+            document = seen if seen is not None and seen.data == content else self.parse(content)
             if state is None:
                 self._adopt(document)
             elif document.digest != state.hash:
