@@ -23,9 +23,7 @@ from markdown_it import MarkdownIt
 from coffee_maker.core.document import Document
 
 _PEAK = "import sys\n{}\nprint([l.split()[1] for l in open('/proc/self/status') if l.startswith('VmHWM')][0])"
-_READ = (
-    "from coffee_maker.core.document import Document\nDocument.from_bytes(open(sys.argv[1], 'rb').read()).items"
-)
+_READ = "from coffee_maker.core.document import Document\nDocument.from_bytes(open(sys.argv[1], 'rb').read()).items"
 _SECTION = """### 🔴 **PRIORITY {n}: Something to build** ⚡ NEW
 
 **Estimated Duration**: 2-3 days
