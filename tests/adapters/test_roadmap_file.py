@@ -215,6 +215,32 @@ def test_a_file_that_is_made_anew_is_not_called_missing(path: Path) -> None:
     timer.join()
 
 
+def test_a_file_that_is_made_anew_meanwhile_is_staged_beside_and_replaced(path: Path, way: str) -> None:
+    file = RoadmapFile(str(path), gap=30)
+    path.unlink()
+    timer = threading.Timer(0.05, lambda: path.write_bytes(b"back"))
+    timer.start()
+    staged = file.stage(b"two")
+    timer.join()
+    path.unlink()
+    assert file.staged(staged) == b"two"
+    assert file.strays() == (staged,)
+    timer = threading.Timer(0.05, lambda: path.write_bytes(b"back"))
+    timer.start()
+    assert file.place(staged, digest(b"back")) is None
+    timer.join()
+    assert path.read_bytes() == b"two"
+
+
+def test_a_file_that_stays_away_is_missing_and_what_was_staged_can_be_discarded(file: RoadmapFile, path: Path) -> None:
+    staged = file.stage(b"two")
+    path.unlink()
+    with pytest.raises(RoadmapMissing):
+        file.place(staged, digest(b"one"))
+    file.discard(staged)
+    assert os.listdir(path.parent) == []
+
+
 def test_a_huge_file_is_refused_before_it_is_read(file: RoadmapFile, path: Path) -> None:
     os.truncate(path, 50_000_000)
     with pytest.raises(RoadmapUnusable, match="50 MB"):

@@ -17,11 +17,11 @@ import fcntl
 import os
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from hashlib import sha256
 from signal import SIGURG
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from coffee_maker.core.errors import RoadmapMissing, RoadmapUnusable
 from coffee_maker.utils.mounts import mount_id
@@ -33,6 +33,7 @@ MAX_BYTES = 20_000_000
 """A text beyond this is no roadmap that a person reads; the largest real one that we know has 1.2 MB."""
 
 _RENAME_EXCHANGE = 2  # see rename(2)
+_T = TypeVar("_T")
 _TEXT_ENDINGS = (".md", ".markdown", ".mdown", ".txt")
 _MARK = ".coffee-"
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -49,24 +50,28 @@ class RoadmapFile:
 
     def read(self) -> bytes:
         """The whole content; raises `RoadmapMissing` or `RoadmapUnusable`."""
-        for _ in self._gaps():
-            with suppress(RoadmapMissing):
-                return self._read()
-        return self._read()
+        return self._patiently(self._read)
 
     def _read(self) -> bytes:
         with self._directory() as (directory, name), _open(directory, name, self.path) as fd:
             return _read_steady(fd, self.path, self._patience)[0]
 
-    def _gaps(self) -> Iterator[None]:
-        """Until the gap is over; the caller tries once more afterwards."""
+    def _patiently(self, action: Callable[[], _T]) -> _T:
+        """Do it again while the file is missing, until the gap is over."""
         deadline = time.monotonic() + self._gap
-        while time.monotonic() < deadline:
-            yield
-            time.sleep(0.01)  # nothing tells when a file comes back
+        while True:
+            try:
+                return action()
+            except RoadmapMissing:
+                if time.monotonic() >= deadline:
+                    raise
+                time.sleep(0.01)  # nothing tells when a file comes back
 
     def stage(self, content: bytes) -> str:
         """Write `content` beside the roadmap with its mode, owner and attributes, synced; the name to place it by."""
+        return self._patiently(lambda: self._stage(content))
+
+    def _stage(self, content: bytes) -> str:
         with self._directory() as (directory, name):
             with _open(directory, name, self.path) as original:
                 self._refuse_unsuitable(directory, name, original)
@@ -82,6 +87,9 @@ class RoadmapFile:
         meanwhile: it must be merged and placed again, and the file stays under its staged name (as what was taken out,
         or, without the exchange, as the text that did not go in) until `discard`.
         """
+        return self._patiently(lambda: self._place(staged, expected))
+
+    def _place(self, staged: str, expected: str) -> Taken | None:
         with self._directory() as (directory, name), self._refusals("put the new text into its place"):
             if not self._exchange(directory, staged, name):
                 return self._replace(directory, staged, name, expected)
@@ -103,7 +111,7 @@ class RoadmapFile:
 
     def staged(self, name: str) -> bytes | None:
         """What stands under a staged name; None when there is nothing."""
-        with self._directory() as (directory, _):
+        with self._directory(missing_ok=True) as (directory, _):
             try:
                 with _open(directory, name, self.path) as fd:
                     return _read_steady(fd, self.path, self._patience)[0]
@@ -112,12 +120,12 @@ class RoadmapFile:
 
     def discard(self, name: str) -> None:
         """Remove a staged file that has had its use."""
-        with self._directory() as (directory, _), suppress(FileNotFoundError):
+        with self._directory(missing_ok=True) as (directory, _), suppress(FileNotFoundError):
             os.unlink(name, dir_fd=directory)
 
     def strays(self) -> tuple[str, ...]:
         """Names of staged files that are there (left by a crash, or of a writer at work)."""
-        with self._directory() as (directory, name):
+        with self._directory(missing_ok=True) as (directory, name):
             return tuple(sorted(one for one in os.listdir(directory) if one.startswith(f".{name}{_MARK}")))
 
     def create(self, content: bytes) -> None:
@@ -210,10 +218,10 @@ class RoadmapFile:
                     os.setxattr(fd, attribute, os.getxattr(original, attribute))
 
     def _exchange(self, directory: int, staged: str, name: str) -> bool:
-        for _ in self._gaps():
-            with suppress(FileNotFoundError):
-                return _exchange(directory, staged, name)
-        return _exchange(directory, staged, name)
+        try:
+            return _exchange(directory, staged, name)
+        except FileNotFoundError:
+            raise RoadmapMissing(path=self.path) from None
 
     def _replace(self, directory: int, staged: str, name: str, expected: str) -> Taken | None:
         """Without the exchange: compare right before the rename."""
