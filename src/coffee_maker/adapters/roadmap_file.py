@@ -171,7 +171,7 @@ class RoadmapFile:
                 problem="it is mounted as a single file, so other programs' saves would go to another file",
                 hint="Mount its directory instead (for Docker: `-v ./docs:/project/docs`, never the file).",
             )
-        if os.fstat(fd).st_nlink == 0:
+        if os.fstat(fd).st_nlink == 0 and self._is_still(directory, name, fd):
             raise RoadmapUnusable(
                 path=self.path,
                 problem="the file was replaced or removed behind a mount and is only kept by it",
@@ -181,6 +181,15 @@ class RoadmapFile:
             raise RoadmapUnusable(
                 path=self.path, problem="it is read-only for this user", hint=f"Make it writable: chmod u+w {self.path}"
             )
+
+    def _is_still(self, directory: int, name: str, fd: int) -> bool:
+        """Whether the name still means the open file; an editor that has just replaced it makes us look again."""
+        mine = os.fstat(fd)
+        with suppress(FileNotFoundError):
+            there = os.stat(name, dir_fd=directory, follow_symlinks=False)
+            if (there.st_dev, there.st_ino) == (mine.st_dev, mine.st_ino):
+                return True
+        raise RoadmapMissing(path=self.path)
 
     def _write(self, directory: int, staged: str, content: bytes, original: int) -> None:
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
