@@ -10,7 +10,7 @@ import pytest
 from coffee_maker.core.errors import AlreadyClaimed, ClaimLost
 from coffee_maker.core.history import NewChange
 from coffee_maker.core.questions import Draft, Kind, Level, Source, State
-from coffee_maker.core.records import Heartbeat, Run
+from coffee_maker.core.records import Control, Entry, Heartbeat, Run, StepTime, Usage
 from coffee_maker.core.state import RoadmapState
 from coffee_maker.store.common import SharedStore
 
@@ -342,9 +342,10 @@ def test_a_lease_that_ran_out(store: SharedStore) -> None:
 
 
 def test_heartbeats(store: SharedStore) -> None:
-    beat = Heartbeat("d1", "host", 7, "boot", "working", "A", "test", NOW, {"hash": "x", "n": [1]})
+    jobs = ({"item": "A", "step": "test", "tokens": 7},)
+    beat = Heartbeat("d1", "host", 7, "boot", "working", "A", "test", NOW, {"hash": "x", "n": [1]}, jobs, NOW)
     with store.writing() as tx:
-        tx.heartbeats.beat(beat._replace(state="idle"))
+        tx.heartbeats.beat(beat._replace(state="idle", jobs=(), started=None))
         tx.heartbeats.beat(beat)
         tx.heartbeats.beat(beat._replace(daemon="d0", item=None, step=None))
         assert tx.heartbeats.all() == [beat._replace(daemon="d0", item=None, step=None), beat]
@@ -379,6 +380,85 @@ def test_runs(store: SharedStore) -> None:
         assert runs.list() == [(second, run._replace(item="B")), (first, ended)]
         assert runs.list(item="A") == [(first, ended)]
         assert runs.list(limit=1) == [(second, run._replace(item="B"))]
+
+
+def test_a_run_with_all_that_it_took(store: SharedStore) -> None:
+    used = Usage(100, 20, 3000, 400, 0.25, 7)
+    run = Run("A", "d", "claude", "b", NOW, NOW + MINUTE, "failed", None, 1, None, 7, 2, "m", HOSTILE, used, 1.5)
+    with store.runs() as runs:
+        number = runs.start(run)
+        runs.start(run._replace(item="B", started=NOW + 5 * MINUTE, ended=NOW + 7 * MINUTE))
+        runs.start(run._replace(item="B", started=NOW + 6 * MINUTE, ended=None))
+    with store.runs() as runs:
+        assert runs.list(item="A") == [(number, run)]
+        assert [one.started for _n, one in runs.list(since=NOW + 5 * MINUTE)] == [NOW + 6 * MINUTE, NOW + 5 * MINUTE]
+        assert runs.usage(item="A") == (used, MINUTE)
+        assert runs.usage() == (Usage(300, 60, 9000, 1200, 0.75, 21), 3 * MINUTE)
+        assert runs.usage(item="B", since=NOW + 6 * MINUTE) == (used, timedelta())
+
+
+def test_how_long_steps_took(store: SharedStore) -> None:
+    first = StepTime("A", 7, "build:1", NOW, NOW + MINUTE, "done")
+    second = StepTime("B", 8, "approve", NOW + MINUTE, NOW + 2 * MINUTE, "waited")
+    with store.runs() as runs:
+        runs.add_step(first)
+        runs.add_step(second)
+        assert runs.steps() == [first, second]
+        assert runs.steps(item="B") == runs.steps(since=NOW + MINUTE) == [second]
+
+
+# --- journal and controls --------------------------------------------------------------------------------------
+
+
+def test_the_journal_knows_the_newest_pipeline(store: SharedStore) -> None:
+    first = Entry("A", 7, "approve", {"by": HOSTILE, "n": [1]}, 7, NOW)
+    with store.writing() as tx:
+        assert tx.journal.newest("A") == []
+        assert tx.journal.unfinished() == {}
+        tx.journal.record(first)
+        tx.journal.record(first._replace(step="build", fence=9))
+        tx.journal.record(first._replace(result={"another": True}, fence=99))  # that step is done already
+        tx.journal.record(Entry("B", 8, "approve", {}, 8, NOW))
+        assert tx.journal.newest("A") == [first, first._replace(step="build", fence=9)]
+        assert tx.journal.unfinished() == {"A": 7, "B": 8}
+        tx.journal.record(first._replace(step="end"))
+        assert tx.journal.unfinished() == {"B": 8}
+        tx.journal.record(first._replace(pipeline=12))
+        assert tx.journal.newest("A") == [first._replace(pipeline=12)]
+        assert tx.journal.unfinished() == {"A": 12, "B": 8}
+
+
+def test_controls(store: SharedStore) -> None:
+    with store.writing() as tx:
+        assert (tx.controls.newest(), tx.controls.paused(), tx.controls.skipped()) == (0, None, {})
+        stop = Control("stop", HOSTILE, daemon="d1", how="after-item", reason=HOSTILE)
+        number = tx.controls.ask(stop, NOW)
+        pause = Control("pause", "me")
+        second = tx.controls.ask(pause, NOW + MINUTE)
+        assert tx.controls.since(0) == [
+            stop._replace(id=number, at=NOW),
+            pause._replace(id=second, at=NOW + MINUTE),
+        ]
+        assert tx.controls.since(number) == [pause._replace(id=second, at=NOW + MINUTE)]
+        assert tx.controls.newest() == second > number
+        paused = tx.controls.paused()
+        assert paused is not None
+        assert paused.id == second
+        tx.controls.ask(Control("resume", "me"), NOW)
+        assert tx.controls.paused() is None
+        tx.controls.reply(number, "d1", "stopping", NOW)
+        tx.controls.reply(number, "d1", HOSTILE, NOW)
+        assert tx.controls.replies(number) == {"d1": HOSTILE}
+        assert tx.controls.replies(second) == {}
+
+
+def test_a_skip_stands_until_a_retry(store: SharedStore) -> None:
+    with store.writing() as tx:
+        tx.controls.ask(Control("skip", "me", item="A", reason="later"), NOW)
+        tx.controls.ask(Control("skip", "me", item="B"), NOW)
+        assert {item: control.reason for item, control in tx.controls.skipped().items()} == {"A": "later", "B": None}
+        tx.controls.ask(Control("retry", "me", item="A"), NOW)
+        assert list(tx.controls.skipped()) == ["B"]
 
 
 def test_times_need_a_zone(store: SharedStore) -> None:

@@ -12,7 +12,7 @@ from tests.adapters.git_states import git, write
 from coffee_maker.adapters.git import GitRepository
 from coffee_maker.adapters.roadmap_file import RoadmapFile
 from coffee_maker.core.items import Status
-from coffee_maker.core.ports import Agent, Stop, Store
+from coffee_maker.core.ports import Agent, Stop, Store, Watch
 from coffee_maker.core.questions import Notification
 from coffee_maker.core.records import AgentResult, Run, Task
 from coffee_maker.work.daemon import Daemon
@@ -71,8 +71,9 @@ class Doing:
     def check(self) -> str | None:
         return self.missing
 
-    def run(self, task: Task, stop: Stop) -> AgentResult:
+    def run(self, task: Task, stop: Stop, watch: Watch) -> AgentResult:
         self.tasks.append(task)
+        self.watch = watch
         return self.do(task, stop) or OK
 
 

@@ -14,7 +14,21 @@ if TYPE_CHECKING:
 
     from coffee_maker.core.history import Change, NewChange
     from coffee_maker.core.questions import Delivery, Draft, Level, Notification, State
-    from coffee_maker.core.records import AgentResult, Backup, DatabaseStatus, Finding, Heartbeat, Run, Task, Worktree
+    from coffee_maker.core.records import (
+        Action,
+        AgentResult,
+        Backup,
+        Control,
+        DatabaseStatus,
+        Entry,
+        Finding,
+        Heartbeat,
+        Run,
+        StepTime,
+        Task,
+        Usage,
+        Worktree,
+    )
     from coffee_maker.core.state import Claim, RoadmapState, Taken
 
 
@@ -132,6 +146,44 @@ class HeartbeatTable(Protocol):
     def replies(self, nonce: str) -> Mapping[str, Mapping[str, object]]: ...
 
 
+class JournalTable(Protocol):
+    """`journal`: the finished steps of every item that was taken up. A pipeline goes on in another process at the step
+    that it had reached; its last step is named `END`."""
+
+    def record(self, entry: Entry) -> None:
+        """Add a finished step, once per pipeline and step: an entry that is there already is left as it is. The caller
+        checks its claim in the same transaction."""
+
+    def newest(self, item: str) -> Sequence[Entry]:
+        """The steps of the item's newest pipeline, oldest first; none when it was never taken up."""
+
+    def unfinished(self) -> Mapping[str, int]:
+        """Item -> its pipeline, of every pipeline that has not come to its end."""
+
+
+class ControlTable(Protocol):
+    """`controls` and `control_replies`: what a person asks of the daemons, and what each made of it."""
+
+    def ask(self, control: Control, at: datetime) -> int:
+        """Its number, which grows for ever."""
+
+    def since(self, after_id: int) -> Sequence[Control]:
+        """Oldest first."""
+
+    def newest(self) -> int:
+        """The number of the newest one, 0 without any."""
+
+    def reply(self, control_id: int, daemon: str, outcome: str, at: datetime) -> None: ...
+    def replies(self, control_id: int) -> Mapping[str, str]:
+        """Daemon -> what it made of it."""
+
+    def paused(self) -> Control | None:
+        """The newest pause, unless a resume came after it."""
+
+    def skipped(self) -> Mapping[str, Control]:
+        """Item -> the skip that stands for it: no retry came after it."""
+
+
 class Transaction(Protocol):
     """One transaction on the shared database `notifications`."""
 
@@ -145,14 +197,28 @@ class Transaction(Protocol):
     def claims(self) -> ClaimTable: ...
     @property
     def heartbeats(self) -> HeartbeatTable: ...
+    @property
+    def journal(self) -> JournalTable: ...
+    @property
+    def controls(self) -> ControlTable: ...
 
 
 class RunLog(Protocol):
-    """`runs` in the analytics database."""
+    """`runs` and `steps` in the analytics database."""
 
     def start(self, run: Run) -> int: ...
     def end(self, run_id: int, run: Run) -> None: ...
-    def list(self, *, item: str | None = None, limit: int | None = None) -> Sequence[tuple[int, Run]]: ...
+    def list(
+        self, *, item: str | None = None, since: datetime | None = None, limit: int | None = None
+    ) -> Sequence[tuple[int, Run]]:
+        """Newest first; `since` is about their start."""
+
+    def add_step(self, step: StepTime) -> None: ...
+    def steps(self, *, item: str | None = None, since: datetime | None = None) -> Sequence[StepTime]:
+        """Oldest first; `since` is about their start."""
+
+    def usage(self, *, item: str | None = None, since: datetime | None = None) -> tuple[Usage, timedelta]:
+        """What the runs took together, and how long they ran."""
 
 
 class Wakeup(Protocol):
@@ -291,7 +357,26 @@ class Agent(Protocol):
     def check(self) -> str | None:
         """What is missing for it to run, or None."""
 
-    def run(self, task: Task, stop: Stop) -> AgentResult: ...
+    def run(self, task: Task, stop: Stop, watch: Watch) -> AgentResult: ...
+
+
+class Watch(Protocol):
+    """Hears what goes on in a run, and answers what the agent asks. May be called from any thread."""
+
+    def activity(self, words: str) -> None:
+        """What the agent does now, in a line: progress, log and sign of life."""
+
+    def usage(self, usage: Usage) -> None:
+        """What this run has taken so far, as a total."""
+
+    def session(self, session: str) -> None:
+        """The name by which this run can be resumed after a crash; kept before it is needed."""
+
+    def permit(self, action: Action) -> str | None:
+        """None when it may; else why not. By the project's policy, which may mean to ask the person and to wait."""
+
+    def call(self, tool: str, arguments: Mapping[str, object]) -> Mapping[str, object]:
+        """One of `core.tools`, for the item and the run that the agent works on; raises a refusal in its words."""
 
 
 class Stop(Protocol):

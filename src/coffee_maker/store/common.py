@@ -13,8 +13,10 @@ if TYPE_CHECKING:
 
     from coffee_maker.core.ports import RunLog, Transaction, Wakeup
     from coffee_maker.store.claims import Claims
+    from coffee_maker.store.controls import Controls
     from coffee_maker.store.deliveries import Deliveries
     from coffee_maker.store.heartbeats import Heartbeats
+    from coffee_maker.store.journal import Journal
     from coffee_maker.store.migrate import Schema
     from coffee_maker.store.notifications import Notifications
     from coffee_maker.store.roadmap_log import Log
@@ -84,6 +86,18 @@ class Tables:
         from coffee_maker.store.heartbeats import Heartbeats
 
         return Heartbeats(self.connection)
+
+    @cached_property
+    def journal(self) -> Journal:
+        from coffee_maker.store.journal import Journal
+
+        return Journal(self.connection)
+
+    @cached_property
+    def controls(self) -> Controls:
+        from coffee_maker.store.controls import Controls
+
+        return Controls(self.connection)
 
 
 class SharedStore:

@@ -39,7 +39,7 @@ class Log:
         """A content that is kept already is not compressed again: only its place in the order changes."""
         turn = "(SELECT coalesce(max(turn), 0) + 1 FROM roadmap_versions)"
         known = self._connection.execute(
-            f"UPDATE roadmap_versions SET saved_at = ?, turn = {turn} WHERE digest = ? RETURNING digest",  # noqa: S608
+            f"UPDATE roadmap_versions SET saved_at = ?, turn = {turn} WHERE digest = ? RETURNING digest",
             (values.time(at), digest),
         )
         if not len(known):

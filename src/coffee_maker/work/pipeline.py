@@ -34,6 +34,7 @@ from coffee_maker.work.editing import Editing
 from coffee_maker.work.messages import Messages
 from coffee_maker.work.naming import branch_name, file_name
 from coffee_maker.work.supervisor import Hold
+from coffee_maker.work.watching import Watching
 
 APPROVE, SKIP = "approve", "skip"
 _TAIL = 1500  # characters of an output in a message
@@ -251,7 +252,7 @@ def open_worktree(desk: Desk, job: Job) -> Job:
 def build(desk: Desk, job: Job) -> Job:
     """Let the agent do it. What it changed is set aside at once, so that tests add nothing to it."""
     desk.tell(f"{job.key}: the {desk.agent.name} agent is at work (output in {accounts.log_path(desk, job, 'agent')})")
-    result = desk.agent.run(_task(desk, job, "agent"), job.hold)
+    result = desk.agent.run(_task(desk, job, "agent"), job.hold, Watching())
     _go_on(job)
     job = job._replace(built=result)
     if not result.ok:
@@ -266,7 +267,7 @@ def test(desk: Desk, job: Job) -> Job:
     if desk.tests is None:
         return job
     desk.tell(f"{job.key}: testing")
-    result = desk.tests.run(_task(desk, job, "tests"), job.hold)
+    result = desk.tests.run(_task(desk, job, "tests"), job.hold, Watching())
     _go_on(job)
     job = job._replace(tested=result)
     if not result.ok:
