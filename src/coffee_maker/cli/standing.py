@@ -30,6 +30,27 @@ def overview(operations: Operations) -> shapes.Data:
     }
 
 
+def daemons(operations: Operations) -> shapes.Data:
+    """What `daemon status` shows: each daemon with the items in hand, and what comes next."""
+    from coffee_maker.core.choosing import choose
+    from coffee_maker.work.standing import alive
+
+    now = operations.clock.now()
+    with operations.store.reading() as tx:
+        beats, claims, paused = tx.heartbeats.all(), tx.claims.held(now), tx.controls.paused()
+        skipped = {key: f"skipped by {one.asked_by}" for key, one in tx.controls.skipped().items()}
+        unfinished = tx.journal.unfinished()
+    following = choose(operations.document().items, claims, skipped).item
+    held = {claim.item for claim in claims}
+    return {
+        "daemons": [{**daemon(beat), "alive": alive(beat, now), "jobs": list(beat.jobs)} for beat in beats],
+        "paused_by": paused.asked_by if paused else None,
+        "next": following.key if following else None,
+        "skipped": skipped,
+        "interrupted": sorted(unfinished.keys() - held),
+    }
+
+
 def daemon(heartbeat: Heartbeat) -> shapes.Data:
     """A daemon by its last sign of life."""
     return {
@@ -40,4 +61,5 @@ def daemon(heartbeat: Heartbeat) -> shapes.Data:
         "item": heartbeat.item,
         "step": heartbeat.step,
         "at": shapes.moment(heartbeat.at),
+        "started": shapes.moment(heartbeat.started) if heartbeat.started else None,
     }

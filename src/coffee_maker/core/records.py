@@ -47,6 +47,15 @@ class Control(NamedTuple):
     at: datetime | None = None
 
 
+class Line(NamedTuple):
+    """One thing that a daemon told, in its log."""
+
+    at: datetime
+    level: str  # info | warning | error
+    item: str | None
+    words: str
+
+
 class Usage(NamedTuple):
     """What an agent's run has taken so far. Costs are in US dollars, as the agent's own program counts them."""
 
