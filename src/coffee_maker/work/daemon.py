@@ -90,7 +90,7 @@ class Daemon:
                 while self._supervisor.sign.requested() is None:
                     self._controls.hear()
                     took = self._round(once=once)
-                    if (once or self.last is not None) and not self._jobs:
+                    if not took and not self._jobs and (once or self.last is not None):
                         break
                     if not took:
                         self._rest(wakeup)
@@ -246,7 +246,7 @@ class Daemon:
         try:
             with self._supervisor.holding(taken.claim) as hold:
                 job = pipeline.job_of(self._desk, following.item, following.text, taken, hold, self._slots)
-                job.changed = self._changed
+                job.changed, job.noticed = self._changed, self._supervisor.beat_soon
                 self._jobs = [*self._jobs, job]
                 ready.set()
                 try:

@@ -122,7 +122,8 @@ class Job:
         self.active_at: datetime | None = None
         self.used = Usage()
         self.progress: int | None = None
-        self.changed: Callable[[], None] = lambda: None  # called when what is shown of it has changed
+        self.changed: Callable[[], None] = lambda: None  # called when its step or what it waits for has changed
+        self.noticed: Callable[[], None] = lambda: None  # called when anything else that is shown has
         self._outcome = "done"
         self._changed_mind = threading.Event()  # never set: an interruptible sleep
 
@@ -205,6 +206,7 @@ class Job:
 
     def heard(self, words: str) -> None:
         self.activity, self.active_at = words, self.desk.clock.now()
+        self.noticed()
 
     def tell(self, words: str, level: str = "info") -> None:
         self.desk.tell(f"{self.key}: {words}", item=self.key, level=level)

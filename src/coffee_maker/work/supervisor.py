@@ -99,6 +99,10 @@ class Supervisor:
         with suppress(Refusal):  # the next regular beat says it
             self._beat()
 
+    def beat_soon(self) -> None:
+        """Say in the next round what the daemon does."""
+        self._beaten = 0.0
+
     def pause(self, wakeup: Wakeup, seconds: float) -> None:
         """Sleep until something is committed or the time is over; through a database that is away, too."""
         try:
