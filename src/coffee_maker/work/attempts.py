@@ -109,7 +109,7 @@ def build(job: Job, number: int) -> Result:
 def _run(job: Job, number: int, granted: int) -> tuple[AgentResult, Reached | None]:
     """One run of the agent in a place of its own, recorded."""
     agent, outcome, detail = job.desk.agent, "lost", ""
-    job.waiting("a free place for its agent")
+    job.waiting("a free place for its agent", idle=False)
     if not job.slots.take(job.requested):
         job.go_on()
     job.waiting(None)
@@ -208,7 +208,7 @@ def test(job: Job, number: int) -> Result:
     if tests is None:
         raise AssertionError("tests are configured")
     last = accounts.last_run(job)
-    job.waiting("a free place for its tests")
+    job.waiting("a free place for its tests", idle=False)
     if not job.slots.take(job.requested):
         job.go_on()
     job.waiting(None)
