@@ -1,0 +1,155 @@
+"""Spans around operations, store transactions and agents' turns, for a person who wants to see where time and money go.
+
+A process observes nothing until `switch_on` gives it a tracer (`coffee_maker.wiring` does, in the daemon, when a server
+for traces is configured). Until then every call here hands out one shared object that does nothing: no import, no
+allocation, a fraction of a microsecond.
+
+An attribute is a name, a key, a count, a duration or a status; a text that is none of these is not sent. Texts go
+through `Span.text` and are dropped unless ``[traces] content`` is set. Only what happens within a `run` is observed,
+so that the daemon's looking around makes no traces of its own.
+"""
+
+from __future__ import annotations
+
+from functools import wraps
+from typing import TYPE_CHECKING, NamedTuple, ParamSpec, Protocol, Self, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+    from datetime import datetime
+    from types import TracebackType
+
+    from coffee_maker.core.records import Usage
+
+Value = str | int | float | bool | None
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Span:
+    """A piece of work, for the length of a ``with`` block. This one does nothing, and is what there is by default."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """An exception is noted by the name of its class, and goes on."""
+
+    def note(self, **attributes: Value) -> None:
+        """Say more about it: names, keys, counts, durations, statuses."""
+
+    def text(self, **texts: str) -> None:
+        """Texts that it worked on (`input`, `output`); sent, bounded and without secrets, only with content on."""
+
+    def mark(self, name: str) -> None:
+        """Note the moment in which something happened within it."""
+
+    def took(self, total: Usage, *, model: str | None = None) -> None:
+        """What a turn has taken so far, as a total; what is new since the last call is sent at once, so that a daemon
+        that is killed has told what was spent until then."""
+
+    def leave(self) -> None:
+        """It is not over: another daemon will go on with it, and end it."""
+
+    def within(self) -> AbstractContextManager[object]:
+        """Make it the current span of another thread, for the length of a ``with`` block."""
+        return self
+
+
+class Trace(NamedTuple):
+    """What a whole trace is about."""
+
+    name: str
+    session: str  # the item's key: traces of one session belong together
+    identity: str  # equal ones are one trace, whichever process sends which part of it
+    since: datetime | None = None  # when it began, where that was before now
+
+
+class Turn(NamedTuple):
+    """An agent at work."""
+
+    agent: str
+    model: str | None
+    system: str | None  # the service: anthropic, openai, …
+    before: Usage | None  # what the run had taken before, where an earlier process had begun it
+
+
+class Tracer(Protocol):
+    """Takes the spans of this process."""
+
+    def trace(self, trace: Trace, attributes: dict[str, Value]) -> Span: ...
+    def span(self, name: str, attributes: dict[str, Value]) -> Span:
+        """A part of the current span; does nothing where there is none."""
+
+    def turn(self, turn: Turn) -> Span: ...
+    def current(self) -> Span: ...
+    def close(self) -> None:
+        """Send what is left, for a second at most."""
+
+
+NOTHING = Span()
+_tracer: Tracer | None = None
+
+
+def switch_on(tracer: Tracer) -> None:
+    """Have this process observed from now on."""
+    global _tracer
+    _tracer = tracer
+
+
+def switch_off() -> None:
+    """Observe nothing any more; what was observed is sent, for a second at most."""
+    global _tracer
+    tracer, _tracer = _tracer, None
+    if tracer is not None:
+        tracer.close()
+
+
+def run(item: str, *, pipeline: int | None, attempt: int, since: datetime, **attributes: Value) -> Span:
+    """The whole of one attempt at an item. A daemon that takes it up again after another one gives the same item,
+    pipeline, attempt and beginning (as recorded in `Run`), and so goes on with the same trace."""
+    if _tracer is None:
+        return NOTHING
+    identity = f"{item}\n{pipeline}\n{attempt}\n{since.isoformat()}"
+    known: dict[str, Value] = {"item": item, "pipeline": pipeline, "attempt": attempt, **attributes}
+    return _tracer.trace(Trace(f"run {item}", item, identity, since), known)
+
+
+def turn(agent: str, *, model: str | None = None, system: str | None = None, before: Usage | None = None) -> Span:
+    """An agent at work within a run; `Span.took` tells what it takes."""
+    return NOTHING if _tracer is None else _tracer.turn(Turn(agent, model, system, before))
+
+
+def span(name: str, **attributes: Value) -> Span:
+    """A piece of work within a run."""
+    return NOTHING if _tracer is None else _tracer.span(name, attributes)
+
+
+def current() -> Span:
+    """The span that this thread is in."""
+    return NOTHING if _tracer is None else _tracer.current()
+
+
+def note(**attributes: Value) -> None:
+    """Say more about the current span."""
+    if _tracer is not None:
+        _tracer.current().note(**attributes)
+
+
+def observed(name: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """A function whose calls are spans of this name. What it is called with is not sent."""
+
+    def wrap(function: Callable[P, R]) -> Callable[P, R]:
+        @wraps(function)
+        def call(*args: P.args, **kwargs: P.kwargs) -> R:
+            if _tracer is None:
+                return function(*args, **kwargs)
+            with _tracer.span(name, {}):
+                return function(*args, **kwargs)
+
+        return call
+
+    return wrap
