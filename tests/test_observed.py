@@ -39,7 +39,7 @@ def work(operations: Operations, told: list[str]) -> None:
         operations.prepare()
         operations.observe(told.append)
         operations.observe(told.append)  # once is enough
-        with observing.run("PRIORITY-1", pipeline=1, attempt=1, since=NOW) as run:
+        with observing.run("PRIORITY-1", pipeline=1, attempt=1, begun=NOW) as run:
             run.text(input="WHAT IT READ")
             operations.editing.reconcile()
 
@@ -67,7 +67,7 @@ def test_nothing_is_switched_on_where_no_server_is_named(root: Path) -> None:
     told: list[str] = []
     with wiring.open_project() as operations:
         operations.observe(told.append)
-        assert observing.run("A", pipeline=1, attempt=1, since=NOW) is observing.NOTHING
+        assert observing.run("A", pipeline=1, attempt=1, begun=NOW) is observing.NOTHING
         assert operations.check_traces() == []
     assert told == []
 

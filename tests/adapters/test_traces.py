@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -62,7 +62,7 @@ def switch_on(environ: dict[str, str], told: Told | None = None, *, content: boo
 
 
 def a_run(item: str = "PRIORITY-2.6", **attributes: Any) -> observing.Span:
-    return observing.run(item, pipeline=7, attempt=2, since=SINCE, **attributes)
+    return observing.run(item, pipeline=7, attempt=2, begun=SINCE, **attributes)
 
 
 def by_name(spans: list[Received]) -> dict[str, Received]:
@@ -96,7 +96,6 @@ def test_one_run_is_one_trace_with_its_session_its_steps_and_its_costs(collector
     named = by_name(spans)
     root, step, agent = named["run"], named["step"], named["agent claude"]
     assert (root.parent, step.parent, agent.parent) == ("", root.span, step.span)
-    assert root.started == 1767323045678901000
     assert root.attributes["coffee.item"] == "PRIORITY-2.6"
     assert (root.attributes["coffee.pipeline"], root.attributes["coffee.attempt"]) == (7, 2)
     assert (root.attributes["coffee.daemon"], root.attributes["coffee.status"]) == ("d-1", "complete")
@@ -150,7 +149,7 @@ def test_a_daemon_that_takes_a_run_up_again_goes_on_with_its_trace(collector: Co
     switch_on(collector.langfuse())
     with a_run(), observing.turn("claude", before=Usage(100, 20, cost=1.0)) as turn:
         turn.took(Usage(110, 20, cost=1.5))
-    with observing.run("PRIORITY-2.6", pipeline=7, attempt=3, since=SINCE):
+    with observing.run("PRIORITY-2.6", pipeline=7, attempt=3, begun=SINCE):
         pass
     observing.switch_off()
     spans = collector.wait_for(lambda spans: len(spans) == 5)
@@ -497,11 +496,24 @@ def test_a_command_imports_nothing_of_it_even_where_it_is_configured(tmp_path: A
     assert not collector.asked.is_set()
 
 
-def test_ended_spans_of_long_ago_keep_their_times(collector: Collector) -> None:
+def test_a_pipeline_has_a_trace_beside_those_of_its_runs_in_one_session(collector: Collector) -> None:
     switch_on(collector.langfuse())
-    began = datetime.now(UTC) - timedelta(days=3)
-    with observing.run("A", pipeline=None, attempt=1, since=began):
-        pass
+    with observing.item("A-1", pipeline=7, begun=SINCE, daemon="d"):
+        with observing.span("step", step="approve"):
+            pass
+        with observing.run("A-1", pipeline=7, attempt=1, begun=SINCE), observing.span("step", step="build:1"):
+            pass
+        with observing.span("step", step="commit"):
+            pass
     observing.switch_off()
-    (one,) = collector.wait_for(len)
-    assert one.ended - one.started >= 3 * 86_400 * 10**9
+    spans = collector.wait_for(lambda spans: len(spans) == 5)
+    item, run = by_name(spans)["item"], by_name(spans)["run"]
+    steps = {span.attributes["coffee.step"]: span for span in spans if span.name == "step"}
+    assert (item.parent, run.parent) == ("", "")
+    assert item.trace != run.trace
+    assert steps["approve"].parent == steps["commit"].parent == item.span
+    assert (steps["build:1"].parent, steps["build:1"].trace) == (run.span, run.trace)
+    assert {span.attributes["session.id"] for span in spans} == {"A-1"}
+    assert item.attributes["langfuse.trace.name"] == "item A-1"
+    assert item.started == 1767323045678901000  # when the pipeline was begun, by whichever daemon
+    assert run.started > item.started

@@ -59,6 +59,11 @@ def test_the_cycle_begins_when_the_item_was_taken_up_and_ends_with_the_run_that_
     assert seen.attempts == Spread(2, 1, 4, 4)
 
 
+def test_a_run_that_goes_on_with_an_attempt_is_no_attempt_of_its_own() -> None:
+    seen = figures(run("A", 0, 1, "lost"), run("A", 2, 1, "complete"))
+    assert (seen.total.runs, seen.attempts.most) == (2, 1)
+
+
 def test_success_is_of_those_that_ended_and_says_nothing_of_daemons_that_died() -> None:
     outcomes = ("complete", "failed", "manual_review", "lost", None)
     seen = figures(*(run("A", hour, 1 if outcome else None, outcome) for hour, outcome in enumerate(outcomes)))

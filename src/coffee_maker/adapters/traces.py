@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -88,7 +89,7 @@ class Tracer:
         }
         token = _root.set(ids)
         try:
-            opened = self._begin("run", None, about, since=trace.since)
+            opened = self._begin(trace.name.partition(" ")[0], None, about, since=trace.since)
         finally:
             _root.reset(token)
         opened.note(**attributes)
@@ -197,29 +198,32 @@ def _within(span: OpenSpan) -> Iterator[OpenSpan]:
 class OpenTurn(OpenSpan):
     """An agent at work; each part of what it takes is a generation below it."""
 
-    __slots__ = ("_seen", "_since", "_turn")
+    __slots__ = ("_lock", "_seen", "_since", "_turn")
 
     def __init__(self, tracer: Tracer, span: otel.Span, about: Mapping[str, str], turn: Turn) -> None:
         super().__init__(tracer, span, about)
         self._turn = turn
         self._seen = turn.before or Usage()
         self._since = time.time_ns()
+        self._lock = threading.Lock()  # an agent is heard in another thread than it is ended in
         name = tracer.redaction.name
         span.set_attributes({"gen_ai.operation.name": "invoke_agent", "gen_ai.agent.name": name(turn.agent)})
 
     def took(self, total: Usage, *, model: str | None = None) -> None:
-        more = Usage._make(max(new - old, 0) for new, old in zip(total, self._seen, strict=True))
-        if not any(more):
-            return
-        self._seen = Usage._make(max(new, old) for new, old in zip(total, self._seen, strict=True))
-        since, self._since = self._since, time.time_ns()
+        with self._lock:
+            more = Usage._make(max(new - old, 0) for new, old in zip(total, self._seen, strict=True))
+            if not any(more):
+                return
+            self._seen = Usage._make(max(new, old) for new, old in zip(total, self._seen, strict=True))
+            since, self._since = self._since, time.time_ns()
+            until = self._since
         generation = self._tracer.otel.start_span(
             "generation",
             otel.set_span_in_context(self.span),
             attributes={**self.about, **self._model(model or self._turn.model), **_usage(more)},
             start_time=since,
         )
-        generation.end(self._since)
+        generation.end(until)
 
     def _model(self, model: str | None) -> dict[str, str]:
         name = self._tracer.redaction.name

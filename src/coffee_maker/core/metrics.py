@@ -79,7 +79,7 @@ class Metrics(NamedTuple):
     until: datetime
     total: Group
     cycle: Spread  # seconds from taken up up to complete
-    attempts: Spread  # runs per item
+    attempts: Spread  # per item; one that was cut off, and went on as another run, is one attempt
     items: tuple[Group, ...]  # most expensive first
     models: tuple[Group, ...]
     days: tuple[Group, ...]  # UTC, oldest first
@@ -110,7 +110,7 @@ def reckon(records: Records, now: datetime, since: datetime | None = None) -> Me
         until=now,
         total=total.group(),
         cycle=spread(cycles),
-        attempts=spread(list(Counter(run.item for run in began).values())),
+        attempts=spread(list(Counter(item for item, *_ in {_attempt(run) for run in began}).values())),
         items=tuple(sorted(items.groups(), key=lambda one: (-one.usage.cost, -one.usage.tokens, one.name))),
         models=tuple(sorted(models.groups(), key=lambda one: (-one.usage.cost, -one.usage.tokens, one.name))),
         days=tuple(sorted(days.groups(), key=lambda one: one.name)),
@@ -205,6 +205,10 @@ def _reasons(runs: Sequence[Run]) -> tuple[Reason, ...]:
             shown.setdefault(kind, line)
             items.setdefault(kind, {})[run.item] = None
     return tuple(Reason(shown[kind], count, tuple(items[kind])) for kind, count in counts.most_common(_REASONS))
+
+
+def _attempt(run: Run) -> tuple[str, int | None, int]:
+    return run.item, run.pipeline, run.attempt
 
 
 def _day(at: datetime) -> str:

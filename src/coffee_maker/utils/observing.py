@@ -5,8 +5,8 @@ for traces is configured). Until then every call here hands out one shared objec
 allocation, a fraction of a microsecond.
 
 An attribute is a name, a key, a count, a duration or a status; a text that is none of these is not sent. Texts go
-through `Span.text` and are dropped unless ``[traces] content`` is set. Only what happens within a `run` is observed,
-so that the daemon's looking around makes no traces of its own.
+through `Span.text` and are dropped unless ``[traces] content`` is set. Only what happens within an `item` or a `run` is
+observed, so that the daemon's looking around makes no traces of its own.
 """
 
 from __future__ import annotations
@@ -108,23 +108,32 @@ def switch_off() -> None:
         tracer.close()
 
 
-def run(item: str, *, pipeline: int | None, attempt: int, since: datetime, **attributes: Value) -> Span:
-    """The whole of one attempt at an item. A daemon that takes it up again after another one gives the same item,
-    pipeline, attempt and beginning (as recorded in `Run`), and so goes on with the same trace."""
+def item(key: str, *, pipeline: int, begun: datetime, **attributes: Value) -> Span:
+    """A trace of an item's pipeline: its steps, but for what belongs to a `run`. A daemon that takes the item up again
+    after another one gives the same pipeline and the same beginning of it, and so goes on with the same trace."""
     if _tracer is None:
         return NOTHING
-    identity = f"{item}\n{pipeline}\n{attempt}\n{since.isoformat()}"
-    known: dict[str, Value] = {"item": item, "pipeline": pipeline, "attempt": attempt, **attributes}
-    return _tracer.trace(Trace(f"run {item}", item, identity, since), known)
+    known: dict[str, Value] = {"item": key, "pipeline": pipeline, **attributes}
+    return _tracer.trace(Trace(f"item {key}", key, f"{key}\n{pipeline}\n{begun.isoformat()}", begun), known)
+
+
+def run(key: str, *, pipeline: int, attempt: int, begun: datetime, **attributes: Value) -> Span:
+    """A trace of one attempt at an item, whichever daemons work on it; `begun` is about the pipeline, as in `item`
+    (two projects may well have the same item, pipeline and attempt, but never at the same microsecond)."""
+    if _tracer is None:
+        return NOTHING
+    identity = f"{key}\n{pipeline}\n{begun.isoformat()}\n{attempt}"
+    known: dict[str, Value] = {"item": key, "pipeline": pipeline, "attempt": attempt, **attributes}
+    return _tracer.trace(Trace(f"run {key}", key, identity), known)
 
 
 def turn(agent: str, *, model: str | None = None, system: str | None = None, before: Usage | None = None) -> Span:
-    """An agent at work within a run; `Span.took` tells what it takes."""
+    """An agent at work; `Span.took` tells what it takes. `before` is what was told of it by an earlier process."""
     return NOTHING if _tracer is None else _tracer.turn(Turn(agent, model, system, before))
 
 
 def span(name: str, **attributes: Value) -> Span:
-    """A piece of work within a run."""
+    """A piece of work within an `item` or a `run`."""
     return NOTHING if _tracer is None else _tracer.span(name, attributes)
 
 
