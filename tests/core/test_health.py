@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 from coffee_maker.core.choosing import choose
 from coffee_maker.core.document import Document
 from coffee_maker.core.health import RULES, Facts, Health, judge
-from coffee_maker.core.items import Status
 from coffee_maker.core.questions import Kind, Level, Notification, Source, State
 from coffee_maker.core.records import Run
 from coffee_maker.core.state import Claim
@@ -145,5 +146,7 @@ def test_an_empty_roadmap_has_nothing_to_take() -> None:
     assert points("# Nothing\n") == {"nothing_ready": 10}
 
 
-def test_statuses_are_all_thought_of() -> None:
-    assert len(Status) == 6
+def test_the_guide_has_the_whole_formula() -> None:
+    guide = Path(__file__).parents[2] / "docs/guides/observability.md"
+    rows = re.findall(r"^\| `(\w+)` \| (\d+) \| (\d+) \| (.*) \|$", guide.read_text(), re.MULTILINE)
+    assert rows == [(rule.code, str(rule.weight), str(rule.most), rule.counts) for rule in RULES]
