@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from tests.otlp_collector import LANGFUSE_PATH, SECRET, Collector, Received, nobody_answers, nobody_listens
+from tests.otlp_collector import LANGFUSE_PATH, PATIENCE, SECRET, Collector, Received, nobody_answers, nobody_listens
 
 from coffee_maker.adapters import trace_sending, traces
 from coffee_maker.adapters.trace_targets import targets
@@ -404,6 +404,41 @@ def test_a_slow_server_gets_all_that_fits_and_the_rest_is_counted(
     observing.switch_off()
     assert len(collector.spans) == 11
     assert told[-1] == f"Spans of traces not sent to {collector.url}: 5."
+
+
+A_PROCESS = """
+import logging, os, sys
+from datetime import UTC, datetime
+from coffee_maker import wiring
+from coffee_maker.utils import observing
+logging.basicConfig(level=logging.DEBUG)  # a program that shows every log
+logging.getLogger("urllib3").setLevel(logging.CRITICAL)
+with wiring.open_project() as operations:
+    operations.observe(print)
+    with observing.run("A", pipeline=1, attempt=1, begun=datetime.now(UTC)):
+        pass
+"""
+
+
+@pytest.mark.parametrize("answer", [None, 500])
+def test_a_real_process_ends_at_once_and_prints_only_what_it_is_told(
+    tmp_path: Any, collector: Collector, answer: int | None
+) -> None:
+    collector.behaviour = lambda: answer
+    environ = {**os.environ, **collector.langfuse(), "HOME": str(tmp_path), "COFFEE_TRACES_TIMEOUT": "60s"}
+    done = subprocess.run(
+        [sys.executable, "-c", A_PROCESS],
+        cwd=tmp_path,
+        env=environ,
+        capture_output=True,
+        timeout=PATIENCE,  # the server hangs for so long
+        check=False,
+        text=True,
+    )
+    assert collector.asked.is_set()
+    assert (done.returncode, done.stderr) == (0, "")
+    reason = "" if answer is None else " (Failed to export spans batch code: 500, reason: Internal Server Error)"
+    assert done.stdout == f"Spans of traces not sent to {collector.url}: 1{reason}.\n"
 
 
 def test_a_wrong_proof_is_refused_by_the_server(collector: Collector) -> None:

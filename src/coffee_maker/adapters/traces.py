@@ -19,7 +19,7 @@ from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from datetime import datetime
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from opentelemetry import trace as otel
 from opentelemetry.sdk.resources import Resource
@@ -30,8 +30,11 @@ from coffee_maker import __version__
 from coffee_maker.adapters import trace_sending
 from coffee_maker.adapters.trace_targets import Target
 from coffee_maker.core.records import Usage
-from coffee_maker.utils.observing import NOTHING, Span, Trace, Turn, Value
+from coffee_maker.utils.observing import NOTHING, Span
 from coffee_maker.utils.redaction import Redaction
+
+if TYPE_CHECKING:
+    from coffee_maker.utils.observing import Value
 
 _OBSERVATION = "langfuse.observation"
 
@@ -60,6 +63,15 @@ def start(targets: Sequence[Target], options: Options, redaction: Redaction, tel
     return Tracer(provider, senders, redaction, content=options.content)
 
 
+class _Turn(NamedTuple):
+    """An agent at work."""
+
+    agent: str
+    model: str | None
+    system: str
+    before: Usage
+
+
 class Tracer:
     """See `coffee_maker.utils.observing.Tracer`."""
 
@@ -76,36 +88,35 @@ class Tracer:
         self.content = content
         self._senders = senders
 
-    def trace(self, trace: Trace, attributes: Mapping[str, Value]) -> Span:
-        """The root span. Its ids come from the trace's identity, and it begins when the trace did: parts that were
-        sent by a process which died before it could send the root find it as their parent all the same."""
-        digest = hashlib.sha256(trace.identity.encode("utf-8", "surrogatepass")).digest()
-        ids = int.from_bytes(digest[:16]) or 1, int.from_bytes(digest[16:24]) or 1
-        name = self.redaction.name
-        about = {
-            "langfuse.trace.name": " ".join(name(word) for word in trace.name.split(" ")),
-            "langfuse.session.id": name(trace.session),
-            "session.id": name(trace.session),
-        }
-        token = _root.set(ids)
+    def trace(self, about: tuple[str, str], identity: str, since: datetime | None, known: Mapping[str, Value]) -> Span:
+        """The root span. Its ids come from the identity, and it begins when the trace did: parts that were sent by a
+        process which died before it could send the root find it as their parent all the same."""
+        digest = hashlib.sha256(identity.encode("utf-8", "surrogatepass")).digest()
+        clean = self.redaction.name
+        name, session = " ".join(map(clean, about[0].split(" "))), clean(about[1])
+        said = {"langfuse.trace.name": name, "langfuse.session.id": session, "session.id": session}
+        token = _root.set((int.from_bytes(digest[:16]) or 1, int.from_bytes(digest[16:24]) or 1))
         try:
-            opened = self._begin(trace.name.partition(" ")[0], None, about, since=trace.since)
+            opened = self._begin(name.partition(" ")[0], None, said, since=since)
         finally:
             _root.reset(token)
-        opened.note(**attributes)
+        opened.note(**known)
         return opened
 
-    def span(self, name: str, attributes: Mapping[str, Value]) -> Span:
+    def span(self, name: str, known: Mapping[str, Value]) -> Span:
         parent = _open.get()
         if parent is None:
             return NOTHING
         opened = self._begin(name, parent, parent.about)
-        opened.note(**attributes)
+        opened.note(**known)
         return opened
 
-    def turn(self, turn: Turn) -> Span:
+    def turn(self, agent: str, model: str | None, system: str | None, before: Usage | None) -> Span:
         parent = _open.get()
-        return NOTHING if parent is None else self._begin(f"agent {turn.agent}", parent, parent.about, turn=turn)
+        if parent is None:
+            return NOTHING
+        turn = _Turn(self.redaction.name(agent), model, system or agent, before or Usage())
+        return self._begin(f"agent {turn.agent}", parent, parent.about, turn=turn)
 
     def current(self) -> Span:
         return _open.get() or NOTHING
@@ -122,7 +133,7 @@ class Tracer:
         about: Mapping[str, str],
         *,
         since: datetime | None = None,
-        turn: Turn | None = None,
+        turn: _Turn | None = None,
     ) -> OpenSpan:
         context = otel.set_span_in_context(parent.span) if parent else otel.set_span_in_context(otel.INVALID_SPAN)
         started = round(since.timestamp() * 1e6) * 1000 if since else None
@@ -200,14 +211,13 @@ class OpenTurn(OpenSpan):
 
     __slots__ = ("_lock", "_seen", "_since", "_turn")
 
-    def __init__(self, tracer: Tracer, span: otel.Span, about: Mapping[str, str], turn: Turn) -> None:
+    def __init__(self, tracer: Tracer, span: otel.Span, about: Mapping[str, str], turn: _Turn) -> None:
         super().__init__(tracer, span, about)
         self._turn = turn
-        self._seen = turn.before or Usage()
+        self._seen = turn.before
         self._since = time.time_ns()
         self._lock = threading.Lock()  # an agent is heard in another thread than it is ended in
-        name = tracer.redaction.name
-        span.set_attributes({"gen_ai.operation.name": "invoke_agent", "gen_ai.agent.name": name(turn.agent)})
+        span.set_attributes({"gen_ai.operation.name": "invoke_agent", "gen_ai.agent.name": turn.agent})
 
     def took(self, total: Usage, *, model: str | None = None) -> None:
         with self._lock:
@@ -228,8 +238,8 @@ class OpenTurn(OpenSpan):
     def _model(self, model: str | None) -> dict[str, str]:
         name = self._tracer.redaction.name
         said = {
-            "gen_ai.system": self._turn.system or self._turn.agent,
-            "gen_ai.provider.name": self._turn.system or self._turn.agent,
+            "gen_ai.system": self._turn.system,
+            "gen_ai.provider.name": self._turn.system,
             "gen_ai.request.model": model,
             f"{_OBSERVATION}.model.name": model,
         }

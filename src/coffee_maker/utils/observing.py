@@ -12,19 +12,35 @@ observed, so that the daemon's looking around makes no traces of its own.
 from __future__ import annotations
 
 from functools import wraps
-from typing import TYPE_CHECKING, NamedTuple, ParamSpec, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
     from datetime import datetime
     from types import TracebackType
+    from typing import ParamSpec, Protocol, Self, TypeVar
 
     from coffee_maker.core.records import Usage
 
-Value = str | int | float | bool | None
-P = ParamSpec("P")
-R = TypeVar("R")
+    Value = str | int | float | bool | None
+    P = ParamSpec("P")
+    R = TypeVar("R")
+
+    class Tracer(Protocol):
+        """Takes the spans of this process. It stands here since hardly any command that imports this needs it."""
+
+        def trace(self, about: tuple[str, str], identity: str, since: datetime | None, known: dict[str, Value]) -> Span:
+            """The root of a trace. `about`: its name, and its session (an item's key). Equal identities are one
+            trace, whichever process sends which part of it. `since`: when it began, where that was before now."""
+
+        def span(self, name: str, known: dict[str, Value]) -> Span:
+            """A part of the current span; does nothing where there is none."""
+
+        def turn(self, agent: str, model: str | None, system: str | None, before: Usage | None) -> Span: ...
+        def current(self) -> Span: ...
+        def close(self) -> None:
+            """Send what is left, for a second at most."""
 
 
 class Span:
@@ -59,37 +75,6 @@ class Span:
         return self
 
 
-class Trace(NamedTuple):
-    """What a whole trace is about."""
-
-    name: str
-    session: str  # the item's key: traces of one session belong together
-    identity: str  # equal ones are one trace, whichever process sends which part of it
-    since: datetime | None = None  # when it began, where that was before now
-
-
-class Turn(NamedTuple):
-    """An agent at work."""
-
-    agent: str
-    model: str | None
-    system: str | None  # the service: anthropic, openai, …
-    before: Usage | None  # what the run had taken before, where an earlier process had begun it
-
-
-class Tracer(Protocol):
-    """Takes the spans of this process."""
-
-    def trace(self, trace: Trace, attributes: dict[str, Value]) -> Span: ...
-    def span(self, name: str, attributes: dict[str, Value]) -> Span:
-        """A part of the current span; does nothing where there is none."""
-
-    def turn(self, turn: Turn) -> Span: ...
-    def current(self) -> Span: ...
-    def close(self) -> None:
-        """Send what is left, for a second at most."""
-
-
 NOTHING = Span()
 _tracer: Tracer | None = None
 
@@ -114,7 +99,7 @@ def item(key: str, *, pipeline: int, begun: datetime, **attributes: Value) -> Sp
     if _tracer is None:
         return NOTHING
     known: dict[str, Value] = {"item": key, "pipeline": pipeline, **attributes}
-    return _tracer.trace(Trace(f"item {key}", key, f"{key}\n{pipeline}\n{begun.isoformat()}", begun), known)
+    return _tracer.trace((f"item {key}", key), f"{key}\n{pipeline}\n{begun.isoformat()}", begun, known)
 
 
 def run(key: str, *, pipeline: int, attempt: int, begun: datetime, **attributes: Value) -> Span:
@@ -124,12 +109,13 @@ def run(key: str, *, pipeline: int, attempt: int, begun: datetime, **attributes:
         return NOTHING
     identity = f"{key}\n{pipeline}\n{begun.isoformat()}\n{attempt}"
     known: dict[str, Value] = {"item": key, "pipeline": pipeline, "attempt": attempt, **attributes}
-    return _tracer.trace(Trace(f"run {key}", key, identity), known)
+    return _tracer.trace((f"run {key}", key), identity, None, known)
 
 
 def turn(agent: str, *, model: str | None = None, system: str | None = None, before: Usage | None = None) -> Span:
-    """An agent at work; `Span.took` tells what it takes. `before` is what was told of it by an earlier process."""
-    return NOTHING if _tracer is None else _tracer.turn(Turn(agent, model, system, before))
+    """An agent at work; `Span.took` tells what it takes. `system` is its service (anthropic, openai, …), `before` what
+    an earlier process has told of what it took."""
+    return NOTHING if _tracer is None else _tracer.turn(agent, model, system, before)
 
 
 def span(name: str, **attributes: Value) -> Span:
