@@ -126,7 +126,7 @@ class Place:
         (self.root / "docs/ROADMAP.md").write_text(f"# Roadmap\n\n{text}")
         (self.root / "coffee-roadmap.toml").write_text(
             '[daemon]\nlease = "4s"\n[agent]\nenvironment = ["TRACES"]\n'
-            'command = ["sh", "-c", "echo $COFFEE_ITEM $(date +%s.%N) >> $TRACES/began; sleep ${NAP:-0.1}; echo x > f"]\n'
+            'command = ["sh", "-c", "echo $COFFEE_ITEM $(date +%s.%N) >> $TRACES/began; sleep ${NAP:-0}; echo x > f"]\n'
         )
         self.environment = {
             **os.environ,
