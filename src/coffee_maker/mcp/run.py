@@ -32,6 +32,7 @@ def agent_tools(
     """The tools for the item and run that the environment names; refused without them, and for a run that is over."""
     item, run = _named(environ)
     clock, store = operations.clock, operations.store
+    operations.prepare()
     with store.reading() as tx:
         owner = under_way(tx, item, run, clock).owner
 

@@ -78,6 +78,14 @@ class Scope(NamedTuple):
     publish: Callable[[], None] = lambda: None  # bring recorded versions to git
 
 
+class _NotedBefore(Exception):
+    """The same note was recorded already."""
+
+    def __init__(self, history_id: int) -> None:
+        super().__init__(history_id)
+        self.history_id = history_id
+
+
 class AgentTools:
     """See `coffee_maker.core.tools`. May be called from any thread."""
 
@@ -187,18 +195,26 @@ class AgentTools:
         from coffee_maker.work.editing import ItemEdits
 
         words = quoted(given["text"], head="Note by the agent:")
+        item = self._own(self._editing.read()).key
         run = f"note in run {self._scope.run}"
         reason = f"{run} ({sha256(words.encode()).hexdigest()[:16]})"
-        item = self._own(self._editing.read()).key
-        noted = [one for one in self._editing.history(item, limit=_HISTORY) if (one.reason or "").startswith(f"{run} ")]
-        again = next((one for one in noted if one.reason == reason), None)
-        if again is not None:
-            return {"key": item, "history_id": again.id, "again": True}
-        if len(noted) >= tools.NOTES_PER_RUN:
-            raise ToolLimit(what="added notes", most=tools.NOTES_PER_RUN)
-        outcome = self._editing.edit(
-            item, ItemEdits(append=words), by=self._scope.owner, reason=reason, guard=self._scope.guard
-        )
+
+        def guard(tx: Transaction) -> None:
+            self._scope.guard(tx)
+            changes = tx.roadmap.changes(item=item, limit=_HISTORY)
+            noted = {one.reason: one.id for one in changes if (one.reason or "").startswith(f"{run} ")}
+            if reason in noted:
+                raise _NotedBefore(noted[reason])
+            if len(noted) >= tools.NOTES_PER_RUN:
+                raise ToolLimit(what="added notes", most=tools.NOTES_PER_RUN)
+
+        try:
+            with self._store.reading() as tx:
+                guard(tx)  # the usual refusals write nothing
+            edits = ItemEdits(append=words)
+            outcome = self._editing.edit(item, edits, by=self._scope.owner, reason=reason, guard=guard)
+        except _NotedBefore as before:
+            return {"key": item, "history_id": before.history_id, "again": True}
         self._scope.publish()
         return {"key": item, "history_id": outcome.history_id, "again": False}
 

@@ -1,7 +1,7 @@
 """A text of unknown origin as a quotation in the roadmap: readable, and without any meaning there.
 
 In a block quote no heading begins an item, no field is a field, and what is left open (a comment, HTML) ends with the
-quote. Check boxes would count even there, so what marks them moves behind their words.
+quote. Check boxes would count even there, so what marks them becomes code.
 """
 
 from __future__ import annotations
@@ -11,11 +11,7 @@ import re
 from coffee_maker.core.errors import EditRefused
 from coffee_maker.utils.text import printable
 
-_BOX = re.compile(
-    r"(?P<lead>[ \t>]*(?:(?:[-*+]|[0-9]{1,9}[.)])[ \t]+)+)"
-    r"(?P<signs>(?:(?:\[[ xX]\](?=[ \t]|\Z)|[✅❌🔄⏳]\ufe0f?)[ \t]*)+)(?P<rest>.*)",
-    re.DOTALL,
-)
+_BOX = re.compile(r"\A([ \t>]*(?:(?:[-*+]|[0-9]{1,9}[.)])[ \t]+)+)(\[[ xX]\]|[✅❌🔄⏳]\ufe0f?)")
 
 
 def quoted(text: str, *, head: str) -> str:
@@ -23,15 +19,5 @@ def quoted(text: str, *, head: str) -> str:
     plain = printable(text.replace("\r\n", "\n").replace("\r", "\n")).strip()
     if not plain:
         raise EditRefused(problem="The note holds nothing that can be seen.")
-    lines = [head, "", *(_without_box(line.rstrip()) for line in plain.split("\n"))]
+    lines = [head, "", *(_BOX.sub(r"\1`\2`", line.rstrip(), count=1) for line in plain.split("\n"))]
     return "\n".join(f"> {line}" if line else ">" for line in lines)
-
-
-def _without_box(line: str) -> str:
-    """The line with its check boxes behind the words."""
-    behind = ""
-    while found := _BOX.match(line):
-        signs = " ".join(found["signs"].split())
-        line = f"{found['lead']}{found['rest']}"
-        behind = f" {signs}{behind}" if found["rest"] else behind
-    return f"{line}{behind}".rstrip()
