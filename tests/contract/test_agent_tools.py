@@ -120,7 +120,7 @@ def test_a_run_that_goes_on_in_another_daemon_finds_its_question(place: Workplac
         tx.claims.release(claim)
         second = tx.claims.take(OWN, "daemon-2", lease=claim.until - place.clock.now(), now=place.clock.now())
     agent = place.agent(claim=second)
-    agent._scope = agent._scope._replace(run=claim.fence)  # the pipeline stays that of the first claim
+    agent._scope = agent._scope._replace(pipeline=claim.fence)  # the pipeline stays that of the first claim
     assert agent.call("ask", {"question": "Which?"})["id"] == first
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import anyio
 import pytest
-from tests.work.tools_kit import ROADMAP, take_up
+from tests.work.tools_kit import ROADMAP, begin_run, take_up
 
 from coffee_maker.core.state import Claim
 from coffee_maker.store.common import SharedStore
@@ -52,7 +52,7 @@ class Project:
     def begin(self, item: str = "PRIORITY-2") -> Claim:
         """A run of that item begins; the servers that are started from now on are its agent's."""
         claim = take_up(self.store, item)
-        self.environ |= {"COFFEE_ITEM": item, "COFFEE_RUN": str(claim.fence)}
+        self.environ |= {"COFFEE_ITEM": item, "COFFEE_RUN": str(begin_run(self.store, claim))}
         return claim
 
     def command(self, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:

@@ -70,7 +70,7 @@ def test_every_tool_once(project: Project, mode: str) -> None:
     with project.store.reading() as tx:
         progress = tx.progress.of("PRIORITY-2")
     assert progress is not None
-    assert (progress.run, progress.percent, progress.words) == (claim.fence, 50, "half")
+    assert (progress.pipeline, progress.percent, progress.words) == (claim.fence, 50, "half")
 
 
 def test_refusals_are_told_and_the_server_goes_on(sqlite_project: Project) -> None:
@@ -245,6 +245,21 @@ def test_a_run_that_is_over_ends_what_its_agent_may(sqlite_project: Project) -> 
     assert "late" not in project.text
     done = project.command("mcp", "--json")
     assert (done.returncode, json.loads(done.stderr)["error"]["code"], done.stdout) == (5, "run_over", "")
+
+
+def test_a_run_of_another_item_or_that_has_ended_is_none(sqlite_project: Project) -> None:
+    project = sqlite_project
+    other = project.begin("PRIORITY-3")
+    others = project.environ["COFFEE_RUN"]
+    project.begin()
+    ended = project.environ["COFFEE_RUN"]
+    with project.store.runs() as runs:
+        (number, run_), *_ = runs.list(item="PRIORITY-2")
+        runs.end(number, run_._replace(ended=run_.started, outcome="lost"))
+    assert (other.item, str(number)) == ("PRIORITY-3", ended)
+    for run_number in (others, ended, "0", "999"):
+        done = project.command("mcp", "--json", COFFEE_RUN=run_number)
+        assert (done.returncode, json.loads(done.stderr)["error"]["code"]) == (5, "run_over")
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from tests.work.daemon_kit import RealClock
 
 from coffee_maker.adapters.roadmap_file import RoadmapFile
 from coffee_maker.core.ports import RunLog, Store, Transaction, Wakeup
-from coffee_maker.core.records import Entry
+from coffee_maker.core.records import Entry, Run
 from coffee_maker.core.state import Claim
 from coffee_maker.work.agent_tools import AgentTools, Parts, Scope
 from coffee_maker.work.editing import Editing
@@ -95,6 +95,13 @@ def take_up(store: Store, item: str, owner: str = "daemon-1") -> Claim:
     return claim
 
 
+def begin_run(store: Store, claim: Claim) -> int:
+    """Record a run of the agent under that claim; its number."""
+    run = Run(claim.item, claim.owner, "command", "b", RealClock().now(), None, None, None, None, None, claim.fence)
+    with store.runs() as runs:
+        return runs.start(run)
+
+
 class Workplace:
     """A roadmap, a store, and the agents that work on its items."""
 
@@ -123,7 +130,7 @@ class Workplace:
 
         scope = Scope(
             item=item,
-            run=held.fence,
+            pipeline=held.fence,
             owner=held.owner,
             guard=guard,
             stop=self.stop,

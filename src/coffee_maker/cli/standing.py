@@ -17,3 +17,24 @@ def overview(operations: Operations) -> shapes.Data:
     document = operations.document()
     standing = take_stock(document, operations.store, operations.clock)
     return shapes.overview(operations.settings.roadmap.path, document, standing)
+
+
+def daemons(operations: Operations) -> shapes.Data:
+    """What `daemon status` shows: each daemon with the items in hand, and what comes next."""
+    from coffee_maker.core.choosing import choose
+    from coffee_maker.work.standing import alive
+
+    now = operations.clock.now()
+    with operations.store.reading() as tx:
+        beats, claims, paused = tx.heartbeats.all(), tx.claims.held(now), tx.controls.paused()
+        skipped = {key: f"skipped by {one.asked_by}" for key, one in tx.controls.skipped().items()}
+        unfinished = tx.journal.unfinished()
+    following = choose(operations.document().items, claims, skipped).item
+    held = {claim.item for claim in claims}
+    return {
+        "daemons": [{**shapes.daemon(beat), "alive": alive(beat, now), "jobs": list(beat.jobs)} for beat in beats],
+        "paused_by": paused.asked_by if paused else None,
+        "next": following.key if following else None,
+        "skipped": skipped,
+        "interrupted": sorted(unfinished.keys() - held),
+    }

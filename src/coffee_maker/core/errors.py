@@ -316,6 +316,34 @@ class ClaimLost(Conflict):
     code = "claim_lost"
 
 
+class NoDaemon(NotFound):
+    """No daemon is running here."""
+
+    code = "no_daemon"
+    default_hint = "`coffee-roadmap daemon start` starts one in the background, `daemon run` one that you see at work."
+
+
+class DaemonRunning(Conflict):
+    """A daemon is running in the background already: {holder}, since {since}."""
+
+    code = "daemon_running"
+    default_hint = "`coffee-roadmap daemon status` shows it; `coffee-roadmap daemon stop` ends it."
+
+
+class DaemonFailed(Refusal):
+    """The daemon ended at once: {problem}."""
+
+    code = "daemon_failed"
+    default_hint = "Its log is in {log}; `coffee-roadmap daemon dry-run` checks what it needs."
+
+
+class ItemInHand(Conflict):
+    """{item} is in the hands of {owner}."""
+
+    code = "item_in_hand"
+    default_hint = "`coffee-roadmap daemon skip {item}` makes it leave the item; then try again."
+
+
 # --- the repository and the agents -----------------------------------------------------------------------------
 
 
@@ -424,7 +452,7 @@ class NotInARun(Refusal):
 
 
 class RunOver(Conflict):
-    """Run {run} of {item} is not under way any more, so its agent can change nothing."""
+    """The work on {item} that this agent belongs to is not under way any more, so it can change nothing."""
 
     code = "run_over"
     default_hint = "End your work; what you made in the work tree is kept."

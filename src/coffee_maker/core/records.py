@@ -38,7 +38,7 @@ class Progress(NamedTuple):
     """What an agent last told of itself, by the tool `progress`."""
 
     item: str
-    run: int  # pipeline
+    pipeline: int
     percent: int | None
     words: str | None
     at: datetime
@@ -55,6 +55,15 @@ class Control(NamedTuple):
     reason: str | None = None
     id: int = 0
     at: datetime | None = None
+
+
+class Line(NamedTuple):
+    """One thing that a daemon told, in its log."""
+
+    at: datetime
+    level: str  # info | warning | error
+    item: str | None
+    words: str
 
 
 class Usage(NamedTuple):

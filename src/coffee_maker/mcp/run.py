@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from coffee_maker.core.errors import NotInARun
-from coffee_maker.core.ports import Transaction
+from coffee_maker.core.errors import NotInARun, RunOver
+from coffee_maker.core.ports import Store, Transaction
 from coffee_maker.core.records import Progress
 from coffee_maker.utils.text import one_line
 from coffee_maker.wiring import Operations
@@ -33,19 +33,29 @@ def agent_tools(
     item, run = _named(environ)
     clock, store = operations.clock, operations.store
     operations.prepare()
+    pipeline = _pipeline(store, item, run)
     with store.reading() as tx:
-        owner = under_way(tx, item, run, clock).owner
+        owner = under_way(tx, item, pipeline, clock).owner
 
     def guard(tx: Transaction) -> None:
-        under_way(tx, item, run, clock)
+        under_way(tx, item, pipeline, clock)
 
     def progress(percent: int | None, words: str | None) -> None:
         with store.writing() as tx:
             guard(tx)
-            tx.progress.tell(Progress(item, run, percent, words, clock.now()))
+            tx.progress.tell(Progress(item, pipeline, percent, words, clock.now()))
 
-    scope = Scope(item, run, owner, guard, _Never(), progress, publish=lambda: later(operations.publish))
+    scope = Scope(item, pipeline, owner, guard, _Never(), progress, publish=lambda: later(operations.publish))
     return AgentTools(Parts(operations.editing, operations.messages, store, clock), scope)
+
+
+def _pipeline(store: Store, item: str, number: int) -> int:
+    """The pipeline that the run belongs to; raises `RunOver` when it has ended, or is another item's."""
+    with store.runs() as runs:
+        run = next((run for one, run in runs.list(item=item) if one == number), None)
+    if run is None or run.ended is not None or run.pipeline is None:
+        raise RunOver(item=item)
+    return run.pipeline
 
 
 def _named(environ: Mapping[str, str]) -> tuple[str, int]:

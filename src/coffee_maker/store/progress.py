@@ -15,16 +15,17 @@ class ProgressNotes:
 
     def tell(self, progress: Progress) -> None:
         before = self.of(progress.item)
-        if before is not None and before.run == progress.run:
+        if before is not None and before.pipeline == progress.pipeline:
             percent = before.percent if progress.percent is None else progress.percent
             words = before.words if progress.words is None else progress.words
             progress = progress._replace(percent=percent, words=words)
         self._connection.execute(
-            "INSERT INTO progress (item, run, percent, words, at) VALUES (?, ?, ?, ?, ?) ON CONFLICT (item) DO UPDATE"
-            " SET run = excluded.run, percent = excluded.percent, words = excluded.words, at = excluded.at",
+            "INSERT INTO progress (item, pipeline, percent, words, at) VALUES (?, ?, ?, ?, ?)"
+            " ON CONFLICT (item) DO UPDATE SET pipeline = excluded.pipeline,"
+            " percent = excluded.percent, words = excluded.words, at = excluded.at",
             (
                 values.text(progress.item),
-                progress.run,
+                progress.pipeline,
                 progress.percent,
                 values.text_or_none(progress.words),
                 values.time(progress.at),
@@ -33,8 +34,8 @@ class ProgressNotes:
 
     def of(self, item: str) -> Progress | None:
         rows = self._connection.execute(
-            "SELECT item, run, percent, words, at FROM progress WHERE item = ?", (values.text(item),)
+            "SELECT item, pipeline, percent, words, at FROM progress WHERE item = ?", (values.text(item),)
         )
-        for key, run, percent, words, at in rows:
-            return Progress(key, int(run), None if percent is None else int(percent), words, values.read_time(at))
+        for key, pipeline, percent, words, at in rows:
+            return Progress(key, int(pipeline), None if percent is None else int(percent), words, values.read_time(at))
         return None

@@ -70,7 +70,7 @@ class Scope(NamedTuple):
     in the very transaction that records it."""
 
     item: str  # key
-    run: int  # pipeline: the same for all attempts at one taking up of the item
+    pipeline: int  # the same for all runs of one taking up of the item, in whichever daemon
     owner: str  # who is named in the history: the daemon
     guard: Callable[[Transaction], None]
     stop: Stop
@@ -196,13 +196,13 @@ class AgentTools:
 
         words = quoted(given["text"], head="Note by the agent:")
         item = self._own(self._editing.read()).key
-        run = f"note in run {self._scope.run}"
-        reason = f"{run} ({sha256(words.encode()).hexdigest()[:16]})"
+        mark = f"agent's note in pipeline {self._scope.pipeline}"
+        reason = f"{mark} ({sha256(words.encode()).hexdigest()[:16]})"
 
         def guard(tx: Transaction) -> None:
             self._scope.guard(tx)
             changes = tx.roadmap.changes(item=item, limit=_HISTORY)
-            noted = {one.reason: one.id for one in changes if (one.reason or "").startswith(f"{run} ")}
+            noted = {one.reason: one.id for one in changes if (one.reason or "").startswith(f"{mark} ")}
             if reason in noted:
                 raise _NotedBefore(noted[reason])
             if len(noted) >= tools.NOTES_PER_RUN:
@@ -221,25 +221,25 @@ class AgentTools:
     # --- helpers ---
 
     def _draft(self, tool: str, message: str, key: str) -> Draft:
-        context = {"tool": tool, "run": self._scope.run, "by": self._scope.owner}
+        context = {"tool": tool, "pipeline": self._scope.pipeline, "by": self._scope.owner}
         return Draft(Source.DAEMON, Kind.INFO, message, item=self._scope.item, context=context, idempotency_key=key)
 
     def _said(self, tool: str) -> list[Notification]:
         """What this run has asked or told already, whichever process it did so through."""
         everything = self._messages.listing(item=self._scope.item)
-        return [one for one in everything if _is(one, tool) and one.context.get("run") == self._scope.run]
+        return [one for one in everything if _is(one, tool) and one.context.get("pipeline") == self._scope.pipeline]
 
     def _key(self, tool: str, words: str) -> str:
         """The same for the same words in the same run, whatever their capitals and white space."""
-        return f"{tool}:{file_name(self._scope.item, '')}:{self._scope.run}:{_digest(words)}"
+        return f"{tool}:{file_name(self._scope.item, '')}:{self._scope.pipeline}:{_digest(words)}"
 
 
-def under_way(tx: Transaction, item: str, run: int, clock: Clock) -> Claim:
-    """The claim under which that run of that item goes on now; raises `RunOver` when it does not."""
+def under_way(tx: Transaction, item: str, pipeline: int, clock: Clock) -> Claim:
+    """The claim under which that pipeline of the item goes on now; raises `RunOver` when it does not."""
     steps = tx.journal.newest(item)
     claim = next((one for one in tx.claims.held(clock.now()) if one.item == item), None)
-    if claim is None or not steps or steps[-1].pipeline != run or steps[-1].step == _ENDED:
-        raise RunOver(run=run, item=item)
+    if claim is None or not steps or steps[-1].pipeline != pipeline or steps[-1].step == _ENDED:
+        raise RunOver(item=item)
     return claim
 
 

@@ -106,6 +106,7 @@ def daemon(heartbeat: Heartbeat) -> Data:
         "item": heartbeat.item,
         "step": heartbeat.step,
         "at": moment(heartbeat.at),
+        "started": moment(heartbeat.started) if heartbeat.started else None,
     }
 
 
