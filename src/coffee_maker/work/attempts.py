@@ -9,6 +9,7 @@ from coffee_maker.core.attempts import Try, decide, fingerprint, in_words
 from coffee_maker.core.items import Status
 from coffee_maker.core.questions import Draft, Kind, Level, Source
 from coffee_maker.core.records import AgentResult, Task, Worktree
+from coffee_maker.utils.durations import format_duration
 from coffee_maker.utils.text import one_line, printable
 from coffee_maker.work import accounts
 from coffee_maker.work.asking import Unanswered, ask, said
@@ -45,7 +46,8 @@ def verdict(job: Job) -> Result:
                 return {"status": Status.COMPLETE.value, "changed": True}
             if decision.what == "review":
                 return _review(job, decision.reason)
-            job.tell(f"attempt {len(tries)} failed: {decision.reason.partition(chr(10))[0]}", "warning")
+            failed = decision.reason.partition("\n")[0]
+            job.tell(f"attempt {len(tries)} failed, again in {format_duration(decision.wait)}: {failed}", "warning")
             job.sleep(job.desk.clock.now() + decision.wait, "the next attempt")
         number = len(tries) + 1
         try:
@@ -107,7 +109,7 @@ def build(job: Job, number: int) -> Result:
 def _run(job: Job, number: int, granted: int) -> tuple[AgentResult, Reached | None]:
     """One run of the agent in a place of its own, recorded."""
     agent, outcome, detail = job.desk.agent, "lost", ""
-    job.waiting("a free place for its agent")
+    job.waiting("a free place for its agent", idle=False)
     if not job.slots.take(job.requested):
         job.go_on()
     job.waiting(None)
@@ -206,7 +208,7 @@ def test(job: Job, number: int) -> Result:
     if tests is None:
         raise AssertionError("tests are configured")
     last = accounts.last_run(job)
-    job.waiting("a free place for its tests")
+    job.waiting("a free place for its tests", idle=False)
     if not job.slots.take(job.requested):
         job.go_on()
     job.waiting(None)
@@ -267,7 +269,7 @@ def _task(job: Job, run: int, what: str) -> Task:
         timeout=options.agent_timeout if what == "agent" else options.test_timeout,
         max_output=options.max_output,
         answers=answers,
-        environment={**options.environment, "COFFEE_RUN": str(run)},
+        environment={**options.environment, "COFFEE_RUN": str(run), "COFFEE_PIPELINE": str(job.pipeline)},
         earlier=in_words(tries_of(job)),
         stall=options.stall if what == "agent" else None,
         max_turns=options.ceilings.run_turns,

@@ -25,6 +25,7 @@ from coffee_maker.work.supervisor import Supervisor
 if TYPE_CHECKING:
     from coffee_maker.core.document import Document
     from coffee_maker.core.ports import System, Wakeup
+    from coffee_maker.core.state import Claim
 
 _LOOK = 0.5  # seconds between looks at whether the roadmap's file is another one
 _REFUSED_FOR = timedelta(seconds=30)  # an item whose beginning was refused is looked at again after this
@@ -152,7 +153,7 @@ class Daemon:
 
     def _room(self) -> bool:
         """At most as many at work as there are places, and so many more that wait."""
-        options, waiting = self._desk.options, sum(job.waits_for is not None for job in self._jobs)
+        options, waiting = self._desk.options, sum(job.idle for job in self._jobs)
         return len(self._jobs) - waiting < options.parallel and waiting <= options.waiting
 
     def _take_up(self, once: bool) -> bool:
@@ -196,7 +197,8 @@ class Daemon:
         if choice.item is not None:
             yield _Next(choice.item, document.text_of(choice.item), resumed=choice.item.key in unfinished)
         elif not self._jobs:
-            self._say(_nothing(choice))
+            elsewhere = [claim for claim in live if claim.item in unfinished]
+            self._say(_elsewhere(elsewhere) if elsewhere else _nothing(choice))
 
     def _abandoned(self, document: Document, unfinished: Mapping[str, int], held: Set[str]) -> Iterator[_Next]:
         """Items in progress whose pipeline is open and that no daemon holds. What is in progress without that is a
@@ -286,6 +288,12 @@ class Daemon:
 
 def _why(control: Control) -> str:
     return f": {control.reason}" if control.reason else ""
+
+
+def _elsewhere(claims: Sequence[Claim]) -> str:
+    """Others are at work; if one of them is dead, its item is taken up when its lease is over."""
+    lines = [f"  {claim.item}: {claim.owner}, until {claim.until.astimezone():%H:%M:%S}" for claim in claims[:10]]
+    return "\n".join(["Nothing to take up now: others have items in hand.", *lines])
 
 
 def _nothing(choice: Choice) -> str:

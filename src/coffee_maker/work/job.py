@@ -118,6 +118,7 @@ class Job:
         self.step = "claim"
         self.since = desk.clock.now()
         self.waits_for: str | None = None  # a person, a time, a place
+        self.idle = False
         self.activity = ""
         self.active_at: datetime | None = None
         self.used = Usage()
@@ -185,7 +186,7 @@ class Job:
 
     def begin(self, step: str) -> datetime:
         self.step, self.since, self._outcome = step, self.desk.clock.now(), "done"
-        self.waits_for = None
+        self.waits_for, self.idle = None, False
         self.changed()
         return self.since
 
@@ -197,11 +198,13 @@ class Job:
 
     # --- what is shown of it
 
-    def waiting(self, reason: str | None) -> None:
-        """Say what it waits for; None: for nothing any more."""
-        if reason is not None:
+    def waiting(self, reason: str | None, *, idle: bool = True) -> None:
+        """Say what it waits for; None: for nothing any more. One that is idle (it waits for a person or a time, not for
+        a place) lets the daemon take up another item meanwhile."""
+        if reason is not None and idle:
             self._outcome = "waited"
         self.waits_for = reason
+        self.idle = idle and reason is not None
         self.changed()
 
     def heard(self, words: str) -> None:
