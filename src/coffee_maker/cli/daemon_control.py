@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from coffee_maker.cli import shapes
 from coffee_maker.cli.values import key_even_if_gone
 from coffee_maker.core.errors import DONE, INTERRUPTED, REFUSED, TRY_AGAIN, WrongUsage
 from coffee_maker.core.records import Control
+from coffee_maker.work import shapes
 
 if TYPE_CHECKING:
     from coffee_maker.cli.output import Output

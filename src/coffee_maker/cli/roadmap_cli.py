@@ -42,6 +42,7 @@ COMMANDS = {
     "daemon": Command("daemon", "run the daemon that does the planned items"),
     "metrics": Command("metrics", "show items done, time, cost and success of the agents' runs"),
     "health": Command("health", "show how well the roadmap stands, and what to mend"),
+    "mcp": Command("mcp", "serve the tools of an agent, or all operations, over MCP"),
     "doctor": Command("doctor", "check the whole set-up and say what to do"),
     "completion": Command("completion", "print the completion script for bash, zsh or fish"),
 }

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         Entry,
         Finding,
         Heartbeat,
+        Progress,
         Run,
         StepTime,
         Task,
@@ -164,6 +165,16 @@ class JournalTable(Protocol):
         """Item -> its pipeline, of every pipeline that has not come to its end."""
 
 
+class ProgressTable(Protocol):
+    """`progress`: what the agent of each item last told of itself. Its server is a process of its own and has no other
+    way to the daemon."""
+
+    def tell(self, progress: Progress) -> None:
+        """Replaces what was told of the item before; a percent or words left out in the same pipeline stay."""
+
+    def of(self, item: str) -> Progress | None: ...
+
+
 class ControlTable(Protocol):
     """`controls` and `control_replies`: what a person asks of the daemons, and what each made of it."""
 
@@ -204,6 +215,8 @@ class Transaction(Protocol):
     def journal(self) -> JournalTable: ...
     @property
     def controls(self) -> ControlTable: ...
+    @property
+    def progress(self) -> ProgressTable: ...
 
 
 class RunLog(Protocol):

@@ -34,6 +34,16 @@ class Entry(NamedTuple):
     at: datetime
 
 
+class Progress(NamedTuple):
+    """What an agent last told of itself, by the tool `progress`."""
+
+    item: str
+    pipeline: int
+    percent: int | None
+    words: str | None
+    at: datetime
+
+
 class Control(NamedTuple):
     """What a person asks of the daemons: they find it in the store, on whichever side of a container wall they are."""
 

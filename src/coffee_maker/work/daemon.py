@@ -7,6 +7,7 @@ a time holds none, so the daemon goes on with others that do not depend on it.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -20,14 +21,13 @@ from coffee_maker.work import ceilings, pipeline
 from coffee_maker.work.controlling import Controls
 from coffee_maker.work.job import END, Desk, Job, Slots
 from coffee_maker.work.pipeline import Done
-from coffee_maker.work.supervisor import Supervisor
+from coffee_maker.work.supervisor import GLANCE, Supervisor, glance
 
 if TYPE_CHECKING:
     from coffee_maker.core.document import Document
     from coffee_maker.core.ports import System, Wakeup
     from coffee_maker.core.state import Claim
 
-_LOOK = 0.5  # seconds between looks at whether the roadmap's file is another one
 _REFUSED_FOR = timedelta(seconds=30)  # an item whose beginning was refused is looked at again after this
 
 
@@ -58,6 +58,7 @@ class Daemon:
         self._woken = threading.Event()
         self._seen: Document | None = None
         self._stamp: object = None
+        self._in_vain: object = None  # what was looked at when nothing could be taken up: the same again gives the same
         self._told: str | None = None
         self.paused: str | None = None
         self.last: str | None = None  # why it ends when the items in hand are done
@@ -125,17 +126,12 @@ class Daemon:
 
     def _rest(self, wakeup: Wakeup) -> None:
         """Sleep until something was committed, a job has changed, the file is another one, or it is time to look."""
-        waited = 0.0
-        while waited < self._poll and not self._woken.is_set():
-            step = min(_LOOK, self._poll - waited)
-            try:
-                if wakeup.wait(step):
-                    break
-            except Refusal:
-                self._woken.wait(step)
+        until = time.monotonic() + self._poll
+        while (left := until - time.monotonic()) > 0:
+            if glance(wakeup, min(left, GLANCE), self._woken) or self._woken.is_set():
+                break
             if self._supervisor.sign.requested() is not None or self._desk.editing.stamp() != self._stamp:
                 break
-            waited += step
         self._woken.clear()
 
     def _round(self, *, once: bool) -> bool:
@@ -190,6 +186,10 @@ class Daemon:
             skipped = {key: f"skipped by {one.asked_by}{_why(one)}" for key, one in tx.controls.skipped().items()}
             live = tx.claims.held(now)
         left = self._left | skipped | self._refused_lately(now)
+        looked_at = (document, unfinished, live, left, len(self._jobs))
+        if looked_at == self._in_vain:
+            return
+        self._in_vain = None
         held = {claim.item for claim in live} | {job.key for job in self._jobs}
         self._close_orphans(document, unfinished, held)
         yield from self._abandoned(document, unfinished, held | left.keys())
@@ -199,6 +199,7 @@ class Daemon:
         elif not self._jobs:
             elsewhere = [claim for claim in live if claim.item in unfinished]
             self._say(_elsewhere(elsewhere) if elsewhere else _nothing(choice))
+            self._in_vain = looked_at
 
     def _abandoned(self, document: Document, unfinished: Mapping[str, int], held: Set[str]) -> Iterator[_Next]:
         """Items in progress whose pipeline is open and that no daemon holds. What is in progress without that is a

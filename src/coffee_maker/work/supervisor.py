@@ -22,11 +22,23 @@ from coffee_maker.core.state import Claim
 from coffee_maker.work.messages import Messages
 
 BEAT = 5.0  # seconds; a daemon counts as gone after several times that
+GLANCE = 0.2  # seconds between looks at whether something was committed
 _TICK = 1.0
 _ASKED_WITHIN = timedelta(minutes=1)  # older handshakes have nobody waiting for them
 
 Shown = Callable[[], tuple[str, Sequence[Mapping[str, object]]]]
 """The daemon's state, and the items that it has in hand, for the heartbeat."""
+
+
+def glance(wakeup: Wakeup, seconds: float, over: threading.Event) -> bool:
+    """Sleep until something was committed (True), `over` is set or the time has passed; a few looks a second cost a
+    tenth of what a waiter that must answer within 100 ms costs. A database that is away is looked at again."""
+    until = time.monotonic() + seconds
+    while (left := until - time.monotonic()) > 0 and not over.wait(min(left, GLANCE)):
+        with suppress(Refusal):
+            if wakeup.wait(0):
+                return True
+    return False
 
 
 class StopSign:
@@ -105,10 +117,7 @@ class Supervisor:
 
     def pause(self, wakeup: Wakeup, seconds: float) -> None:
         """Sleep until something is committed or the time is over; through a database that is away, too."""
-        try:
-            wakeup.wait(seconds)
-        except Refusal:
-            self._over.wait(seconds)
+        glance(wakeup, seconds, self._over)
 
     @contextmanager
     def holding(self, claim: Claim) -> Iterator[Hold]:
