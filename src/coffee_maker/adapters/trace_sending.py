@@ -71,6 +71,7 @@ class Sender(SpanProcessor):
             self.dropped += len(self._waiting) + self._sending
             self._waiting.clear()
             self._sending = 0
+            self._complaint = self._complaint or _LOG.newest.get(self._thread.ident or 0, "")
         if self.dropped:
             self._tell(f"Spans of traces not sent to {self._where}: {self.dropped}{self._reason()}.")
 

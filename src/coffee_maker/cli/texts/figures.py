@@ -105,8 +105,8 @@ def health(data: Any, page: Page) -> None:
 
 
 def _time(seconds: float) -> str:
-    """The two largest units: ``3h12m``, ``45s``."""
-    whole = round(seconds)
+    """The two largest units: ``3h12m``, ``45s``, ``300ms``."""
+    whole: float = round(seconds) if seconds >= 1 else seconds
     for size, unit in ((86_400, 3600), (3600, 60)):
         if whole >= size:
             whole -= whole % unit
