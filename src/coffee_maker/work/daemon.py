@@ -150,7 +150,7 @@ class Daemon:
     def _room(self) -> bool:
         """At most as many at work as there are places, and so many more that wait."""
         options, waiting = self._desk.options, sum(job.idle for job in self._jobs)
-        return len(self._jobs) - waiting < options.parallel and waiting <= options.waiting
+        return len(self._jobs) - waiting < options.parallel and waiting < options.waiting
 
     def _take_up(self, once: bool) -> bool:
         document = self._document()
