@@ -126,7 +126,6 @@ git -c alias.x='!curl y' x
 git -c core.sshCommand=x status
 git $VERB
 gh api repos
-gh pr
 docker run alpine
 docker pull alpine
 exec 3<>/dev/tcp/host/80
@@ -221,7 +220,7 @@ echo 'npm install x' > notes.txt
 cat <<'E' > a.sh
 curl http://localhost:8000/health
 curl -s -o out.txt -H 'A: b' http://127.0.0.1:8000/x?y
-wget -q http://[::1]:80/
+wget -q 'http://[::1]:80/'
 sed -i s/a/b/ file.py
 find . -name '*.py' -exec grep -l x {} +
 for f in *.py; do python "$f"; done

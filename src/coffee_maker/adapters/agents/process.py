@@ -77,6 +77,7 @@ def missing(argv: Sequence[str], path: str | None = None) -> str | None:
     return None if shutil.which(argv[0], path=path) else f"the program {argv[0]} was not found on the PATH"
 
 
+SILENT = "it said nothing for"  # the beginning of the reason when a program was ended because of its silence
 # Takes a line that the program printed; gives what the log is to hold in its place, None for the line itself.
 Reader = Callable[[str], str | None]
 
@@ -252,13 +253,13 @@ class _Loop:
             limit = format_duration(timedelta(seconds=self._program.timeout))
             reason = f"it did not end within its time limit of {limit}"
         if reason is None and stall is not None and now - self._heard > stall:
-            reason = f"it said nothing for {format_duration(timedelta(seconds=stall))}"
+            reason = f"{SILENT} {format_duration(timedelta(seconds=stall))}"
         if reason is None:
             return deadline
         self.ended_because = reason
-        if talk is None or not talk.farewell:
+        if talk is None or talk.farewell is None:
             return self._end()
-        talk.say(talk.farewell)
+        talk.say(talk.farewell())
         return now + min(self._program.grace, _FAREWELL)
 
     def _end(self) -> float:
@@ -328,11 +329,20 @@ def _judge(watch: _Loop) -> tuple[bool, int | None, str | None]:
         return False, watch.code, watch.ended_because
     if watch.code == 0:
         return True, 0, None
-    if watch.code is None:
-        return False, None, "it ended its own keeper, so nothing is known about it"
-    if watch.code < 0:
-        return False, watch.code, f"it was ended by signal {_signal_name(-watch.code)}"
-    return False, watch.code, f"it ended with exit code {watch.code}"
+    return False, watch.code, _own_end(watch.code)
+
+
+def by_itself(result: AgentResult) -> bool:
+    """Whether a program that failed ended by itself: nobody had it ended."""
+    return result.reason == _own_end(result.exit_code)
+
+
+def _own_end(code: int | None) -> str:
+    if code is None:
+        return "it ended its own keeper, so nothing is known about it"
+    if code < 0:
+        return f"it was ended by signal {_signal_name(-code)}"
+    return f"it ended with exit code {code}"
 
 
 def _signal_name(number: int) -> str:

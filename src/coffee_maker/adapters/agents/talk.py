@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Self
 
 
 class Talk:
     """What is said to one running program. Use it as a context manager around the run."""
 
-    def __init__(self, farewell: bytes = b"") -> None:
-        self.farewell = farewell  # said when it is to end, a moment before it is ended
+    def __init__(self, farewell: Callable[[], bytes] | None = None) -> None:
+        self.farewell = farewell  # what is said when it is to end, a moment before it is ended
         self.woken, self._wake = os.pipe()
         for fd in (self.woken, self._wake):
             os.set_blocking(fd, False)
         self._lock = threading.Lock()
         self._said = bytearray()
         self._open = True
-        self._waits = 0
+        self._waits: set[object] = set()
 
     def __enter__(self) -> Self:
         return self
@@ -49,19 +49,17 @@ class Talk:
             self._said.clear()
         return said
 
-    @contextmanager
-    def waiting(self) -> Iterator[None]:
-        """While this lasts, the program waits for us: it is not stalled, and its time stands still."""
+    def begin(self, request: object) -> None:
+        """The program waits for us from now on: it is not stalled, and its time stands still."""
         with self._lock:
-            self._waits += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._waits -= 1
+            self._waits.add(request)
+
+    def end(self, request: object) -> None:
+        """It has its answer, or wants none any more."""
+        with self._lock:
+            self._waits.discard(request)
 
     @property
     def waits(self) -> bool:
         """Whether the program waits for us."""
-        with self._lock:
-            return self._waits > 0
+        return bool(self._waits)
