@@ -92,6 +92,8 @@ class AgentSettings(NamedTuple):
     memory: int = 4_000_000_000  # bytes, of a sandboxed agent
     processes: int = 512  # of a sandboxed agent
     image: str | None = None  # of the docker sandbox
+    readable: tuple[str, ...] = ()  # further paths that a sandboxed agent can read; absolute once loaded
+    filters: tuple[str, ...] = ()  # git's filters (such as lfs) that may run on what agents leave
     hooks: bool = False  # whether the repository's hooks run for the agent's own commits
 
 
@@ -183,6 +185,10 @@ def _levels(value: Any, base: str) -> tuple[str, ...]:
     return tuple(read.one_of(*_LEVELS)(level, base) for level in read.words(value, base))
 
 
+def _paths(value: Any, base: str) -> tuple[str, ...]:
+    return tuple(read.path(one, base) for one in read.words(value, base))
+
+
 _READERS: Mapping[str, read.Reader] = {
     "roadmap.path": read.path,
     "roadmap.item_pattern": read.pattern,
@@ -218,6 +224,8 @@ _READERS: Mapping[str, read.Reader] = {
     "agent.processes": read.count,
     "agent.image": read.text,
     "agent.hooks": read.flag,
+    "agent.readable": _paths,
+    "agent.filters": read.words,
     "limits.run_turns": read.count,
     "limits.run_tokens": read.count,
     "limits.run_cost": read.money,
@@ -291,7 +299,7 @@ def _read_variable(key: str, text: str, name: str, cwd: str) -> Any:
         value = int(text)
     elif reader is read.money:
         value = read.number(text)
-    elif reader is read.words:
+    elif reader in (read.words, _paths):
         value = text.replace(",", " ").split()
     return _checked(reader, value, cwd, name)
 

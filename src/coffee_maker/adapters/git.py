@@ -7,11 +7,14 @@ deleted: a work tree with leftovers of an earlier attempt is moved aside as it i
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 from coffee_maker.adapters import git_log
-from coffee_maker.adapters.git_program import FALLBACK_IDENTITY, SLOW, Git, in_a_line, plain_message
+from coffee_maker.adapters.git_program import SLOW, Git, in_a_line
+from coffee_maker.adapters.git_tree import TreeGit, without_filters
 from coffee_maker.core.errors import (
     BareRepository,
     BranchInUse,
@@ -22,10 +25,14 @@ from coffee_maker.core.errors import (
     WorktreeMoved,
 )
 from coffee_maker.core.records import Worktree
+from coffee_maker.utils.boxes import boxed_git
 
 # The HEAD of these is a passing state of the person's, no place to branch from.
 _NOT_WHILE = frozenset({"rebase", "bisect"})
-_ADD_TRIES = 5  # git's own locks (config, refs) are held for milliseconds by other daemons that do the same
+_LONGEST_PATH = 8192
+# git's own locks (config, refs) are held for milliseconds by other daemons that do the same; for as long it stumbles
+# over a work tree of theirs that is half made.
+_TRIES = 5
 
 
 class _Registered(NamedTuple):
@@ -36,11 +43,13 @@ class _Registered(NamedTuple):
 
 
 class GitRepository:
-    """`Repository` for the roadmap at `roadmap`, whose project is the directory `project`."""
+    """`Repository` for the roadmap at `roadmap`, whose project is the directory `project`; `filters` are the names of
+    git's filters that may run on what agents leave."""
 
-    def __init__(self, project: str, roadmap: str, *, program: str = "git") -> None:
+    def __init__(self, project: str, roadmap: str, *, filters: Sequence[str] = (), program: str = "git") -> None:
         self._project = os.path.realpath(project)
         self._roadmap = roadmap
+        self._filters = tuple(filters)
         self._git = Git(self._project, program=program)
 
     # --- the roadmap's versions
@@ -84,54 +93,83 @@ class GitRepository:
         path = os.path.realpath(path)
         ref = f"refs/heads/{branch}"
         head = self._git.must("rev-parse", "HEAD^0")
-        trees = self._worktrees()
-        for tree in trees:
-            if tree.branch == ref and tree.path != path and os.path.isdir(tree.path):
-                raise BranchInUse(branch=branch, where=tree.path)
-        known = next((tree for tree in trees if tree.path == path), None)
+        known = self._look_for(path, ref)
         aside = self._make_way(path, ref, known)
         if not os.path.isdir(path):
             self._add(path, branch, head)
-        base = self._git.must("merge-base", head, ref)
-        prefix = os.path.relpath(self._project, _top(self._git))
-        return Worktree(path, branch, base, os.path.normpath(os.path.join(path, prefix)), aside)
+        return self._as_worktree(path, branch, head, aside)
 
     def stage(self, worktree: Worktree, *, leave_out: Sequence[str]) -> bool:
         """See the port. What the agent committed itself counts too; ignore rules are respected."""
-        git = self._on_its_branch(worktree)
-        git.must("reset", "--quiet", timeout=SLOW)  # only this run's index; what the agent staged is staged again below
-        without = [f":(top,exclude,literal){path}" for path in _inside(worktree, leave_out)]
-        everything = ("--", ":(top)", *without)
-        if git.ask("add", "--all", *everything, timeout=SLOW).code != 0:  # a sparse work tree wants it said
-            git.must("add", "--all", "--sparse", *everything, timeout=SLOW)
-        return _is_staged(git) or git.must("rev-parse", "HEAD^0") != worktree.base
+        return self._on_its_branch(worktree).stage(inside(worktree, leave_out), worktree.base)
 
     def commit(self, worktree: Worktree, message: str) -> str | None:
         """See the port. No hook runs: they are the person's, and for the person's own commits."""
-        git = self._on_its_branch(worktree)
-        if _is_staged(git):
-            command = ["commit", "--quiet", "--no-verify", "--no-gpg-sign", "--cleanup=whitespace", "-F", "-"]
-            text = plain_message(message).encode()
-            if git.ask(*command, stdin=text, timeout=SLOW).code != 0:  # perhaps for want of an identity
-                git.must(*command, stdin=text, timeout=SLOW, extra=FALLBACK_IDENTITY)
-        tip = git.must("rev-parse", "HEAD^0")
+        tip = self._on_its_branch(worktree).commit(message)
         return None if tip == worktree.base else tip
 
-    def _on_its_branch(self, worktree: Worktree) -> Git:
-        """git in the work tree; raises `WorktreeMoved` when the agent has left the branch."""
-        git = self._git.at(worktree.path)
-        head = git.ask("symbolic-ref", "--quiet", "HEAD").text
+    def close_worktree(self, worktree: Worktree) -> None:
+        """See the port. One that still holds something uncommitted, or is locked, stays where it is."""
+        admin = self._admin(worktree.path)
+        if admin is None or os.path.exists(os.path.join(admin, "locked")):
+            return
+        if self._tree(worktree.path, admin).is_clean():
+            shutil.rmtree(worktree.path, ignore_errors=True)
+            self._git.ask("worktree", "remove", worktree.path, timeout=SLOW)
+
+    # --- their parts
+
+    def _as_worktree(self, path: str, branch: str, head: str, aside: str | None) -> Worktree:
+        base = self._git.must("merge-base", head, f"refs/heads/{branch}")
+        prefix = os.path.relpath(self._project, _top(self._git))
+        return Worktree(path, branch, base, os.path.normpath(os.path.join(path, prefix)), aside)
+
+    def _look_for(self, path: str, ref: str) -> _Registered | None:
+        """The work tree at `path`, when git knows of one; raises `BranchInUse` when the branch is out elsewhere."""
+        trees = self._worktrees()
+        for tree in trees:
+            if tree.branch == ref and tree.path != path and os.path.isdir(tree.path):
+                raise BranchInUse(branch=ref.removeprefix("refs/heads/"), where=tree.path)
+        return next((tree for tree in trees if tree.path == path), None)
+
+    def _tree(self, path: str, git_dir: str) -> TreeGit:
+        return TreeGit(self._git, git_dir, path, filters=self._filters)
+
+    def _on_its_branch(self, worktree: Worktree) -> TreeGit:
+        """git on the work tree; raises `WorktreeMoved` when the agent has left the branch."""
+        admin = self._admin(worktree.path)
+        if admin is None:
+            raise WorktreeMoved(path=worktree.path, branch=worktree.branch, head="no work tree of the repository")
+        tree = self._tree(worktree.path, admin)
+        head = tree.head()
         if head != f"refs/heads/{worktree.branch}":
             raise WorktreeMoved(path=worktree.path, branch=worktree.branch, head=head or "no branch")
-        return git
+        return tree
 
-    def close_worktree(self, worktree: Worktree) -> None:
-        """See the port. One that still holds something uncommitted stays where it is."""
-        self._git.ask("worktree", "remove", worktree.path, timeout=SLOW)
+    def _admin(self, path: str) -> str | None:
+        """The git directory that the repository keeps for the work tree at `path`: found in the repository, since an
+        agent can make the ``.git`` in its own directory lead anywhere."""
+        folder = os.path.join(self._common(), "worktrees")
+        with suppress(FileNotFoundError):
+            for name in os.listdir(folder):
+                with suppress(OSError), open(os.path.join(folder, name, "gitdir"), "rb") as file:
+                    if os.path.realpath(os.path.dirname(os.fsdecode(file.read().strip()))) == path:
+                        return os.path.join(folder, name)
+        return None
+
+    def _common(self) -> str:
+        """The repository's own git directory."""
+        return os.path.join(self._project, self._git.must("rev-parse", "--git-common-dir"))
 
     def _worktrees(self) -> list[_Registered]:
+        for _ in range(_TRIES):
+            done = self._git.ask("worktree", "list", "--porcelain")
+            if done.code == 0:
+                break
+        else:
+            raise GitFailed(command="worktree list", problem=in_a_line(done.err))
         found = []
-        for block in self._git.must("worktree", "list", "--porcelain").split("\n\n"):
+        for block in done.text.split("\n\n"):
             facts = dict(line.partition(" ")[::2] for line in block.splitlines())
             if "worktree" in facts:
                 found.append(_Registered(os.path.realpath(facts["worktree"]), facts.get("branch")))
@@ -141,44 +179,53 @@ class GitRepository:
         """Leave `path` either free or a clean work tree on `ref`; where what was in the way lies now."""
         if not os.path.lexists(path):
             return None
-        if known and known.branch == ref and self._is_clean(path):
+        admin = self._admin(path) if known else None
+        if admin is None:
+            return move_aside(path)
+        tree = self._tree(path, admin)
+        if known and known.branch == ref and _leads_to(path, admin) and tree.is_clean():
             return None
-        aside = next(name for name in _names_beside(path) if not os.path.lexists(name))
-        if known is None:
-            os.rename(path, aside)
-            return aside
         # A branch can be out in one work tree only: the one kept aside lets go of it, its files stay as they are.
-        tree = self._git.at(path)
-        tree.must("update-ref", "--no-deref", "HEAD", tree.must("rev-parse", "HEAD^0"))
-        self._git.must("worktree", "move", path, aside, timeout=SLOW)
+        tree.git.must("update-ref", "--no-deref", "HEAD", tree.tip())
+        aside = move_aside(path)
+        with open(os.path.join(admin, "gitdir"), "wb") as file:
+            file.write(os.fsencode(os.path.join(aside, ".git")) + b"\n")
         return aside
-
-    def _is_clean(self, path: str) -> bool:
-        status = self._git.at(path).ask("status", "--porcelain", timeout=SLOW)
-        return status.code == 0 and not status.out
 
     def _add(self, path: str, branch: str, head: str) -> None:
         """Check the branch out at `path`, made from `head` when it is new. --force: only over a stale registration."""
         os.makedirs(os.path.dirname(path), exist_ok=True)
         exists = self._git.ask("show-ref", "--verify", "--quiet", f"refs/heads/{branch}").code == 0
         what = [path, branch] if exists else ["-b", branch, "--no-track", path, head]
-        for attempt in range(_ADD_TRIES):
-            done = self._git.ask("worktree", "add", "--force", "--quiet", *what, timeout=SLOW)
+        plain = without_filters(self._git, self._common(), self._filters)
+        for attempt in range(_TRIES):
+            done = self._git.ask("worktree", "add", "--force", "--quiet", *what, timeout=SLOW, extra=plain)
             if done.code == 0:
                 return
-            if attempt + 1 == _ADD_TRIES or "lock" not in done.err:
+            if attempt + 1 == _TRIES or "lock" not in done.err:
                 raise GitFailed(command="worktree add", problem=in_a_line(done.err) or f"exit code {done.code}")
 
 
-def _is_staged(git: Git) -> bool:
-    return git.ask("diff", "--cached", "--quiet", timeout=SLOW).code != 0
+def move_aside(path: str) -> str:
+    """Rename to the first free ``….left-1``; the new name."""
+    names = (f"{path}.left-{number}" for number in range(1, 1000))
+    aside = next(name for name in names if not (os.path.lexists(name) or os.path.lexists(boxed_git(name).home)))
+    os.rename(path, aside)
+    return aside
 
 
-def _names_beside(path: str) -> list[str]:
-    return [f"{path}.left-{number}" for number in range(1, 1000)]
+def _leads_to(path: str, admin: str) -> bool:
+    """Whether a work tree's ``.git`` is still the file that leads to its git directory."""
+    try:
+        fd = os.open(os.path.join(path, ".git"), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with open(fd, "rb") as file:
+            line = os.fsdecode(file.read(_LONGEST_PATH))
+    except OSError:
+        return False
+    return line.startswith("gitdir: ") and os.path.realpath(line[8:].rstrip("\n")) == os.path.realpath(admin)
 
 
-def _inside(worktree: Worktree, paths: Sequence[str]) -> list[str]:
+def inside(worktree: Worktree, paths: Sequence[str]) -> list[str]:
     """Paths of the project as paths below the work tree's top; those that lie outside of it are nothing to git."""
     below = [os.path.relpath(os.path.join(worktree.project, path), worktree.path) for path in paths]
     return [path for path in below if path.split(os.sep, 1)[0] not in (os.curdir, os.pardir)]

@@ -43,6 +43,8 @@ _QUIET = (
     "core.hooksPath=/dev/null",
     "core.fsmonitor=false",
     "commit.gpgSign=false",
+    "submodule.recurse=false",
+    "fetch.recurseSubmodules=false",
     "gc.auto=0",
     "maintenance.auto=false",
     "core.quotePath=false",
@@ -75,15 +77,16 @@ def clean_environment(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 class Git:
-    """git in one directory."""
+    """git in one directory; `environment` names a repository that is not found by the directory (`GIT_DIR`, …)."""
 
-    def __init__(self, directory: str, *, program: str = "git") -> None:
+    def __init__(self, directory: str, *, program: str = "git", environment: Mapping[str, str] | None = None) -> None:
         self.directory = directory
         self._program = program
+        self._environment = environment or {}
 
-    def at(self, directory: str) -> Git:
+    def at(self, directory: str, *, environment: Mapping[str, str] | None = None) -> Git:
         """The same git in another directory."""
-        return Git(directory, program=self._program)
+        return Git(directory, program=self._program, environment=environment)
 
     def ask(
         self, *args: str, stdin: bytes = b"", timeout: float = QUICK, extra: Mapping[str, str] | None = None
@@ -93,7 +96,7 @@ class Git:
 
         settings = [part for setting in _QUIET for part in ("-c", setting)]
         argv = [self._program, *settings, *args]
-        environment = {**clean_environment(os.environ), **(extra or {})}
+        environment = {**clean_environment(os.environ), **self._environment, **(extra or {})}
         try:
             with subprocess.Popen(
                 argv,

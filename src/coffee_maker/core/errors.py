@@ -367,6 +367,13 @@ class BranchInUse(Conflict):
     default_hint = "Switch that work tree to another branch, then try again."
 
 
+class BranchMoved(Conflict):
+    """The branch {branch} was changed elsewhere (it is at {now}); what was done in {path} does not build on that."""
+
+    code = "branch_moved"
+    default_hint = "Both are kept: rename the branch, or look at the work tree there; then try again."
+
+
 class WorktreeMoved(Conflict):
     """The work tree {path} should be on {branch}, but it is on {head}."""
 

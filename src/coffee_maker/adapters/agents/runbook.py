@@ -29,9 +29,7 @@ class RunbookAgent:
 
     name = "runbook"
 
-    def __init__(
-        self, *, names: Sequence[str] = (), grace: float = 5.0, sandbox: Sandbox | None = None
-    ) -> None:
+    def __init__(self, *, names: Sequence[str] = (), grace: float = 5.0, sandbox: Sandbox | None = None) -> None:
         self._names = tuple(names)
         self._grace = grace
         self._sandbox = sandbox

@@ -2,8 +2,8 @@
 
 In the box: the machine's programs and libraries and the parts of /etc that programs need, read only; the run's work
 tree, a home and a /tmp of its own, writable. Nothing else of the machine is there: no home directories, no data
-directory, no repository of the person's, no sockets of services, no process of the host. Own user, pid, mount, ipc, uts,
-cgroup and network namespaces; no capability, and none to be had by further user namespaces.
+directory, no repository of the person's, no sockets of services, no process of the host. All namespaces are its own;
+it has no capability, and none are to be had by further user namespaces.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/opt
 _ETC = (
     "alternatives", "bash.bashrc", "ca-certificates", "ca-certificates.conf", "crypto-policies", "debian_version",
     "fonts", "gai.conf", "group", "host.conf", "hostname", "inputrc", "java", "ld.so.cache", "ld.so.conf",
-    "ld.so.conf.d", "locale.alias", "locale.conf", "localtime", "magic", "manpath.config", "mime.types", "nsswitch.conf",
-    "os-release", "passwd", "pki", "profile", "profile.d", "protocols", "python3", "services", "shells", "ssl/certs",
+    "ld.so.conf.d", "locale.alias", "locale.conf", "localtime", "magic", "mime.types", "nsswitch.conf", "os-release",
+    "passwd", "pki", "profile", "profile.d", "protocols", "python3", "services", "shells", "ssl/certs",
     "ssl/openssl.cnf", "terminfo", "timezone",
 )  # fmt: skip
 _HOSTS = "127.0.0.1 localhost box\n::1 localhost box\n"
@@ -59,8 +59,8 @@ class BwrapSandbox:
             return None
         said = done.stderr.decode(errors="replace").strip().splitlines()[-1:] or [f"exit code {done.returncode}"]
         return (
-            f"{self._program} can make no box here ({said[0]}): user namespaces are probably off; look at "
-            "`sysctl user.max_user_namespaces kernel.unprivileged_userns_clone kernel.apparmor_restrict_unprivileged_userns`"
+            f"{self._program} can make no box here ({said[0]}): user namespaces are probably off. Look at `sysctl "
+            "user.max_user_namespaces kernel.unprivileged_userns_clone kernel.apparmor_restrict_unprivileged_userns`"
         )
 
     def wrap(self, argv: Sequence[str], task: Task) -> Sequence[str]:

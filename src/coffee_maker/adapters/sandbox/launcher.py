@@ -4,14 +4,14 @@ Run as a script: ``launcher.py MEMORY PROCESSES CONTROL HOSTS SIGNALS program ar
 
 - MEMORY (bytes) and PROCESSES bound the whole box. As root they are a cgroup of its own (version 2, or the memory and
   pids controllers of version 1). Where no cgroup can be made, the memory of all processes of the box is added up four
-  times a second, and the box is ended when it has more; a burst between two looks is not seen. 0 PROCESSES and 0 MEMORY:
-  the container engine holds them.
-- CONTROL is a directory that the box sees as ``/run/coffee-box``. HOSTS (comma separated) is what the proxy lets through
-  the socket in there; ``-``: no network at all.
+  times a second, and the box is ended when it has more; a burst between two looks is not seen. 0 and 0: the container
+  engine holds them.
+- CONTROL is a directory that the box sees as ``/run/coffee-box``. HOSTS (comma separated) is what the proxy lets
+  through the socket in there; ``-``: no network at all.
 - SIGNALS ``pass``: the program is told to end by the signal that the launcher gets (the docker client hands it on).
   ``hold``: it is not, since the keeper signals what is in the box by itself, and bwrap would end it without any grace.
 
-An argument ``{names}`` is replaced by ``--env NAME`` for every variable that the agent is to have. The fifo ``lifeline``
+An argument ``{names}`` is replaced by ``--env NAME`` for every variable of the agent's. The fifo ``lifeline``
 in CONTROL is held open: who reads it in a container learns from its end that the launcher is gone.
 """
 

@@ -3,9 +3,9 @@
 Run as a script, outside the box: ``proxy.py DIRECTORY HOST…``; it makes the socket ``proxy`` there and writes a line
 when it listens. Standard library only.
 
-- ``name.example`` allows that very name, ``.example`` every name below it (not ``example`` itself), both on the ports 80
+- ``name.example`` allows that very name, ``.example`` every name below it (not ``example`` itself), both on ports 80
   and 443 and at public addresses only: a name that leads to a private, loopback or link-local address (the cloud's
-  metadata among them) is refused, and so is every address that is written as a number.
+  metadata among them) is refused, and so is an address that is written as a number.
 - ``name:8080`` allows that very name (or number) and port, wherever it leads: who writes a port names a service of
   their own, such as a mirror or a model on the same machine.
 
@@ -140,7 +140,7 @@ class _Handler(socketserver.StreamRequestHandler):
         self.connection.settimeout(_IDLE)
         back = threading.Thread(target=_copy, args=(far.recv, self.connection), daemon=True)
         back.start()
-        _copy(self.rfile.read1, far)  # type: ignore[attr-defined]  # what came with the head is in its buffer
+        _copy(self.rfile.read1, far)  # what came with the head is in its buffer
         back.join()
 
 
@@ -156,8 +156,8 @@ def _where(method: str, target: str) -> tuple[str, int]:
 
 
 def _without_proxy(method: str, target: str, version: str, headers: list[str]) -> bytes:
-    """The request as the host itself is asked: one on this connection, and what is for the proxy left out. The `Host` is
-    the one that was allowed, so that a server of many names cannot be asked for another."""
+    """The request as the host itself is asked, without what is for the proxy. `Host` is the one that was allowed, so
+    that a server of many names cannot be asked for another."""
     parts = urlsplit(target)
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     dropped = ("proxy-", "connection:", "keep-alive:", "host:")
