@@ -78,6 +78,8 @@ def test_every_setting_of_the_project_file_is_read(tmp_path: Path) -> None:
         processes = 99
         image = "agent:1"
         hooks = true
+        readable = ["tools"]
+        filters = ["lfs"]
         [limits]
         run_turns = 10
         run_tokens = 20
@@ -130,6 +132,8 @@ def test_every_setting_of_the_project_file_is_read(tmp_path: Path) -> None:
         99,
         "agent:1",
         True,
+        (str(tmp_path / "tools"),),
+        ("lfs",),
     )
     assert found.limits == (10, 20, 1.0, timedelta(hours=1), 30, 2.5, timedelta(hours=8), 40, 0.0)
     assert found.policy == ("allow", "deny", "allow", "deny", "ask")
@@ -195,6 +199,8 @@ def test_every_setting_can_come_from_the_environment(tmp_path: Path) -> None:
         "agent.processes": "7",
         "agent.image": "i",
         "agent.hooks": "no",
+        "agent.readable": "one two",
+        "agent.filters": "lfs",
         "limits.run_turns": "1",
         "limits.run_tokens": "2",
         "limits.run_cost": "0.5",

@@ -92,9 +92,9 @@ class AgentSettings(NamedTuple):
     memory: int = 4_000_000_000  # bytes, of a sandboxed agent
     processes: int = 512  # of a sandboxed agent
     image: str | None = None  # of the docker sandbox
+    hooks: bool = False  # whether the repository's hooks run for the agent's own commits
     readable: tuple[str, ...] = ()  # further paths that a sandboxed agent can read; absolute once loaded
     filters: tuple[str, ...] = ()  # git's filters (such as lfs) that may run on what agents leave
-    hooks: bool = False  # whether the repository's hooks run for the agent's own commits
 
 
 class LimitSettings(NamedTuple):

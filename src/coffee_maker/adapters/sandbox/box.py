@@ -80,7 +80,7 @@ def hosts(bounds: Bounds) -> str:
 def own_ports(bounds: Bounds) -> str:
     """The ports of the host's own loopback among them, as `inner` takes them."""
     named = (entry.rpartition(":") for entry in bounds.network)
-    return ",".join(port for host, _, port in named if host in _OUR_LOOPBACK and port.isdigit()) or "-"
+    return ",".join(sorted({port for host, _, port in named if host in _OUR_LOOPBACK and port.isdigit()})) or "-"
 
 
 def bad_hosts(network: Sequence[str]) -> str | None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator, Sequence
 
 from coffee_maker.adapters.sandbox import box
@@ -94,7 +95,10 @@ class DockerSandbox:
         box.clear(task, self._bounds)
 
     def _remove(self, task: Task) -> None:
-        self._ask("rm", "--force", "--volumes", box.container_name(task, self._bounds))
+        """Remove the container, also one that is on its way out by itself; nothing of it runs any more then."""
+        name, until = box.container_name(task, self._bounds), time.monotonic() + _ASKING
+        while self._ask("container", "inspect", name) is None and time.monotonic() < until:
+            self._ask("rm", "--force", "--volumes", name)
 
     def _ask(self, *words: str) -> str | None:
         """Ask the engine; what it complained of, or None."""
