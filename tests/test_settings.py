@@ -64,6 +64,7 @@ def test_every_setting_of_the_project_file_is_read(tmp_path: Path) -> None:
         waiting = 4
         ask_when_vague = true
         push = "origin"
+        repository = "own.git"
         [agent]
         command = ["agent", "--file", "{item_file}"]
         timeout = "90m"
@@ -117,7 +118,16 @@ def test_every_setting_of_the_project_file_is_read(tmp_path: Path) -> None:
         timedelta(seconds=0.5),
         str(Path("~/trees").expanduser()),
     )
-    assert found.daemon[6:] == (5, timedelta(minutes=1), timedelta(days=3), 2, 4, True, "origin")
+    assert found.daemon[6:] == (
+        5,
+        timedelta(minutes=1),
+        timedelta(days=3),
+        2,
+        4,
+        True,
+        str(tmp_path / "own.git"),
+        "origin",
+    )
     assert found.agent == (
         ("agent", "--file", "{item_file}"),
         "codex",
@@ -190,6 +200,7 @@ def test_every_setting_can_come_from_the_environment(tmp_path: Path) -> None:
         "daemon.waiting": "5",
         "daemon.ask_when_vague": "yes",
         "daemon.push": "origin",
+        "daemon.repository": "own.git",
         "agent.preset": "aider",
         "agent.model": "m",
         "agent.stall": "5m",

@@ -74,6 +74,7 @@ class DaemonSettings(NamedTuple):
     parallel: int = 1  # agents that run at the same time
     waiting: int = 3  # items that may wait for a person while it goes on with others
     ask_when_vague: bool = False
+    repository: str | None = None  # absolute once loaded; where branches are kept instead of the person's repository
     push: str | None = None  # the remote to which finished branches are pushed
 
 
@@ -210,6 +211,7 @@ _READERS: Mapping[str, read.Reader] = {
     "daemon.parallel": read.count,
     "daemon.waiting": read.count,
     "daemon.ask_when_vague": read.flag,
+    "daemon.repository": read.path,
     "daemon.push": read.text,
     "agent.command": read.command,
     "agent.preset": read.one_of("claude", "codex", "gemini", "opencode", "aider"),

@@ -323,15 +323,18 @@ class Operations:
 
         if not inside_git(os.path.dirname(os.path.realpath(self.settings.roadmap.path))):
             return None
-        agent = self.settings.agent
+        from coffee_maker.adapters.git import GitRepository, Rules, is_read_only
+
+        agent, root, roadmap = self.settings.agent, self.settings.root, self.settings.roadmap.path
+        own = self.settings.daemon.repository
+        if own is None and is_read_only(root):
+            own = os.path.join(self._scratch, "repository.git")
+        rules = Rules(filters=agent.filters, hooks=agent.hooks, own=own)
         if agent.sandbox != "none":
             from coffee_maker.adapters.git_boxed import BoxedRepository
 
-            root, roadmap = self.settings.root, self.settings.roadmap.path
-            return BoxedRepository(root, roadmap, hooks=agent.hooks, filters=agent.filters)
-        from coffee_maker.adapters.git import GitRepository
-
-        return GitRepository(self.settings.root, self.settings.roadmap.path, filters=agent.filters)
+            return BoxedRepository(root, roadmap, rules)
+        return GitRepository(root, roadmap, rules)
 
     @cached_property
     def publishing(self) -> Publishing | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from tests.adapters.git_states import PERSON, git, make, write
 
-from coffee_maker.adapters.git import GitRepository
+from coffee_maker.adapters.git import GitRepository, Rules
 from coffee_maker.adapters.git_boxed import BoxedRepository
 from coffee_maker.core.errors import BranchInUse, BranchMoved
 from coffee_maker.core.records import Worktree
@@ -36,7 +36,7 @@ def tree(tmp_path: Path) -> Path:
 
 
 def repository(project: Path, *, hooks: bool = False) -> BoxedRepository:
-    return BoxedRepository(str(project), str(project / "docs/ROADMAP.md"), hooks=hooks)
+    return BoxedRepository(str(project), str(project / "docs/ROADMAP.md"), Rules(hooks=hooks))
 
 
 def open_in(project: Path, tree: Path, *, hooks: bool = False) -> tuple[BoxedRepository, Worktree]:

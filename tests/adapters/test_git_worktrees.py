@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tests.adapters.git_states import PERSON, STATES, git, make, put, snapshot, write
 
-from coffee_maker.adapters.git import GitRepository
+from coffee_maker.adapters.git import GitRepository, Rules
 from coffee_maker.adapters.git_boxed import BoxedRepository
 from coffee_maker.core.errors import (
     BareRepository,
@@ -298,3 +298,25 @@ def test_git_s_own_lock_is_waited_for_and_then_told(project: Path, tree: str, mo
         repository(project).open_worktree(tree, BRANCH)
     lock.unlink()
     assert repository(project).open_worktree(tree, BRANCH)
+
+
+def test_a_repository_that_cannot_be_written_is_only_read(project: Path, tree: str, tmp_path: Path) -> None:
+    """A daemon in a container sees the person's ``.git`` read only, and keeps the branches in one of its own."""
+    before = snapshot(project)
+    for path in (project / ".git").rglob("*"):
+        path.chmod(path.stat().st_mode & ~0o222)
+    own = tmp_path / "own.git"
+    repo = Kind.repository(str(project), str(project / "docs/ROADMAP.md"), Rules(own=str(own)))
+    worktree = repo.open_worktree(tree, BRANCH)
+    write(Path(tree) / "made.py", "1\n")
+    commit = done(repo, worktree)
+    repo.close_worktree(worktree)
+    assert snapshot(project) == before
+    write(Path(repo.open_worktree(tree, BRANCH).path) / "half.py", "1\n")
+    assert repo.open_worktree(tree, BRANCH).aside == f"{tree}.left-1"
+    assert snapshot(project) == before
+    for path in (project / ".git").rglob("*"):
+        path.chmod(path.stat().st_mode | 0o200)
+    git(project, "fetch", "-q", str(own), "refs/heads/roadmap/*:refs/heads/roadmap/*")
+    assert git(project, "rev-parse", BRANCH) == commit
+    assert git(project, "diff", "--name-only", "main", BRANCH) == "made.py"

@@ -30,6 +30,10 @@ from coffee_maker.utils.boxes import boxed_git
 # The HEAD of these is a passing state of the person's, no place to branch from.
 _NOT_WHILE = frozenset({"rebase", "bisect"})
 _LONGEST_PATH = 8192
+FETCHING = (
+    "-c", "fetch.fsckObjects=true", "-c", "protocol.file.allow=always", "-c", "core.logAllRefUpdates=false",
+    "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--no-auto-maintenance",
+)  # fmt: skip
 # git's own locks (config, refs) are held for milliseconds by other daemons that do the same; for as long it stumbles
 # over a work tree of theirs that is half made.
 _TRIES = 5
@@ -42,15 +46,29 @@ class _Registered(NamedTuple):
     branch: str | None  # full ref name
 
 
-class GitRepository:
-    """`Repository` for the roadmap at `roadmap`, whose project is the directory `project`; `filters` are the names of
-    git's filters that may run on what agents leave."""
+class Rules(NamedTuple):
+    """What the settings and the place say about agents' repositories."""
 
-    def __init__(self, project: str, roadmap: str, *, filters: Sequence[str] = (), program: str = "git") -> None:
+    filters: tuple[str, ...] = ()  # names of git's filters that may run on what agents leave
+    hooks: bool = False  # whether the person's hooks run for the agent's commits in its box
+    own: str | None = None  # where a repository of ours is kept when the person's cannot be written
+
+
+_NO_RULES = Rules()
+
+
+class GitRepository:
+    """`Repository` for the roadmap at `roadmap`, whose project is the directory `project`.
+
+    Branches and work trees are the person's repository's, or those of a bare one of our own: a daemon in a container
+    sees the person's ``.git`` read only. The person fetches from it then."""
+
+    def __init__(self, project: str, roadmap: str, rules: Rules = _NO_RULES, *, program: str = "git") -> None:
         self._project = os.path.realpath(project)
         self._roadmap = roadmap
-        self._filters = tuple(filters)
+        self._rules = rules
         self._git = Git(self._project, program=program)
+        self._own = self._git.at(rules.own) if rules.own else self._git
 
     # --- the roadmap's versions
 
@@ -89,10 +107,9 @@ class GitRepository:
 
     def open_worktree(self, path: str, branch: str) -> Worktree:
         """See the port. An earlier attempt's branch is gone on with; its leftovers are kept aside, unchanged."""
-        self.check()
+        head = self._begin()
         path = os.path.realpath(path)
         ref = f"refs/heads/{branch}"
-        head = self._git.must("rev-parse", "HEAD^0")
         known = self._look_for(path, ref)
         aside = self._make_way(path, ref, known)
         if not os.path.isdir(path):
@@ -115,12 +132,38 @@ class GitRepository:
             return
         if self._tree(worktree.path, admin).is_clean():
             shutil.rmtree(worktree.path, ignore_errors=True)
-            self._git.ask("worktree", "remove", worktree.path, timeout=SLOW)
+            self._own.ask("worktree", "remove", worktree.path, timeout=SLOW)
 
     # --- their parts
 
+    def _begin(self) -> str:
+        """The commit to branch from, known to the repository that holds the branches."""
+        self.check()
+        head = self._git.must("rev-parse", "HEAD^0")
+        if self._rules.own is not None:
+            if not os.path.isdir(self._rules.own):
+                self._make_own(self._rules.own)
+            source = self._git.must("rev-parse", "--absolute-git-dir")
+            everything = ("+refs/heads/*:refs/remotes/person/*", f"+{head}:refs/remotes/person/HEAD")
+            self._own.must(*FETCHING, source, *everything, timeout=SLOW)
+        return head
+
+    def _make_own(self, path: str) -> None:
+        """A bare repository that borrows the objects of the person's."""
+        objects = os.path.realpath(os.path.join(common_directory(self._git), "objects"))
+        form = self._git.ask("rev-parse", "--show-object-format").text or "sha1"
+        new = f"{path}.new-{os.getpid()}"
+        self._git.must("init", "--quiet", "--bare", "--template=", f"--object-format={form}", new)
+        os.makedirs(os.path.join(new, "objects/info"), exist_ok=True)
+        with open(os.path.join(new, "objects/info/alternates"), "wb") as file:
+            file.write(os.fsencode(objects) + b"\n")
+        try:
+            os.rename(new, path)
+        except OSError:  # another daemon was faster
+            shutil.rmtree(new, ignore_errors=True)
+
     def _as_worktree(self, path: str, branch: str, head: str, aside: str | None) -> Worktree:
-        base = self._git.must("merge-base", head, f"refs/heads/{branch}")
+        base = self._own.must("merge-base", head, f"refs/heads/{branch}")
         prefix = os.path.relpath(self._project, _top(self._git))
         return Worktree(path, branch, base, os.path.normpath(os.path.join(path, prefix)), aside)
 
@@ -133,7 +176,7 @@ class GitRepository:
         return next((tree for tree in trees if tree.path == path), None)
 
     def _tree(self, path: str, git_dir: str) -> TreeGit:
-        return TreeGit(self._git, git_dir, path, filters=self._filters)
+        return TreeGit(self._own, git_dir, path, filters=self._rules.filters)
 
     def _on_its_branch(self, worktree: Worktree) -> TreeGit:
         """git on the work tree; raises `WorktreeMoved` when the agent has left the branch."""
@@ -158,12 +201,12 @@ class GitRepository:
         return None
 
     def _common(self) -> str:
-        """The repository's own git directory."""
-        return os.path.join(self._project, self._git.must("rev-parse", "--git-common-dir"))
+        """The git directory of the repository that holds the branches."""
+        return common_directory(self._own)
 
     def _worktrees(self) -> list[_Registered]:
         for _ in range(_TRIES):
-            done = self._git.ask("worktree", "list", "--porcelain")
+            done = self._own.ask("worktree", "list", "--porcelain")
             if done.code == 0:
                 break
         else:
@@ -195,15 +238,26 @@ class GitRepository:
     def _add(self, path: str, branch: str, head: str) -> None:
         """Check the branch out at `path`, made from `head` when it is new. --force: only over a stale registration."""
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        exists = self._git.ask("show-ref", "--verify", "--quiet", f"refs/heads/{branch}").code == 0
+        exists = self._own.ask("show-ref", "--verify", "--quiet", f"refs/heads/{branch}").code == 0
         what = [path, branch] if exists else ["-b", branch, "--no-track", path, head]
-        plain = without_filters(self._git, self._common(), self._filters)
+        plain = without_filters(self._own, self._common(), self._rules.filters)
         for attempt in range(_TRIES):
-            done = self._git.ask("worktree", "add", "--force", "--quiet", *what, timeout=SLOW, extra=plain)
+            done = self._own.ask("worktree", "add", "--force", "--quiet", *what, timeout=SLOW, extra=plain)
             if done.code == 0:
                 return
             if attempt + 1 == _TRIES or "lock" not in done.err:
                 raise GitFailed(command="worktree add", problem=in_a_line(done.err) or f"exit code {done.code}")
+
+
+def is_read_only(project: str) -> bool:
+    """Whether the project's own ``.git`` is there and cannot be written: a container sees it so."""
+    git_dir = os.path.join(project, ".git")
+    return os.path.isdir(git_dir) and not os.access(git_dir, os.W_OK)
+
+
+def common_directory(git: Git) -> str:
+    """The git directory that a repository's work trees share."""
+    return os.path.join(git.directory, git.must("rev-parse", "--git-common-dir"))
 
 
 def move_aside(path: str) -> str:

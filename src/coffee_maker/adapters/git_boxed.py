@@ -15,7 +15,7 @@ import shutil
 from collections.abc import Sequence
 from contextlib import suppress
 
-from coffee_maker.adapters.git import GitRepository, inside, move_aside
+from coffee_maker.adapters.git import FETCHING, GitRepository, common_directory, inside, move_aside
 from coffee_maker.adapters.git_program import SLOW, in_a_line
 from coffee_maker.adapters.git_tree import TreeGit
 from coffee_maker.core.errors import BranchMoved, GitFailed
@@ -36,26 +36,15 @@ _OWN = {
     "submodule.recurse": "false",
     "gc.auto": "0",
 }
-_FETCHING = (
-    "-c", "fetch.fsckObjects=true", "-c", "protocol.file.allow=always", "-c", "core.logAllRefUpdates=false",
-    "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--no-auto-maintenance",
-)  # fmt: skip
 
 
 class BoxedRepository(GitRepository):
-    """`Repository` whose work trees are for a box; with `hooks` the person's hooks run for the agent's commits."""
-
-    def __init__(
-        self, project: str, roadmap: str, *, hooks: bool = False, filters: Sequence[str] = (), program: str = "git"
-    ) -> None:
-        super().__init__(project, roadmap, filters=filters, program=program)
-        self._hooks = hooks
+    """`Repository` whose work trees are for a box; see the module."""
 
     def open_worktree(self, path: str, branch: str) -> Worktree:
         """See the port and the module."""
-        self.check()
+        head = self._begin()
         path, ref = os.path.realpath(path), f"refs/heads/{branch}"
-        head = self._git.must("rev-parse", "HEAD^0")
         known = self._look_for(path, ref)
         aside = self._make_way(path, "", known) if known else None  # a linked one, of the time before the box
         tip = self._tip(ref) or self._make_branch(ref, head)
@@ -87,7 +76,7 @@ class BoxedRepository(GitRepository):
     # --- the branch in the person's repository
 
     def _tip(self, ref: str) -> str | None:
-        return self._git.ask("rev-parse", "--verify", "--quiet", f"{ref}^0").text or None
+        return self._own.ask("rev-parse", "--verify", "--quiet", f"{ref}^0").text or None
 
     def _make_branch(self, ref: str, commit: str) -> str:
         self._move(ref, commit, "0" * len(commit))
@@ -105,12 +94,12 @@ class BoxedRepository(GitRepository):
         if not there or there == here:
             return here or there
         self._look_for("", ref)  # raises when the person has it checked out: their files would stay behind
-        self._git.must(*_FETCHING, git.trusted, ref, timeout=SLOW)
+        self._own.must(*FETCHING, git.trusted, ref, timeout=SLOW)
         if here is None:
             return self._make_branch(ref, there)
-        if self._git.ask("merge-base", "--is-ancestor", there, here).code == 0:
+        if self._own.ask("merge-base", "--is-ancestor", there, here).code == 0:
             return here  # the person went on from it
-        if self._git.ask("merge-base", "--is-ancestor", here, there).code != 0:
+        if self._own.ask("merge-base", "--is-ancestor", here, there).code != 0:
             raise BranchMoved(branch=branch, now=here[:12], path=path)
         self._move(ref, there, here)
         return there
@@ -118,7 +107,7 @@ class BoxedRepository(GitRepository):
     def _move(self, ref: str, new: str, old: str) -> None:
         """Set a branch by compare-and-swap; git's own locks are held for milliseconds."""
         for attempt in range(_TRIES):
-            done = self._git.ask("update-ref", ref, new, old)
+            done = self._own.ask("update-ref", ref, new, old)
             if done.code == 0 or self._tip(ref) == new:
                 return
             if attempt + 1 == _TRIES or "lock" not in done.err:
@@ -153,7 +142,7 @@ class BoxedRepository(GitRepository):
         for name in ("shallow", "info/exclude"):  # the person's own rules for what is ignored
             with suppress(FileNotFoundError):
                 shutil.copyfile(os.path.join(self._common(), name), os.path.join(git.trusted, name))
-        if not self._filters:  # for the person's own git, should they look around here
+        if not self._rules.filters:  # for the person's own git, should they look around here
             _write(os.path.join(git.trusted, "info/attributes"), "* -filter\n")
         plain = self._git.at(path, environment={"GIT_DIR": git.trusted})
         plain.must("update-ref", ref, tip)
@@ -180,7 +169,8 @@ class BoxedRepository(GitRepository):
         _write(git.link, f"gitdir: {AGENT_GIT_IN_BOX}\n")
         plain = self._git.at(git.home, environment={"GIT_DIR": git.agent, "GIT_WORK_TREE": path})
         source = os.path.realpath(self._common())
-        plain.must(*_FETCHING, f"--depth={_DEPTH}", source, "+refs/heads/*:refs/remotes/origin/*", timeout=SLOW)
+        branches = [f"+refs/{place}/*:refs/remotes/origin/*" for place in ("remotes/person", "heads")]
+        plain.must(*FETCHING, f"--depth={_DEPTH}", source, *branches[0 if self._rules.own else 1 :], timeout=SLOW)
         plain.must("update-ref", ref, tip)
         plain.must("symbolic-ref", "HEAD", ref)
         plain.must("read-tree", "HEAD")
@@ -190,14 +180,14 @@ class BoxedRepository(GitRepository):
         settings = os.path.join(agent, "config")
         self._git.must("config", "--file", settings, "core.bare", "false")
         self._git.must("config", "--file", settings, "--unset", "core.hooksPath")
-        if not self._hooks:
+        if not self._rules.hooks:
             return
         *named_by_the_person, _ours = self._git.ask("config", "--get-all", "core.hooksPath").text.splitlines() or [""]
         named = named_by_the_person[-1] if named_by_the_person else None
         if named and not os.path.isabs(named):  # a directory of the project's, which is in the tree
             self._git.must("config", "--file", settings, "core.hooksPath", named)
             return
-        source = named or os.path.join(self._common(), "hooks")
+        source = named or os.path.join(common_directory(self._git), "hooks")
         if os.path.isdir(source):
             shutil.copytree(source, os.path.join(agent, "hooks"), dirs_exist_ok=True)
 

@@ -346,6 +346,12 @@ class BareRepository(Refusal):
     default_hint = "Clone it and run the daemon in the clone."
 
 
+class NotForAContainer(Refusal):
+    """The project cannot be brought into a container: {problem}."""
+
+    code = "not_for_a_container"
+
+
 class NoCommitYet(Refusal):
     """The git repository at {path} has no commit yet, so there is nothing to branch from."""
 
