@@ -76,6 +76,7 @@ Times are UTC, ISO 8601, with microseconds.
 | `doctor` | `{findings: [FINDING], settings: [{name, value, source}]}` |
 | `init` | `{root, parts: [{name, path, made}], items, problems, revision}` |
 | `db` | `{action}` and `databases`, `findings`, `backups`, or `backup` and `kept` |
+| `mcp` | serves: the tools of `--full` give the `data` of the commands, see [MCP](../guides/mcp.md) |
 | `daemon run` | `{items: [{key, outcome, reason}]}` |
 
 ITEM is `{key, title, status, status_text, progress, line, level, revision, fields, depends_on, checklist: {done,

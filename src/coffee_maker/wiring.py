@@ -6,8 +6,8 @@ Each part is made when it is first asked for, with its imports, so that `view` o
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
@@ -15,6 +15,10 @@ from coffee_maker.core.errors import WrongUsage
 from coffee_maker.settings import Flags, Settings, load
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from coffee_maker.adapters.background import Started
+    from coffee_maker.adapters.daemon_log import DaemonLog
     from coffee_maker.core.document import Document
     from coffee_maker.core.ports import (
         Agent,
@@ -27,15 +31,18 @@ if TYPE_CHECKING:
         Store,
         System,
     )
-    from coffee_maker.core.records import Finding
+    from coffee_maker.core.records import Finding, Line
     from coffee_maker.core.state import Claim
     from coffee_maker.utils.connection import Databases
+    from coffee_maker.work.controlling import Controlling
     from coffee_maker.work.daemon import Daemon
     from coffee_maker.work.doctor import Subject
     from coffee_maker.work.editing import Editing
+    from coffee_maker.work.job import Desk, Tell
+    from coffee_maker.work.job import Options as DaemonOptions
     from coffee_maker.work.messages import Messages
-    from coffee_maker.work.pipeline import Options as DaemonOptions
     from coffee_maker.work.publishing import Publishing
+    from coffee_maker.work.rehearsal import Rehearsal
     from coffee_maker.work.sync import Sync
 
 
@@ -44,6 +51,10 @@ class SystemClock:
 
     def now(self) -> datetime:
         return datetime.now(UTC)
+
+
+def _silent(words: str, *, item: str | None = None, level: str = "info") -> None:
+    """Nobody is told."""
 
 
 class Operations:
@@ -197,21 +208,26 @@ class Operations:
         roadmap_hash = digest if isinstance(digest, str) else None
         return databases.check(self.maintenance, self.store, roadmap_hash=roadmap_hash, directory=directory)
 
-    def daemon(self, *, agent: str | None, ask: bool, tell: Callable[[str], None]) -> Daemon:
+    def daemon(self, *, agent: str | None, ask: bool, tell: Tell) -> Daemon:
         """A daemon on this project. `agent` names another one than the settings do."""
-        from coffee_maker.adapters.agents.command import CommandAgent
-        from coffee_maker.core.errors import NotARepository
         from coffee_maker.work.daemon import Daemon
-        from coffee_maker.work.pipeline import Desk
 
         self.prepare()
+        return Daemon(self.desk(agent=agent, ask=ask, tell=tell), self.system, poll=self.settings.daemon.poll)
+
+    def desk(self, *, agent: str | None, ask: bool, tell: Tell) -> Desk:
+        """What a daemon works with."""
+        from coffee_maker.adapters.agents.command import CommandAgent
+        from coffee_maker.core.errors import NotARepository
+        from coffee_maker.work.job import Desk
+
         settings = self.settings
         if agent is not None:
             self.settings = settings = settings._replace(daemon=settings.daemon._replace(agent=agent))
         if self.repository is None:
             raise NotARepository(path=settings.root)
         command = settings.daemon.test_command
-        desk = Desk(
+        return Desk(
             editing=self.editing,
             messages=self.messages,
             store=self.store,
@@ -228,11 +244,10 @@ class Operations:
             tell=tell,
             publish=self.publish,
         )
-        return Daemon(desk, self.system, poll=settings.daemon.poll)
 
-    @property
-    def _scratch(self) -> str:
-        """The directory for what the daemon needs on this machine."""
+    @cached_property
+    def scratch(self) -> str:
+        """The daemon's own directory on this machine for this project: logs, item files, work trees."""
         from coffee_maker.utils.places import state_directory
         from coffee_maker.work.naming import project_name
 
@@ -241,24 +256,93 @@ class Operations:
 
     @property
     def _worktrees(self) -> str:
-        return self.settings.daemon.worktrees or os.path.join(self._scratch, "worktrees")
+        return self.settings.daemon.worktrees or os.path.join(self.scratch, "worktrees")
+
+    @cached_property
+    def log(self) -> DaemonLog:
+        """What the daemons on this machine told."""
+        from coffee_maker.adapters.daemon_log import DaemonLog
+
+        return DaemonLog(os.path.join(self.scratch, "daemon.log"))
+
+    def log_lines(self, *, since: timedelta | None, level: str | None, item: str | None) -> Sequence[Line]:
+        """What is in the log, oldest first."""
+        from coffee_maker.adapters import daemon_log
+
+        start = self.clock.now() - since if since is not None else None
+        wanted = daemon_log.wanted(level=level, item=item)
+        return [one for one in daemon_log.read(self.log.path, wanted) if start is None or one.at >= start]
+
+    def log_follow(self, *, level: str | None, item: str | None) -> Iterator[Line]:
+        """What comes into the log from now on."""
+        from threading import Event
+
+        from coffee_maker.adapters import daemon_log
+
+        return daemon_log.follow(self.log.path, daemon_log.wanted(level=level, item=item), Event())
+
+    def rehearse(self, *, agent: str | None, ask: bool) -> Rehearsal:
+        """What a daemon would do now."""
+        from coffee_maker.work.rehearsal import rehearse
+
+        return rehearse(self.desk(agent=agent, ask=ask, tell=_silent))
+
+    def background_lock(self, wanted: bool) -> AbstractContextManager[None]:
+        """Held by the one daemon in the background, as long as it lives; raises `DaemonRunning`."""
+        from contextlib import nullcontext
+
+        from coffee_maker.adapters import background
+
+        if not wanted:
+            return nullcontext()
+        self.prepare()
+        return background.lock(self._background_lock)
+
+    def start_daemon(self, words: Sequence[str]) -> Started:
+        """Start `daemon run` in the background with these words; raises `DaemonRunning` and `DaemonFailed`."""
+        from coffee_maker.adapters import background
+
+        self.prepare()
+        background.refuse_second(self._background_lock)
+        started = background.start(words, self.settings.root, self.log.path)
+        background.wait(started, lambda: any(beat.pid == started.pid for beat in self.controlling.daemons()))
+        return started
+
+    @property
+    def _background_lock(self) -> str:
+        return os.path.join(self.settings.data.dir, "daemon.lock")
+
+    @cached_property
+    def controlling(self) -> Controlling:
+        from coffee_maker.work.controlling import Controlling
+
+        return Controlling(self.store, self.clock, self.editing)
 
     def _daemon_options(self, *, ask: bool) -> DaemonOptions:
-        from coffee_maker.work.pipeline import Options
+        from coffee_maker.core.limits import Ceilings
+        from coffee_maker.work.job import Options
 
-        settings, root = self.settings, self.settings.root
+        settings, daemon, agent = self.settings, self.settings.daemon, self.settings.agent
         shared = (settings.roadmap.path, settings.data.dir)
-        inside = (os.path.relpath(path, root) for path in shared)
+        inside = (os.path.relpath(path, settings.root) for path in shared)
+        policy = settings.policy._asdict()
         return Options(
-            scratch=self._scratch,
+            scratch=self.scratch,
             worktrees=self._worktrees,
-            ask_approval=ask,
-            approval_deadline=settings.daemon.approval_deadline,
-            lease=settings.daemon.lease,
-            max_attempts=settings.daemon.max_attempts,
-            agent_timeout=settings.agent.timeout,
-            test_timeout=settings.agent.timeout,
-            max_output=settings.agent.max_output,
+            policy=policy if ask else {**policy, "start": "allow"},
+            approval_deadline=daemon.approval_deadline,
+            lease=daemon.lease,
+            max_attempts=daemon.max_attempts,
+            backoff=daemon.backoff,
+            parallel=daemon.parallel,
+            waiting=daemon.waiting,
+            ask_when_vague=daemon.ask_when_vague,
+            push=daemon.push,
+            agent_timeout=agent.timeout,
+            test_timeout=agent.timeout,
+            stall=agent.stall,
+            max_output=agent.max_output,
+            ceilings=Ceilings(**settings.limits._asdict()),
             leave_out=tuple(path for path in inside if not path.startswith("..")),
             environment=self._agents_environment,
         )
@@ -288,7 +372,7 @@ class Operations:
         commands = (*agent.command, *(self.settings.daemon.test_command or ()))
         named = [part for part in commands if os.path.isabs(part) and os.path.isfile(part)]
         bounds = Bounds(
-            scratch=self._scratch,
+            scratch=self.scratch,
             worktrees=self._worktrees,
             network=agent.network,
             memory=agent.memory,
@@ -328,7 +412,7 @@ class Operations:
         agent, root, roadmap = self.settings.agent, self.settings.root, self.settings.roadmap.path
         own = self.settings.daemon.repository
         if own is None and is_read_only(root):
-            own = os.path.join(self._scratch, "repository.git")
+            own = os.path.join(self.scratch, "repository.git")
         rules = Rules(filters=agent.filters, hooks=agent.hooks, own=own)
         if agent.sandbox != "none":
             from coffee_maker.adapters.git_boxed import BoxedRepository

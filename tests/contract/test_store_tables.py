@@ -10,7 +10,7 @@ import pytest
 from coffee_maker.core.errors import AlreadyClaimed, ClaimLost
 from coffee_maker.core.history import NewChange
 from coffee_maker.core.questions import Draft, Kind, Level, Source, State
-from coffee_maker.core.records import Control, Entry, Heartbeat, Run, StepTime, Usage
+from coffee_maker.core.records import Control, Entry, Heartbeat, Progress, Run, StepTime, Usage
 from coffee_maker.core.state import RoadmapState
 from coffee_maker.store.common import SharedStore
 
@@ -464,3 +464,18 @@ def test_a_skip_stands_until_a_retry(store: SharedStore) -> None:
 def test_times_need_a_zone(store: SharedStore) -> None:
     with store.writing() as tx, pytest.raises(ValueError, match="time zone"):
         tx.notifications.create(INFO, NOW.replace(tzinfo=None))
+
+
+def test_progress_is_what_was_told_last(store: SharedStore) -> None:
+    told = Progress("A", 7, 40, HOSTILE, NOW)
+    with store.writing() as tx:
+        assert tx.progress.of("A") is None
+        tx.progress.tell(told)
+        tx.progress.tell(Progress("B", 8, None, None, NOW))
+        tx.progress.tell(Progress("A", 7, None, "testing", NOW + MINUTE))
+    with store.reading() as tx:
+        assert tx.progress.of("A") == Progress("A", 7, 40, "testing", NOW + MINUTE)
+        assert tx.progress.of("B") == Progress("B", 8, None, None, NOW)
+    with store.writing() as tx:
+        tx.progress.tell(Progress("A", 9, None, "anew", NOW))
+        assert tx.progress.of("A") == Progress("A", 9, None, "anew", NOW)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -118,7 +118,19 @@ class GitRepository:
 
     def stage(self, worktree: Worktree, *, leave_out: Sequence[str]) -> bool:
         """See the port. What the agent committed itself counts too; ignore rules are respected."""
-        return self._on_its_branch(worktree).stage(inside(worktree, leave_out), worktree.base)
+        return self._on_its_branch(worktree).stage(_inside(worktree, leave_out), worktree.base)
+
+    def leftovers(self, worktree: Worktree) -> Mapping[str, str | None]:
+        """See the port."""
+        start = os.path.relpath(worktree.project, worktree.path)
+        found = self._on_its_branch(worktree).leftovers()
+        return {os.path.relpath(path, start): content for path, content in found.items()}
+
+    def push(self, worktree: Worktree, remote: str) -> None:
+        """See the port. No hook of the person's runs; git asks for nothing, so credentials have to be at hand."""
+        ref = f"refs/heads/{worktree.branch}"
+        url = self._git.must("remote", "get-url", "--push", remote) if self._rules.own else remote
+        self._own.must("push", "--quiet", "--no-verify", "--", url, f"{ref}:{ref}", timeout=SLOW)
 
     def commit(self, worktree: Worktree, message: str) -> str | None:
         """See the port. No hook runs: they are the person's, and for the person's own commits."""
@@ -238,14 +250,14 @@ class GitRepository:
     def _add(self, path: str, branch: str, head: str) -> None:
         """Check the branch out at `path`, made from `head` when it is new. --force: only over a stale registration."""
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        exists = self._own.ask("show-ref", "--verify", "--quiet", f"refs/heads/{branch}").code == 0
-        what = [path, branch] if exists else ["-b", branch, "--no-track", path, head]
         plain = without_filters(self._own, self._common(), self._rules.filters)
         for attempt in range(_TRIES):
+            exists = self._own.ask("show-ref", "--verify", "--quiet", f"refs/heads/{branch}").code == 0
+            what = [path, branch] if exists else ["-b", branch, "--no-track", path, head]
             done = self._own.ask("worktree", "add", "--force", "--quiet", *what, timeout=SLOW, extra=plain)
             if done.code == 0:
                 return
-            if attempt + 1 == _TRIES or "lock" not in done.err:
+            if attempt + 1 == _TRIES or not ("lock" in done.err or "commondir" in done.err):
                 raise GitFailed(command="worktree add", problem=in_a_line(done.err) or f"exit code {done.code}")
 
 
@@ -279,7 +291,7 @@ def _leads_to(path: str, admin: str) -> bool:
     return line.startswith("gitdir: ") and os.path.realpath(line[8:].rstrip("\n")) == os.path.realpath(admin)
 
 
-def inside(worktree: Worktree, paths: Sequence[str]) -> list[str]:
+def _inside(worktree: Worktree, paths: Sequence[str]) -> list[str]:
     """Paths of the project as paths below the work tree's top; those that lie outside of it are nothing to git."""
     below = [os.path.relpath(os.path.join(worktree.project, path), worktree.path) for path in paths]
     return [path for path in below if path.split(os.sep, 1)[0] not in (os.curdir, os.pardir)]

@@ -12,10 +12,9 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
 from contextlib import suppress
 
-from coffee_maker.adapters.git import FETCHING, GitRepository, common_directory, inside, move_aside
+from coffee_maker.adapters.git import FETCHING, GitRepository, common_directory, move_aside
 from coffee_maker.adapters.git_program import SLOW, in_a_line
 from coffee_maker.adapters.git_tree import TreeGit
 from coffee_maker.core.errors import BranchMoved, GitFailed
@@ -55,10 +54,6 @@ class BoxedRepository(GitRepository):
             self._make(path, ref, tip)
         self._make_agents(path, ref, tip)
         return self._as_worktree(path, branch, head, aside)
-
-    def stage(self, worktree: Worktree, *, leave_out: Sequence[str]) -> bool:
-        """See the port."""
-        return self._trusted(worktree.path).stage(inside(worktree, leave_out), worktree.base)
 
     def commit(self, worktree: Worktree, message: str) -> str | None:
         """See the port; the commit gets into the person's repository, unless the branch was changed there."""
@@ -114,6 +109,10 @@ class BoxedRepository(GitRepository):
                 raise GitFailed(command="update-ref", problem=in_a_line(done.err))
 
     # --- the trusted git directory
+
+    def _on_its_branch(self, worktree: Worktree) -> TreeGit:
+        """The agent cannot change it, so it is on its branch."""
+        return self._trusted(worktree.path)
 
     def _trusted(self, path: str) -> TreeGit:
         return self._tree(path, boxed_git(path).trusted)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from collections.abc import Mapping, Sequence
 
 from coffee_maker.adapters.git_program import FALLBACK_IDENTITY, SLOW, Git, plain_message
@@ -16,6 +17,7 @@ from coffee_maker.adapters.git_program import FALLBACK_IDENTITY, SLOW, Git, plai
 _NOT_INTO = "--ignore-submodules=all"  # git asks a repository inside by a git of its own, with that one's settings
 _FILTER = re.compile(r"filter\.(?P<name>.*)\.(clean|smudge|process|required)\Z", re.DOTALL)
 _GITLINK = "160000 "
+_MOST_LEFTOVERS = 2000  # paths that are looked at one by one
 
 
 class TreeGit:
@@ -47,6 +49,23 @@ class TreeGit:
         if git.ask("add", "--all", *everything, timeout=SLOW).code != 0:  # a sparse work tree wants it said
             git.must("add", "--all", "--sparse", *everything, timeout=SLOW)
         return self._is_staged() or self.tip() != base
+
+    def leftovers(self) -> Mapping[str, str | None]:
+        """What differs from the index: path -> a hash of its content, None when it is gone."""
+        kinds = ("--others", "--modified", "--deleted", "--exclude-standard")
+        listed = self.git.must("ls-files", "-z", *kinds, timeout=SLOW)
+        paths = sorted(set(filter(None, listed.split("\0"))))[:_MOST_LEFTOVERS]
+        there = [path for path in paths if "\n" not in path and self._is_file(path)]
+        stdin = "".join(f"{path}\n" for path in there).encode(errors="surrogateescape")
+        hashes = self.git.must("hash-object", "--no-filters", "--stdin-paths", stdin=stdin, timeout=SLOW).split()
+        return {**dict.fromkeys(paths), **dict(zip(there, hashes, strict=True))}
+
+    def _is_file(self, path: str) -> bool:
+        """A file of the tree's own: what a link leads to may be anywhere."""
+        try:
+            return stat.S_ISREG(os.lstat(os.path.join(self.tree, path)).st_mode)
+        except OSError:
+            return False
 
     def commit(self, message: str) -> str:
         """Commit what is staged, if anything is; the newest commit."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from coffee_maker.cli import shapes
+from coffee_maker.work import shapes
 
 if TYPE_CHECKING:
     from argparse import Namespace

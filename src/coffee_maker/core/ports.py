@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         Entry,
         Finding,
         Heartbeat,
+        Progress,
         Run,
         StepTime,
         Task,
@@ -161,6 +162,16 @@ class JournalTable(Protocol):
         """Item -> its pipeline, of every pipeline that has not come to its end."""
 
 
+class ProgressTable(Protocol):
+    """`progress`: what the agent of each item last told of itself. Its server is a process of its own and has no other
+    way to the daemon."""
+
+    def tell(self, progress: Progress) -> None:
+        """Replaces what was told of the item before; a percent or words left out in the same pipeline stay."""
+
+    def of(self, item: str) -> Progress | None: ...
+
+
 class ControlTable(Protocol):
     """`controls` and `control_replies`: what a person asks of the daemons, and what each made of it."""
 
@@ -201,6 +212,8 @@ class Transaction(Protocol):
     def journal(self) -> JournalTable: ...
     @property
     def controls(self) -> ControlTable: ...
+    @property
+    def progress(self) -> ProgressTable: ...
 
 
 class RunLog(Protocol):
@@ -296,6 +309,9 @@ class RoadmapFile(Protocol):
     def read(self) -> bytes:
         """The whole content; raises `RoadmapMissing` or `RoadmapUnusable`."""
 
+    def stamp(self) -> object:
+        """Something that differs when the file is another one now: a hint to look, never a proof. Raises nothing."""
+
     def stage(self, content: bytes) -> str:
         """Write the content, durably, beside the file with its mode and owner; the name to place it by."""
 
@@ -338,6 +354,13 @@ class Repository(Protocol):
     def stage(self, worktree: Worktree, *, leave_out: Sequence[str]) -> bool:
         """Set aside for the commit what changed in that work tree, except the paths left out (relative to the
         project); whether there is anything, now or in commits made there since `base`."""
+
+    def leftovers(self, worktree: Worktree) -> Mapping[str, str | None]:
+        """What differs from what was set aside: path (relative to the project) -> a hash of its content, None when it
+        is gone. Ignored files do not count."""
+
+    def push(self, worktree: Worktree, remote: str) -> None:
+        """Push the branch; again changes nothing. Raises `GitFailed`."""
 
     def commit(self, worktree: Worktree, message: str) -> str | None:
         """Commit what was staged, and nothing that came later; the branch's newest commit, None when it is `base`."""

@@ -34,6 +34,16 @@ class Entry(NamedTuple):
     at: datetime
 
 
+class Progress(NamedTuple):
+    """What an agent last told of itself, by the tool `progress`."""
+
+    item: str
+    pipeline: int
+    percent: int | None
+    words: str | None
+    at: datetime
+
+
 class Control(NamedTuple):
     """What a person asks of the daemons: they find it in the store, on whichever side of a container wall they are."""
 
@@ -45,6 +55,15 @@ class Control(NamedTuple):
     reason: str | None = None
     id: int = 0
     at: datetime | None = None
+
+
+class Line(NamedTuple):
+    """One thing that a daemon told, in its log."""
+
+    at: datetime
+    level: str  # info | warning | error
+    item: str | None
+    words: str
 
 
 class Usage(NamedTuple):

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from coffee_maker.store.journal import Journal
     from coffee_maker.store.migrate import Schema
     from coffee_maker.store.notifications import Notifications
+    from coffee_maker.store.progress import ProgressNotes
     from coffee_maker.store.roadmap_log import Log
 
 SHARED = "notifications"
@@ -98,6 +99,12 @@ class Tables:
         from coffee_maker.store.controls import Controls
 
         return Controls(self.connection)
+
+    @cached_property
+    def progress(self) -> ProgressNotes:
+        from coffee_maker.store.progress import ProgressNotes
+
+        return ProgressNotes(self.connection)
 
 
 class SharedStore:

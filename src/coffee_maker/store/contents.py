@@ -23,12 +23,13 @@ TABLES: Mapping[str, tuple[str, ...]] = {
         "journal",
         "controls",
         "control_replies",
+        "progress",
     ),
     "analytics": ("runs", "steps"),
 }
 """Every table, one that refers to another after it."""
 
-_SINCE = {"journal": 2, "controls": 2, "control_replies": 2, "steps": 2}
+_SINCE = {"journal": 2, "controls": 2, "control_replies": 2, "steps": 2, "progress": 3}
 """The schema version that brought a table, where that was not the first."""
 
 NUMBERED: Mapping[str, str] = {

@@ -65,6 +65,10 @@ class Editing:
         """The document as it stands in the file; takes no lock and opens no database."""
         return self._recorder.parse(self._file.read())
 
+    def stamp(self) -> object:
+        """Something that differs when the file is another one now; a hint to look."""
+        return self._file.stamp()
+
     def reconcile(self) -> Document:
         """Finish what a crash left and record what was changed outside; the document."""
         with self._lock("reconcile"):

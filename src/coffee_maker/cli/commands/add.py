@@ -6,7 +6,8 @@ from argparse import Namespace
 from typing import TYPE_CHECKING
 
 from coffee_maker.cli import changing
-from coffee_maker.cli.values import field_pairs, place, status_named, text_or_stdin
+from coffee_maker.cli.values import field_pairs, place, text_or_stdin
+from coffee_maker.work.looking import status_named
 
 if TYPE_CHECKING:
     from coffee_maker.cli.output import Output

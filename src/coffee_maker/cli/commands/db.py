@@ -5,8 +5,8 @@ from __future__ import annotations
 from argparse import Namespace
 from typing import TYPE_CHECKING, Any
 
-from coffee_maker.cli import shapes
 from coffee_maker.core.errors import WrongUsage
+from coffee_maker.work import shapes
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,8 +6,9 @@ from argparse import Namespace
 from typing import TYPE_CHECKING
 
 from coffee_maker.cli import changing
-from coffee_maker.cli.values import field_pairs, status_named, text_or_stdin
+from coffee_maker.cli.values import field_pairs, text_or_stdin
 from coffee_maker.core.errors import WrongUsage
+from coffee_maker.work.looking import status_named
 
 if TYPE_CHECKING:
     from coffee_maker.cli.output import Output

@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from typing import TYPE_CHECKING
 
-from coffee_maker.cli import shapes
+from coffee_maker.work import shapes
 
 if TYPE_CHECKING:
     from coffee_maker.cli.output import Output
@@ -25,11 +25,5 @@ def arguments(parser: Parser) -> None:
 def run(args: Namespace, operations: Operations, output: Output) -> int:
     from coffee_maker.core.choosing import choose
 
-    document = operations.document()
-    chosen, waiting = choose(document.items, operations.claims())
-    data = {
-        "item": shapes.item(chosen) if chosen is not None else None,
-        "waiting": [one._asdict() for one in waiting],
-    }
-    output.show("next", data)
+    output.show("next", shapes.choice(choose(operations.document().items, operations.claims())))
     return 0

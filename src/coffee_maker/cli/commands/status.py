@@ -6,8 +6,8 @@ from argparse import Namespace
 from typing import TYPE_CHECKING
 
 from coffee_maker.cli import changing
-from coffee_maker.cli.values import status_named
 from coffee_maker.core.errors import WrongUsage
+from coffee_maker.work.looking import status_named
 
 if TYPE_CHECKING:
     from coffee_maker.cli.output import Output

@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from typing import TYPE_CHECKING
 
-from coffee_maker.cli import shapes
+from coffee_maker.work import shapes
 
 if TYPE_CHECKING:
     from coffee_maker.cli.output import Output
@@ -33,7 +33,7 @@ def run(args: Namespace, operations: Operations, output: Output) -> int:
         return 0
     items = document.items
     if args.status is not None:
-        from coffee_maker.cli.values import status_named
+        from coffee_maker.work.looking import status_named
 
         wanted = status_named(args.status)
         items = tuple(one for one in items if one.status is wanted)
