@@ -113,6 +113,7 @@ def _import_image(engine: Engine) -> None:
     programs = [(name, found) for name in _PROGRAMS if (found := shutil.which(name))]
     for name, found in programs:
         shutil.copy(os.path.realpath(found), root / "usr/bin" / name)
+    (root / "usr/bin/git-upload-pack").symlink_to("git")
     python = os.path.realpath(sys.executable)
     (root / "usr/bin/python3").symlink_to(python)
     modules = [

@@ -8,7 +8,7 @@ speaks plain English and has bounded time. Measured: 2.5 to 4 ms a call.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from coffee_maker.core.errors import GitFailed, GitMissing
@@ -126,7 +126,7 @@ class Git:
         """Run; the output as text. Raises `GitFailed` with git's own words when it exits other than 0."""
         done = self.ask(*args, stdin=stdin, timeout=timeout, extra=extra)
         if done.code != 0:
-            raise GitFailed(command=args[0], problem=in_a_line(done.err) or f"exit code {done.code}")
+            raise GitFailed(command=_command(args), problem=in_a_line(done.err) or f"exit code {done.code}")
         return done.text
 
     def commit_tree(self, tree: str, message: str, *, parent: str | None) -> str:
@@ -138,6 +138,11 @@ class Git:
         if done.code == 0:
             return done.text
         return self.must(*command, stdin=text, extra=FALLBACK_IDENTITY)
+
+
+def _command(args: Sequence[str]) -> str:
+    """What git was asked to do, after settings for this one call (``-c key=value``)."""
+    return next((word for word in args if not word.startswith("-") and "=" not in word), args[0])
 
 
 def plain_message(message: str) -> str:
