@@ -268,10 +268,17 @@ def _daemon(subject: Subject) -> Findings:
     if missing:
         yield _notice(f"The daemon's agent cannot run: {missing}", "See [agent] in coffee-roadmap.toml.")
     else:
-        yield _ok(f"The daemon's agent ({subject.settings.daemon.agent}) is there.")
+        yield _ok(f"The daemon's agent ({subject.settings.daemon.agent}) is there. {_box(subject.settings)}")
     if subject.settings.daemon.test_command is None:
         cure = 'Name one in coffee-roadmap.toml: [daemon] test_command = "make test".'
         yield _notice("No test command is set: what agents build is not tested before it counts.", cure)
+
+
+def _box(settings: Settings) -> str:
+    kind, hosts = settings.agent.sandbox, settings.agent.network
+    if kind == "none":
+        return "It runs with your rights, in no box ([agent] sandbox)."
+    return f"It runs in a {kind} box, {'with ' + ' '.join(hosts) if hosts else 'without'} network."
 
 
 _CHECKS = (
