@@ -6,7 +6,7 @@ Each part is made when it is first asked for, with its imports, so that `view` o
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
@@ -46,6 +46,9 @@ if TYPE_CHECKING:
     from coffee_maker.work.sync import Sync
 
 
+NO_TRACES = "OpenTelemetry is not installed here: `pip install 'coffee-maker[traces]'`."
+
+
 class SystemClock:
     """The machine's clock."""
 
@@ -63,6 +66,7 @@ class Operations:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.clock: Clock = SystemClock()
+        self._observed = False
 
     def __enter__(self) -> Self:
         return self
@@ -70,6 +74,10 @@ class Operations:
     def __exit__(self, *_: object) -> None:
         if "store" in self.__dict__ and hasattr(self.store, "close"):
             self.store.close()
+        if self._observed:
+            from coffee_maker.utils import observing
+
+            observing.switch_off()
 
     @cached_property
     def actor(self) -> str:
@@ -184,6 +192,7 @@ class Operations:
             agent=lambda: self.agent,
             unpublished=lambda: self.publishing.problem() if self.publishing is not None else None,
             databases=self.check_databases,
+            traces=self.check_traces,
         )
 
     @cached_property
@@ -208,11 +217,47 @@ class Operations:
         roadmap_hash = digest if isinstance(digest, str) else None
         return databases.check(self.maintenance, self.store, roadmap_hash=roadmap_hash, directory=directory)
 
+    def observe(self, tell: Callable[[str], None]) -> None:
+        """Send traces from now on, where variables name a server for them (`adapters.trace_targets`). For what runs
+        long and works by itself; a command of a person's is never observed."""
+        from coffee_maker.adapters.trace_targets import targets
+
+        found = targets(os.environ)
+        if not found or self._observed:
+            return
+        self._observed = True
+        try:
+            from coffee_maker.adapters.traces import Options, start
+        except ImportError:
+            tell(f"No traces go to {found[0].where}: {NO_TRACES}")
+            return
+        from coffee_maker.utils import observing
+        from coffee_maker.utils.redaction import Redaction
+
+        traces = self.settings.traces
+        options = Options(traces.service_name, traces.content, traces.timeout.total_seconds())
+        redaction = Redaction(os.environ, (self.settings.database.url,))
+        observing.switch_on(start(found, options, redaction, tell))
+
+    def check_traces(self) -> Sequence[Finding]:
+        """Where the daemon's traces go, and what is missing for that; nothing, where they go nowhere."""
+        from coffee_maker.adapters.trace_targets import targets
+        from coffee_maker.core.records import Finding
+
+        found = targets(os.environ)
+        try:
+            if found:
+                import coffee_maker.adapters.traces  # noqa: F401 - whether it can be
+        except ImportError:
+            return [Finding("traces", "notice", f"No traces go to {one.where}.", NO_TRACES) for one in found]
+        return [Finding("traces", "ok", f"The daemon's traces go to {one.where}.") for one in found]
+
     def daemon(self, *, agent: str | None, ask: bool, tell: Tell) -> Daemon:
         """A daemon on this project. `agent` names another one than the settings do."""
         from coffee_maker.work.daemon import Daemon
 
         self.prepare()
+        self.observe(lambda words: tell(words, level="warning"))
         return Daemon(self.desk(agent=agent, ask=ask, tell=tell), self.system, poll=self.settings.daemon.poll)
 
     def desk(self, *, agent: str | None, ask: bool, tell: Tell) -> Desk:

@@ -40,6 +40,7 @@ class Subject(NamedTuple):
     agent: Callable[[], Agent]
     unpublished: Callable[[], str | None]  # why the newest versions are not in git
     databases: Callable[[], Sequence[Finding]]
+    traces: Callable[[], Sequence[Finding]] = lambda: ()
 
 
 def examine(subject: Subject) -> list[Finding]:
@@ -281,8 +282,13 @@ def _box(settings: Settings) -> str:
     return f"It runs in a {kind} box, {'with ' + ' '.join(hosts) if hosts else 'without'} network."
 
 
+def _traces(subject: Subject) -> Findings:
+    yield from subject.traces()
+
+
 _CHECKS = (
     _python, _settings, _roadmap, _can_write, _data, _mounts, _databases, _unfinished, _channels, _git, _daemon,
+    _traces,
 )  # fmt: skip
 
 

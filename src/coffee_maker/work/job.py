@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from coffee_maker.core.errors import ClaimLost, Refusal
 from coffee_maker.core.limits import Ceilings
 from coffee_maker.core.records import Entry, StepTime, Usage, Worktree
+from coffee_maker.utils import observing
 from coffee_maker.work.supervisor import Hold, StopSign
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ class Job:
         self.worktree: Worktree | None = None
         self.skip = StopSign()  # a person said to leave it
         self.step = "claim"
-        self.since = desk.clock.now()
+        self.since = self.begun = desk.clock.now()  # `begun` is the pipeline's, by whichever daemon
         self.waits_for: str | None = None  # a person, a time, a place
         self.idle = False
         self.activity = ""
@@ -173,7 +174,9 @@ class Job:
         self.go_on()
         started = self.begin(step)
         try:
-            result = do(self)
+            with observing.span("step", step=step) as seen:
+                result = do(self)
+                seen.note(ok=result.get("ok") is not False, outcome=self._outcome)
         except BaseException:
             self._timed(step, started, "stopped")
             raise

@@ -48,6 +48,10 @@ _SETTINGS = """\
 # sandbox = "bwrap"        # or "docker": a box that the agent cannot get out of
 # network = ["api.example.com"]   # hosts that it can reach from there; without it, none
 
+[traces]
+# The daemon sends them where LANGFUSE_PUBLIC_KEY and LANGFUSE_SECRET_KEY, or OTEL_EXPORTER_OTLP_ENDPOINT, are set.
+# content = false   # true sends texts too; secrets are never sent
+
 # [channels.desktop]
 # kind = "command"
 # argv = ["notify-send", "--", "{{title}}", "coffee-roadmap {{type}} {{id}}"]

@@ -14,6 +14,7 @@ from coffee_maker.core.errors import Refusal
 from coffee_maker.core.limits import Reached, reached
 from coffee_maker.core.questions import Draft, Kind, Level, Source
 from coffee_maker.core.records import Action, AgentResult, Run, Usage
+from coffee_maker.utils import observing
 from coffee_maker.utils.text import one_line
 from coffee_maker.work import accounts
 from coffee_maker.work.agent_tools import AgentTools, Parts, Scope
@@ -44,6 +45,7 @@ class Watching:
         self._lock = threading.Lock()
         self._told_at: datetime | None = None
         self.limit: Reached | None = None
+        self.turn = observing.NOTHING
         desk = job.desk
         self._tools = AgentTools(
             Parts(editing=desk.editing, messages=desk.messages, store=desk.store, clock=desk.clock),
@@ -77,6 +79,7 @@ class Watching:
         with self._lock:
             self._run = self._run._replace(usage=usage)
         self._job.used = usage
+        self.turn.took(usage)
         self._look()
         if time.monotonic() - self._kept > _KEEP:
             self._keep()
@@ -115,7 +118,8 @@ class Watching:
     def call(self, tool: str, arguments: Mapping[str, object]) -> Mapping[str, object]:
         started = time.monotonic()
         try:
-            return self._tools.call(tool, arguments)
+            with self.turn.within(), observing.span("tool", tool=tool):  # maybe in another thread
+                return self._tools.call(tool, arguments)
         finally:
             if tool == "answer":  # it waited for a person
                 self._waited += time.monotonic() - started
