@@ -37,6 +37,8 @@ def need(program: str, package: str) -> None:
         done = subprocess.run(["apt-get", *command], env=environment, capture_output=True, timeout=_INSTALLING)
         if done.returncode != 0:
             pytest.skip(f"NOT TESTED: {program} could not be installed: {done.stderr.decode()[-500:]}")
+    if shutil.which(program) is None:
+        pytest.skip(f"NOT TESTED: {program} is not on the PATH, though {package} is installed")
 
 
 class Engine:

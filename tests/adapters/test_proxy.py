@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.work.daemon_kit import until
 
 from coffee_maker.adapters.sandbox import proxy
 
@@ -173,6 +174,26 @@ def test_what_is_refused(ask: Callable[..., bytes], request_: bytes, status: byt
     except (BrokenPipeError, ConnectionResetError):  # it was refused before all of it was read
         return
     assert answer.split(b" ")[1] == status
+
+
+def test_connections_are_bounded_and_given_back(ask: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proxy._Server, "places", threading.BoundedSemaphore(2))
+    waiting = [socket.socket(socket.AF_UNIX) for _ in range(2)]
+    for one in waiting:
+        one.connect("proxy")
+        one.sendall(b"GET ")  # and no more
+    refused = b"CONNECT evil.example:443 HTTP/1.1\r\n\r\n"
+
+    def asked() -> bytes:
+        try:
+            return ask(refused)
+        except (BrokenPipeError, ConnectionResetError):
+            return b""
+
+    assert asked() == b""
+    for one in waiting:
+        one.close()
+    until(lambda: asked().startswith(b"HTTP/1.1 403"))
 
 
 def test_a_host_that_cannot_be_reached_is_told(ask: Callable[..., bytes], service: tuple[int, list[bytes]]) -> None:

@@ -183,6 +183,12 @@ ATTEMPTS = (
     "ls /sys/fs/cgroup/*/coffee* /sys/fs/cgroup/coffee* | grep .",
     "grep -q 'CapEff:.*[1-9a-f]' /proc/self/status",
     "chmod 4755 /bin/sh",
+    "value=$(cat /proc/sys/vm/swappiness); echo $value >/proc/sys/vm/swappiness",
+    'value=$(cat /proc/sys/kernel/core_pattern); echo "$value" >/proc/sys/kernel/core_pattern',
+    # whatever else can be written, for all that nobody thought of; what Docker leaves of /proc takes capabilities
+    "find / \\( -path '{tree}' -o -path /tmp -o -path /home/agent -o -path /dev -o -path '/proc/[0-9]*' "
+    "-o -path /proc/self -o -path /proc/thread-self \\) -prune -o -writable -not -type l -print "
+    "| grep -v -E '^(/run/coffee-box/lifeline|/proc/(keys|mtrr|timer_list|pressure/.*))$'",
     "bash -c 'echo x >/dev/tcp/127.0.0.1/{port}'",
     "bash -c 'echo x >/dev/tcp/8.8.8.8/53'",
 )

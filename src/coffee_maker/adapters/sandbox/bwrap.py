@@ -84,7 +84,8 @@ class BwrapSandbox:
             *self._readable(argv[0], place),
             *("--bind", place.tree, place.tree),
             *_git_of(place.tree),
-            *("--remount-ro", "/", "--chdir", task.directory),
+            # As root it is root's user in there, though without a capability; to /proc/sys that is enough to write.
+            *("--remount-ro", "/", "--remount-ro", "/proc", "--chdir", task.directory),
             *("--setenv", "HOME", box.HOME_IN_BOX, "--setenv", "TMPDIR", "/tmp"),  # noqa: S108 - the box's own
             *(part for name in _UNSET for part in ("--unsetenv", name)),
             "--",

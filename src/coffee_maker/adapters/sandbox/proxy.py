@@ -23,11 +23,13 @@ import sys
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import Any
 from urllib.parse import urlsplit
 
 _LONGEST_HEAD = 65536
 _CHUNK = 65536
 _CONNECTING = 15.0  # seconds
+_CONNECTIONS = 256
 _IDLE = 3600.0  # seconds in which nothing comes from either side
 _PORTS = (80, 443)
 _NUMBER = re.compile(r"(0x[0-9a-f]*|[0-9]+)(\.(0x[0-9a-f]*|[0-9]+)){0,3}\.?")  # every way in which inet_aton reads one
@@ -49,9 +51,24 @@ def main(argv: list[str]) -> None:
 
 
 class _Server(socketserver.ThreadingUnixStreamServer):
+    """It stands outside the box and its limits, so it has one of its own: connections beyond it are closed at once."""
+
     daemon_threads = True
     request_queue_size = 64
     hosts: Sequence[str] = ()
+    places = threading.BoundedSemaphore(_CONNECTIONS)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        if self.places.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self.places.release()
 
 
 def allowed(host: str, port: int, hosts: Sequence[str]) -> bool | None:
