@@ -14,16 +14,23 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from tests.contract.test_agents import NEVER, Flag, Heard, mark, until  # noqa: F401 - a fixture
+from tests.contract.test_agents import MEASURED, NEVER, Flag, Heard, mark, until  # noqa: F401 - a fixture
 from tests.engines import IMAGE, Engine, need, readable
 
 from coffee_maker.adapters.agents.command import CommandAgent
 from coffee_maker.adapters.agents.runbook import RunbookAgent
-from coffee_maker.adapters.sandbox import box
+from coffee_maker.adapters.sandbox import box, launcher
 from coffee_maker.adapters.sandbox.bwrap import BwrapSandbox
 from coffee_maker.adapters.sandbox.docker import DockerSandbox
 from coffee_maker.core.ports import Sandbox
 from coffee_maker.core.records import AgentResult, Task
+
+
+@pytest.fixture(autouse=True)
+def measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The launcher, a process of its own, is measured like everything else."""
+    if MEASURED:
+        monkeypatch.setattr(box, "LAUNCHER", (sys.executable, "-m", launcher.__name__))
 
 
 class Cell:
@@ -61,7 +68,7 @@ class Cell:
 
     def run(self, script: str, stop: Flag = NEVER, *, timeout: float = 60, **bounds: object) -> AgentResult:
         agent = CommandAgent(
-            ["sh", "-eu", "-c", script], names=["LC_TEST_MARK"], grace=2.0, sandbox=self.sandbox(**bounds)
+            ["sh", "-eu", "-c", script], names=["LC_TEST_MARK", *MEASURED], grace=2.0, sandbox=self.sandbox(**bounds)
         )
         return agent.run(self.task(timeout=timeout), stop, self.heard)
 
