@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from coffee_maker.adapters.background import Started
     from coffee_maker.adapters.daemon_log import DaemonLog
+    from coffee_maker.adapters.liveness import Liveness
     from coffee_maker.core.document import Document
     from coffee_maker.core.ports import (
         Agent,
@@ -288,6 +289,7 @@ class Operations:
             options=self._daemon_options(ask=ask),
             tell=tell,
             publish=self.publish,
+            presence=self.liveness,
         )
 
     @cached_property
@@ -356,6 +358,13 @@ class Operations:
     @property
     def _background_lock(self) -> str:
         return os.path.join(self.settings.data.dir, "daemon.lock")
+
+    @cached_property
+    def liveness(self) -> Liveness:
+        from coffee_maker.adapters.agents import process
+        from coffee_maker.adapters.liveness import Liveness
+
+        return Liveness(self.settings.data.dir, process.inherited)
 
     @cached_property
     def controlling(self) -> Controlling:

@@ -439,6 +439,16 @@ class Stop(Protocol):
     def requested(self) -> str | None: ...
 
 
+class Presence(Protocol):
+    """Tells on one machine which daemons are certainly gone, so that nobody waits for their leases to run out."""
+
+    def here(self, owner: str) -> AbstractContextManager[None]:
+        """Be here for the block, and as long as anything of the agents started in it is left."""
+
+    def gone(self, owner: str) -> bool:
+        """Whether that daemon was here and is no more, nor anything of its agents; False when nothing is known."""
+
+
 # --- channels --------------------------------------------------------------------------------------------------
 
 

@@ -15,7 +15,7 @@ from coffee_maker.utils import observing
 from coffee_maker.work.supervisor import Hold, StopSign
 
 if TYPE_CHECKING:
-    from coffee_maker.core.ports import Agent, Clock, Repository, Store, Transaction
+    from coffee_maker.core.ports import Agent, Clock, Presence, Repository, Store, Transaction
     from coffee_maker.work.editing import Editing
     from coffee_maker.work.messages import Messages
 
@@ -72,6 +72,7 @@ class Desk(NamedTuple):
     options: Options
     tell: Tell
     publish: Callable[[], None]  # bring recorded versions to git
+    presence: Presence
 
     def policy(self, kind: str) -> str:
         return self.options.policy.get(kind, "ask")
