@@ -94,6 +94,10 @@ def test_every_setting_of_the_project_file_is_read(tmp_path: Path) -> None:
         network = "allow"
         push = "deny"
         pull_request = "ask"
+        [traces]
+        content = true
+        service_name = "ours"
+        timeout = "9s"
         [channels.desktop]
         kind = "command"
         argv = ["notify-send", "{title}"]
@@ -209,6 +213,9 @@ def test_every_setting_can_come_from_the_environment(tmp_path: Path) -> None:
         "policy.network": "deny",
         "policy.push": "allow",
         "policy.pull_request": "deny",
+        "traces.content": "on",
+        "traces.service_name": "ours",
+        "traces.timeout": "9s",
     }
     assert set(given) == set(KEYS)
     found = settings(tmp_path, **{environment_name(key): value for key, value in given.items()})
@@ -221,6 +228,7 @@ def test_every_setting_can_come_from_the_environment(tmp_path: Path) -> None:
     assert found.agent.network == ("a", "b")
     assert (found.limits.run_cost, found.limits.day_time) == (0.5, timedelta(seconds=2))
     assert found.policy == ("deny", "allow", "deny", "allow", "deny")
+    assert found.traces == (True, "ours", timedelta(seconds=9))
 
 
 def test_an_empty_variable_counts_as_none(tmp_path: Path) -> None:

@@ -119,6 +119,14 @@ class PolicySettings(NamedTuple):
     pull_request: str = "ask"
 
 
+class TracesSettings(NamedTuple):
+    """``[traces]``: what the daemon sends to Langfuse or an OpenTelemetry collector, where variables name one."""
+
+    content: bool = False  # whether texts go along; secrets never do
+    service_name: str = "coffee-roadmap"
+    timeout: timedelta = timedelta(seconds=5)  # of one sending, which nothing waits for
+
+
 class ChannelSettings(NamedTuple):
     """``[channels.NAME]``: one way in which notifications reach a person."""
 
@@ -143,6 +151,7 @@ class Settings(NamedTuple):
     agent: AgentSettings
     limits: LimitSettings
     policy: PolicySettings
+    traces: TracesSettings
     channels: Mapping[str, ChannelSettings]
     sources: Mapping[str, str]
 
@@ -227,6 +236,9 @@ _READERS: Mapping[str, read.Reader] = {
     "limits.day_time": read.duration,
     "limits.day_tokens": read.count,
     "limits.day_cost": read.money,
+    "traces.content": read.flag,
+    "traces.service_name": read.text,
+    "traces.timeout": read.duration,
     **{f"policy.{kind}": read.one_of("ask", "allow", "deny") for kind in PolicySettings._fields},
 }
 _CHANNEL_READERS: Mapping[str, read.Reader] = {
@@ -246,6 +258,7 @@ _SECTIONS: Mapping[str, Any] = {
     "agent": AgentSettings,
     "limits": LimitSettings,
     "policy": PolicySettings,
+    "traces": TracesSettings,
 }
 KEYS = tuple(_READERS)
 

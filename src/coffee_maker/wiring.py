@@ -6,7 +6,7 @@ Each part is made when it is first asked for, with its imports, so that `view` o
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from coffee_maker.adapters.background import Started
     from coffee_maker.adapters.daemon_log import DaemonLog
+    from coffee_maker.adapters.liveness import Liveness
     from coffee_maker.core.document import Document
     from coffee_maker.core.ports import Agent, Channel, Clock, Maintenance, Repository, RoadmapFile, Store, System
     from coffee_maker.core.records import Finding, Line
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
     from coffee_maker.work.publishing import Publishing
     from coffee_maker.work.rehearsal import Rehearsal
     from coffee_maker.work.sync import Sync
+
+
+NO_TRACES = "OpenTelemetry is not installed here: `pip install 'coffee-maker[traces]'`."
 
 
 class SystemClock:
@@ -53,6 +57,7 @@ class Operations:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.clock: Clock = SystemClock()
+        self._observed = False
 
     def __enter__(self) -> Self:
         return self
@@ -60,6 +65,10 @@ class Operations:
     def __exit__(self, *_: object) -> None:
         if "store" in self.__dict__ and hasattr(self.store, "close"):
             self.store.close()
+        if self._observed:
+            from coffee_maker.utils import observing
+
+            observing.switch_off()
 
     @cached_property
     def actor(self) -> str:
@@ -174,6 +183,7 @@ class Operations:
             agent=lambda: self.agent,
             unpublished=lambda: self.publishing.problem() if self.publishing is not None else None,
             databases=self.check_databases,
+            traces=self.check_traces,
         )
 
     @cached_property
@@ -198,11 +208,47 @@ class Operations:
         roadmap_hash = digest if isinstance(digest, str) else None
         return databases.check(self.maintenance, self.store, roadmap_hash=roadmap_hash, directory=directory)
 
+    def observe(self, tell: Callable[[str], None]) -> None:
+        """Send traces from now on, where variables name a server for them (`adapters.trace_targets`). For what runs
+        long and works by itself; a command of a person's is never observed."""
+        from coffee_maker.adapters.trace_targets import targets
+
+        found = targets(os.environ)
+        if not found or self._observed:
+            return
+        self._observed = True
+        try:
+            from coffee_maker.adapters.traces import Options, start
+        except ImportError:
+            tell(f"No traces go to {found[0].where}: {NO_TRACES}")
+            return
+        from coffee_maker.utils import observing
+        from coffee_maker.utils.redaction import Redaction
+
+        traces = self.settings.traces
+        options = Options(traces.service_name, traces.content, traces.timeout.total_seconds())
+        redaction = Redaction(os.environ, (self.settings.database.url,))
+        observing.switch_on(start(found, options, redaction, tell))
+
+    def check_traces(self) -> Sequence[Finding]:
+        """Where the daemon's traces go, and what is missing for that; nothing, where they go nowhere."""
+        from coffee_maker.adapters.trace_targets import targets
+        from coffee_maker.core.records import Finding
+
+        found = targets(os.environ)
+        try:
+            if found:
+                import coffee_maker.adapters.traces  # noqa: F401 - whether it can be
+        except ImportError:
+            return [Finding("traces", "notice", f"No traces go to {one.where}.", NO_TRACES) for one in found]
+        return [Finding("traces", "ok", f"The daemon's traces go to {one.where}.") for one in found]
+
     def daemon(self, *, agent: str | None, ask: bool, tell: Tell) -> Daemon:
         """A daemon on this project. `agent` names another one than the settings do."""
         from coffee_maker.work.daemon import Daemon
 
         self.prepare()
+        self.observe(lambda words: tell(words, level="warning"))
         return Daemon(self.desk(agent=agent, ask=ask, tell=tell), self.system, poll=self.settings.daemon.poll)
 
     def desk(self, *, agent: str | None, ask: bool, tell: Tell) -> Desk:
@@ -231,6 +277,7 @@ class Operations:
             options=self._daemon_options(ask=ask),
             tell=tell,
             publish=self.publish,
+            presence=self.liveness,
         )
 
     @cached_property
@@ -295,6 +342,13 @@ class Operations:
     @property
     def _background_lock(self) -> str:
         return os.path.join(self.settings.data.dir, "daemon.lock")
+
+    @cached_property
+    def liveness(self) -> Liveness:
+        from coffee_maker.adapters.agents import process
+        from coffee_maker.adapters.liveness import Liveness
+
+        return Liveness(self.settings.data.dir, process.inherited)
 
     @cached_property
     def controlling(self) -> Controlling:

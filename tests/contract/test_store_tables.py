@@ -105,6 +105,18 @@ def test_history_is_a_chain(store: SharedStore) -> None:
             assert tx.roadmap.change(nothing) is None
 
 
+def test_when_items_were_changed_last(store: SharedStore) -> None:
+    with store.writing() as tx:
+        assert tx.roadmap.last_changes() == {}
+        tx.roadmap.append(change("0", "1", "A", change_type="add"))
+        tx.roadmap.append(change("1", "2", "A", change_type="status_change", at=NOW + MINUTE))
+        tx.roadmap.append(change("2", "3", "A", at=NOW + 3 * MINUTE))
+        tx.roadmap.append(change("3", "4", None, at=NOW + 9 * MINUTE))
+        tx.roadmap.append(change("4", "5", "B", at=NOW + 2 * MINUTE))
+    with store.reading() as tx:
+        assert tx.roadmap.last_changes() == {"A": (NOW + 3 * MINUTE, NOW + MINUTE), "B": (NOW + 2 * MINUTE, None)}
+
+
 def test_the_chain_holds_when_a_block_fails(store: SharedStore) -> None:
     def fail() -> None:
         with store.writing() as tx:
@@ -405,6 +417,24 @@ def test_how_long_steps_took(store: SharedStore) -> None:
         runs.add_step(second)
         assert runs.steps() == [first, second]
         assert runs.steps(item="B") == runs.steps(since=NOW + MINUTE) == [second]
+        assert runs.steps(outcome="waited") == [second]
+        assert runs.steps(item="A", outcome="waited") == []
+        runs.add_step(first._replace(step="claim", started=NOW - MINUTE))
+        assert runs.taken_up() == {("A", 7): NOW - MINUTE, ("B", 8): NOW + MINUTE}
+        assert runs.taken_up(item="B") == {("B", 8): NOW + MINUTE}
+
+
+def test_reading_runs_makes_nothing_and_sees_what_was_committed(store: SharedStore) -> None:
+    with store.reading_runs() as runs:
+        assert runs.list() == []
+        assert runs.steps() == []
+        assert runs.taken_up() == {}
+    with store.runs() as writing:
+        writing.add_step(StepTime("A", 7, "build", NOW, NOW + MINUTE, "done"))
+        with store.reading_runs() as runs:
+            assert runs.steps() == []
+    with store.reading_runs() as runs:
+        assert len(runs.steps()) == 1
 
 
 # --- journal and controls --------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from pathlib import Path
 from tests.adapters.git_states import git, write
 
 from coffee_maker.adapters.git import GitRepository
+from coffee_maker.adapters.liveness import Liveness
 from coffee_maker.adapters.roadmap_file import RoadmapFile
 from coffee_maker.core.items import Status
 from coffee_maker.core.ports import Agent, Stop, Store, Watch
@@ -128,6 +129,7 @@ class Project:
             options=Options(scratch=str(self.home / "scratch"), worktrees=str(self.home / "trees"), **chosen),  # type: ignore[arg-type]
             tell=self.tell,
             publish=lambda: None,
+            presence=Liveness(str(self.home / "here"), []),
         )
 
     def daemon(self, agent: Agent, **rest: object) -> Daemon:

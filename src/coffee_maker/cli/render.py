@@ -96,6 +96,8 @@ _FORMS = {
     "daemon_logs": "daemon",
     "daemon_log": "daemon",
     "daemon_dry_run": "daemon",
+    "metrics": "figures",
+    "health": "figures",
 }
 
 

@@ -53,6 +53,9 @@ class RoadmapLog(Protocol):
     def version(self, digest_or_prefix: str) -> bytes | None:
         """The content, by its hash or a revision (first digits) that names one version; None when not kept."""
 
+    def last_changes(self) -> Mapping[str, tuple[datetime, datetime | None]]:
+        """Item -> when it was last changed, and when its status was last set (None: never, as far as is recorded)."""
+
     def versions(self, limit: int) -> Sequence[str]:
         """Hashes of the kept versions that were in the file, most recently recorded first."""
 
@@ -227,8 +230,13 @@ class RunLog(Protocol):
         """Newest first; `since` is about their start."""
 
     def add_step(self, step: StepTime) -> None: ...
-    def steps(self, *, item: str | None = None, since: datetime | None = None) -> Sequence[StepTime]:
+    def steps(
+        self, *, item: str | None = None, since: datetime | None = None, outcome: str | None = None
+    ) -> Sequence[StepTime]:
         """Oldest first; `since` is about their start."""
+
+    def taken_up(self, *, item: str | None = None) -> Mapping[tuple[str, int], datetime]:
+        """Item and pipeline -> when its first step began."""
 
     def usage(self, *, item: str | None = None, since: datetime | None = None) -> tuple[Usage, timedelta]:
         """What the runs took together, and how long they ran."""
@@ -255,6 +263,9 @@ class Store(Protocol):
 
     def runs(self) -> AbstractContextManager[RunLog]:
         """A writer's transaction on the analytics database."""
+
+    def reading_runs(self) -> AbstractContextManager[RunLog]:
+        """A snapshot of the analytics database that never writes; empty where nothing was written yet."""
 
     def wakeup(self) -> AbstractContextManager[Wakeup]:
         """Everything committed after this was entered wakes."""
@@ -406,6 +417,16 @@ class Stop(Protocol):
     """Asked between waits whether the work is to end (lease lost, Ctrl-C)."""
 
     def requested(self) -> str | None: ...
+
+
+class Presence(Protocol):
+    """Tells on one machine which daemons are certainly gone, so that nobody waits for their leases to run out."""
+
+    def here(self, owner: str) -> AbstractContextManager[None]:
+        """Be here for the block, and as long as anything of the agents started in it is left."""
+
+    def gone(self, owner: str) -> bool:
+        """Whether that daemon was here and is no more, nor anything of its agents; False when nothing is known."""
 
 
 # --- channels --------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
+from coffee_maker.utils import observing
 from coffee_maker.utils.connection import Connection
 
 if TYPE_CHECKING:
@@ -116,19 +117,27 @@ class SharedStore:
 
     @contextmanager
     def writing(self) -> Iterator[Transaction]:
-        with writing(self._shared) as link:
+        with observing.span("store.writing") as seen, writing(self._shared) as link:
+            seen.mark("begun")  # until then it waited for its turn
             yield Tables(link)
 
     @contextmanager
     def reading(self) -> Iterator[Transaction]:
-        with reading(self._shared) as link:
+        with observing.span("store.reading"), reading(self._shared) as link:
             yield Tables(link)
 
     @contextmanager
     def runs(self) -> Iterator[RunLog]:
         from coffee_maker.store.runs import Runs
 
-        with writing(self._analytics) as link:
+        with observing.span("store.runs"), writing(self._analytics) as link:
+            yield Runs(link)
+
+    @contextmanager
+    def reading_runs(self) -> Iterator[RunLog]:
+        from coffee_maker.store.runs import Runs
+
+        with observing.span("store.reading_runs"), reading(self._analytics) as link:
             yield Runs(link)
 
     def wakeup(self) -> AbstractContextManager[Wakeup]:

@@ -57,6 +57,13 @@ class Log:
         ).fetchall()
         return values.decompress(found[0][0]) if len(found) == 1 else None
 
+    def last_changes(self) -> Mapping[str, tuple[datetime, datetime | None]]:
+        rows = self._connection.execute(
+            "SELECT item, max(at), max(CASE WHEN change_type IN ('status_change', 'add') THEN at END)"
+            " FROM roadmap_history WHERE item IS NOT NULL GROUP BY item"
+        )
+        return {item: (values.read_time(at), values.read_time_or_none(status_at)) for item, at, status_at in rows}
+
     def versions(self, limit: int) -> Sequence[str]:
         rows = self._connection.execute("SELECT digest FROM roadmap_versions ORDER BY turn DESC LIMIT ?", (limit,))
         return [digest for (digest,) in rows]

@@ -54,8 +54,10 @@ class Runs:
             ),
         )
 
-    def steps(self, *, item: str | None = None, since: datetime | None = None) -> Sequence[StepTime]:
-        where, given = _where(item, since)
+    def steps(
+        self, *, item: str | None = None, since: datetime | None = None, outcome: str | None = None
+    ) -> Sequence[StepTime]:
+        where, given = _where(item, since, outcome)
         rows = self._connection.execute(
             f"SELECT item, pipeline, step, started_at, ended_at, outcome FROM steps{where} ORDER BY id", given
         )
@@ -63,6 +65,13 @@ class Runs:
             StepTime(key, pipeline, step, values.read_time(started), values.read_time(ended), outcome)
             for key, pipeline, step, started, ended, outcome in rows
         ]
+
+    def taken_up(self, *, item: str | None = None) -> Mapping[tuple[str, int], datetime]:
+        where, given = _where(item, None)
+        rows = self._connection.execute(
+            f"SELECT item, pipeline, min(started_at) FROM steps{where} GROUP BY item, pipeline", given
+        )
+        return {(key, pipeline): values.read_time(started) for key, pipeline, started in rows}
 
     def usage(self, *, item: str | None = None, since: datetime | None = None) -> tuple[Usage, timedelta]:
         runs = [run for _number, run in self.list(item=item, since=since)]
@@ -95,9 +104,9 @@ _COLUMNS = (
 )
 
 
-def _where(item: str | None, since: datetime | None) -> tuple[str, tuple[str, ...]]:
+def _where(item: str | None, since: datetime | None, outcome: str | None = None) -> tuple[str, tuple[str, ...]]:
     """A clause of our own words, and what is put into it."""
-    given = {"item = ?": item, "started_at >= ?": values.time_or_none(since)}
+    given = {"item = ?": item, "started_at >= ?": values.time_or_none(since), "outcome = ?": outcome}
     parts = {words: value for words, value in given.items() if value is not None}
     return (f" WHERE {' AND '.join(parts)}" if parts else ""), tuple(parts.values())
 

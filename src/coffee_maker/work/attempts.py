@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 from coffee_maker.core.attempts import Try, decide, fingerprint, in_words
+from coffee_maker.core.errors import ClaimLost
 from coffee_maker.core.items import Status
+from coffee_maker.core.limits import Reached
 from coffee_maker.core.questions import Draft, Kind, Level, Source
 from coffee_maker.core.records import AgentResult, Task, Worktree
+from coffee_maker.utils import observing
 from coffee_maker.utils.durations import format_duration
 from coffee_maker.utils.text import one_line, printable
 from coffee_maker.work import accounts
 from coffee_maker.work.asking import Unanswered, ask, said
-from coffee_maker.work.job import Job, Result
+from coffee_maker.work.job import Job, Result, Stopped
 from coffee_maker.work.watching import Watching
-
-if TYPE_CHECKING:
-    from coffee_maker.core.limits import Reached
 
 GO_ON, STOP_HERE = "go on", "stop here"
 _TAIL = 1500  # characters of an output in a message
@@ -51,11 +50,22 @@ def verdict(job: Job) -> Result:
             job.sleep(job.desk.clock.now() + decision.wait, "the next attempt")
         number = len(tries) + 1
         try:
-            built = job.once(f"build:{number}", lambda job, n=number: build(job, n))  # type: ignore[misc]
+            _attempt(job, number)
         except NoMore as limit:
             return _review(job, str(limit))
-        if built["ok"] and built["changed"] and job.desk.tests is not None:
-            job.once(f"test:{number}", lambda job, n=number: test(job, n))  # type: ignore[misc]
+
+
+def _attempt(job: Job, number: int) -> None:
+    """Build and test once, as one trace, whichever daemons it takes."""
+    agent = job.desk.agent.name
+    with observing.run(job.key, pipeline=job.pipeline, attempt=number, begun=job.begun, agent=agent) as seen:
+        try:
+            built = job.once(f"build:{number}", lambda job: build(job, number))
+            if built["ok"] and built["changed"] and job.desk.tests is not None:
+                job.once(f"test:{number}", lambda job: test(job, number))
+        except (ClaimLost, Stopped):
+            seen.leave()
+            raise
 
 
 def tries_of(job: Job) -> list[Try]:
@@ -119,13 +129,19 @@ def _run(job: Job, number: int, granted: int) -> tuple[AgentResult, Reached | No
         last = accounts.last_run(job)
         watch = Watching(job, number, granted)
         job.tell(f"the {agent.name} agent is at work (output in {accounts.log_path(job, watch.number, 'agent')})")
-        task = _task(job, watch.number, "agent")
+        task = _with_more(_task(job, watch.number, "agent"), granted)
         session = last[1].session if last and last[1].attempt == number else None
-        result = agent.run(task._replace(session=session), watch, watch)
+        with observing.turn(agent.name) as watch.turn:
+            watch.turn.text(input=task.text)
+            result = agent.run(task._replace(session=session), watch, watch)
+            watch.turn.took(result.usage, model=result.model)
+            watch.turn.note(ok=result.ok, exit_code=result.exit_code, outage=result.outage)
+            watch.turn.text(output=result.output_tail)
         detail = result.reason or ""
         job.go_on()
-        outcome = "complete" if result.ok else "lost" if result.outage or watch.limit else "failed"
-        return result, watch.limit
+        limit = watch.limit or _own_limit(result)
+        outcome = "complete" if result.ok else "lost" if result.outage or limit else "failed"
+        return result, limit
     except Exception as stopped:
         detail = detail or str(stopped)
         raise
@@ -133,6 +149,22 @@ def _run(job: Job, number: int, granted: int) -> tuple[AgentResult, Reached | No
         job.slots.give_back()
         if watch is not None:
             watch.close(outcome, detail, result)
+
+
+def _with_more(task: Task, granted: int) -> Task:
+    """The run's own ceilings, as often as the person said to go on beyond them."""
+    turns, cost = task.max_turns, task.max_cost
+    return task._replace(
+        max_turns=turns * (1 + granted) if turns is not None else None,
+        max_cost=cost * (1 + granted) if cost is not None else None,
+    )
+
+
+def _own_limit(result: AgentResult) -> Reached | None:
+    """A ceiling of the run that the agent's own program has noticed."""
+    if result.limit is None:
+        return None
+    return Reached(f"run_{result.limit}", 1.0, f"all {result.limit} of this run")
 
 
 def _built(job: Job, number: int, result: AgentResult) -> Result:

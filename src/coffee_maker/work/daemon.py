@@ -87,7 +87,8 @@ class Daemon:
         """Work until stopped, or on one item; what was taken up. Raises a refusal when it cannot work here at all."""
         self._check()
         self._controls.begin()
-        with self._supervisor, self._desk.store.wakeup() as wakeup:
+        here = self._desk.presence.here(self._desk.owner)
+        with here, self._supervisor, self._desk.store.wakeup() as wakeup:
             try:
                 while self._supervisor.sign.requested() is None:
                     self._controls.hear()
@@ -150,7 +151,7 @@ class Daemon:
     def _room(self) -> bool:
         """At most as many at work as there are places, and so many more that wait."""
         options, waiting = self._desk.options, sum(job.idle for job in self._jobs)
-        return len(self._jobs) - waiting < options.parallel and waiting <= options.waiting
+        return len(self._jobs) - waiting < options.parallel and waiting < options.waiting
 
     def _take_up(self, once: bool) -> bool:
         document = self._document()
@@ -180,6 +181,7 @@ class Daemon:
 
     def _candidates(self, document: Document) -> Iterator[_Next]:
         """What a dead daemon left, then what is planned and ready."""
+        self._bury()
         now = self._desk.clock.now()
         with self._desk.store.reading() as tx:
             unfinished = tx.journal.unfinished()
@@ -207,6 +209,18 @@ class Daemon:
         for item in document.items:
             if item.status is Status.IN_PROGRESS and item.key in unfinished and item.key not in held:
                 yield _Next(item, document.text_of(item), resumed=True)
+
+    def _bury(self) -> None:
+        """Give back the claims of daemons on this very kernel that are certainly gone: nobody has to wait until their
+        leases run out. Another kernel's locks say nothing here."""
+        with self._desk.store.reading() as tx:
+            live = [claim for claim in tx.claims.held(self._desk.clock.now()) if claim.owner != self._desk.owner]
+            local = {beat.daemon for beat in tx.heartbeats.all() if beat.boot_id == self._supervisor.boot_id}
+        for claim in live:
+            if claim.owner in local and self._desk.presence.gone(claim.owner):
+                self._desk.tell(f"{claim.item}: {claim.owner} is gone", item=claim.item, level="warning")
+                with self._desk.store.writing() as tx:
+                    tx.claims.release(claim)
 
     def _close_orphans(self, document: Document, unfinished: Mapping[str, int], held: Set[str]) -> None:
         """Close the pipelines of items that a person has taken to another status, or removed, while nobody had them in

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from coffee_maker.core.errors import ClaimLost, Refusal
 from coffee_maker.core.limits import Ceilings
 from coffee_maker.core.records import Entry, StepTime, Usage, Worktree
+from coffee_maker.utils import observing
 from coffee_maker.work.supervisor import Hold, StopSign
 
 if TYPE_CHECKING:
-    from coffee_maker.core.ports import Agent, Clock, Repository, Store, Transaction
+    from coffee_maker.core.ports import Agent, Clock, Presence, Repository, Store, Transaction
     from coffee_maker.work.editing import Editing
     from coffee_maker.work.messages import Messages
 
@@ -71,6 +72,7 @@ class Desk(NamedTuple):
     options: Options
     tell: Tell
     publish: Callable[[], None]  # bring recorded versions to git
+    presence: Presence
 
     def policy(self, kind: str) -> str:
         return self.options.policy.get(kind, "ask")
@@ -116,7 +118,7 @@ class Job:
         self.worktree: Worktree | None = None
         self.skip = StopSign()  # a person said to leave it
         self.step = "claim"
-        self.since = desk.clock.now()
+        self.since = self.begun = desk.clock.now()  # `begun` is the pipeline's, by whichever daemon
         self.waits_for: str | None = None  # a person, a time, a place
         self.idle = False
         self.activity = ""
@@ -173,7 +175,9 @@ class Job:
         self.go_on()
         started = self.begin(step)
         try:
-            result = do(self)
+            with observing.span("step", step=step) as seen:
+                result = do(self)
+                seen.note(ok=result.get("ok") is not False, outcome=self._outcome)
         except BaseException:
             self._timed(step, started, "stopped")
             raise

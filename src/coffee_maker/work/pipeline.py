@@ -8,12 +8,14 @@ and that the work tree exists.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import NamedTuple
 
 from coffee_maker.core.errors import AlreadyClaimed, ClaimLost, Refusal
 from coffee_maker.core.items import Item, Status
 from coffee_maker.core.records import Entry
 from coffee_maker.core.state import Claim
+from coffee_maker.utils import observing
 from coffee_maker.work import attempts, steps
 from coffee_maker.work.job import END, Desk, Job, Left, Result, Slots, Stopped
 from coffee_maker.work.supervisor import Hold
@@ -33,6 +35,7 @@ class Taken(NamedTuple):
     claim: Claim
     pipeline: int
     results: dict[str, Result]
+    begun: datetime
 
 
 def claim(desk: Desk, item: Item) -> Taken | None:
@@ -55,12 +58,13 @@ def claim(desk: Desk, item: Item) -> Taken | None:
         with desk.store.writing() as tx:
             tx.claims.release(held)
         return None
-    return Taken(held, entries[0].pipeline, results)
+    return Taken(held, entries[0].pipeline, results, entries[0].at)
 
 
 def job_of(desk: Desk, item: Item, text: str, taken: Taken, hold: Hold, slots: Slots) -> Job:
     job = Job(desk, hold, taken.pipeline, item.title, text, slots)
     job.results.update(taken.results)
+    job.begun = taken.begun
     return job
 
 
@@ -70,14 +74,20 @@ def run(job: Job) -> Done:
     Raises a refusal when it could not even be begun, and whatever is our own bug: then the claim stays and runs out,
     and the item is taken up again.
     """
-    try:
-        return _run(job)
-    except Left as left:
-        return _leave(job, str(left))
-    except ClaimLost as lost:
-        return _lose(job, lost.message)
-    except Stopped as stopped:
-        return _put_back(job, str(stopped))
+    with observing.item(job.key, pipeline=job.pipeline, begun=job.begun, daemon=job.desk.owner) as seen:
+        try:
+            done = _run(job)
+        except Left as left:
+            done = _leave(job, str(left))
+        except ClaimLost as lost:
+            done = _lose(job, lost.message)
+        except Stopped as stopped:
+            done = _put_back(job, str(stopped))
+        seen.note(outcome=done.outcome)
+        seen.text(output=done.reason or "")
+        if done.outcome in ("lost", "stopped"):
+            seen.leave()
+        return done
 
 
 def _run(job: Job) -> Done:

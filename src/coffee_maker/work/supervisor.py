@@ -86,6 +86,7 @@ class Supervisor:
         self._over = threading.Event()
         self._threads: list[threading.Thread] = []
         self._failure: BaseException | None = None
+        self.boot_id = str(system.seen().get("boot_id") or "")
         self.shown: Shown = lambda: ("idle", ())
         self.sign = StopSign()
 

@@ -6,15 +6,18 @@ import threading
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from coffee_maker.core.errors import Refusal, WrongUsage
+from coffee_maker.core.errors import Refusal
 from coffee_maker.core.limits import Reached, reached
 from coffee_maker.core.questions import Draft, Kind, Level, Source
 from coffee_maker.core.records import Action, AgentResult, Run, Usage
+from coffee_maker.utils import observing
 from coffee_maker.utils.text import one_line
 from coffee_maker.work import accounts
+from coffee_maker.work.agent_tools import AgentTools, Parts, Scope
 from coffee_maker.work.asking import Unanswered, ask, said
 
 if TYPE_CHECKING:
@@ -40,7 +43,22 @@ class Watching:
         self._waited = 0.0
         self._warned: set[str] = set()
         self._lock = threading.Lock()
+        self._told_at: datetime | None = None
         self.limit: Reached | None = None
+        self.turn = observing.NOTHING
+        desk = job.desk
+        self._tools = AgentTools(
+            Parts(editing=desk.editing, messages=desk.messages, store=desk.store, clock=desk.clock),
+            Scope(
+                item=job.key,
+                pipeline=job.pipeline,
+                owner=desk.owner,
+                guard=job.check,
+                stop=self,
+                progress=self._progress,
+                publish=desk.publish,
+            ),
+        )
 
     # --- Stop
 
@@ -49,6 +67,7 @@ class Watching:
         reason = self._job.requested()
         if reason is None and self.limit is None and time.monotonic() - self._looked > _LOOK:
             self._look()
+            self._read_progress()
         return reason or (f"it reached its limit: {self.limit.words}" if self.limit else None)
 
     # --- Watch
@@ -60,6 +79,7 @@ class Watching:
         with self._lock:
             self._run = self._run._replace(usage=usage)
         self._job.used = usage
+        self.turn.took(usage)
         self._look()
         if time.monotonic() - self._kept > _KEEP:
             self._keep()
@@ -96,7 +116,28 @@ class Watching:
         return None if said(answered) == ALLOW else f"{answered.answered_by} said no to question {answered.id}"
 
     def call(self, tool: str, arguments: Mapping[str, object]) -> Mapping[str, object]:
-        raise WrongUsage(problem=f"There is no tool {tool}.")
+        started = time.monotonic()
+        try:
+            with self.turn.within(), observing.span("tool", tool=tool):  # maybe in another thread
+                return self._tools.call(tool, arguments)
+        finally:
+            if tool == "answer":  # it waited for a person
+                self._waited += time.monotonic() - started
+
+    def _progress(self, percent: int | None, words: str | None) -> None:
+        if percent is not None:
+            self._job.progress = percent
+        if words:
+            self.activity(words)
+
+    def _read_progress(self) -> None:
+        """What an agent told through a server of its own, as a process of its own does."""
+        job = self._job
+        with suppress(Refusal), job.desk.store.reading() as tx:
+            told = tx.progress.of(job.key)
+            if told is not None and told.pipeline == job.pipeline and told.at != self._told_at:
+                self._told_at = told.at
+                self._progress(told.percent, told.words)
 
     # --- records
 
@@ -117,8 +158,6 @@ class Watching:
 
     def _look(self) -> None:
         """Compare with the ceilings; the first one reached ends the run, one that is near is told once."""
-        from datetime import timedelta
-
         self._looked = time.monotonic()
         length = timedelta(seconds=self._looked - self._started - self._waited)
         spent = self._before._replace(run=self._run.usage, run_time=length)

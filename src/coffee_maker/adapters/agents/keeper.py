@@ -35,6 +35,9 @@ _CLOSED, _SILENT = "closed", "silent"
 
 def main(argv: list[str]) -> int:
     lifeline, report, grace, watchdog = int(argv[1]), int(argv[2]), float(argv[3]), float(argv[4])
+    for name in os.listdir("/dev/fd") if os.path.isdir("/dev/fd") else ():
+        with suppress(OSError):  # what it inherited is for it alone
+            os.set_inheritable(int(name), int(name) <= 2)
     for fd in (lifeline, report):
         os.set_inheritable(fd, False)
     woken, wake = os.pipe()

@@ -37,6 +37,10 @@ _ALLOWED = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ"
 _ALLOWED_PREFIXES = ("LC_", "XDG_")
 
 
+inherited: list[int] = []
+"""Descriptors that every keeper holds open, and no program that it keeps: see `adapters.liveness`."""
+
+
 class Program(NamedTuple):
     """What to run and its bounds."""
 
@@ -99,7 +103,7 @@ def run(program: Program, stop: Stop, watch: Watch, take: Reader | None = None) 
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 bufsize=0,
-                pass_fds=(lifeline_end, report_end),
+                pass_fds=(lifeline_end, report_end, *inherited),
                 start_new_session=True,
             )
         except (OSError, ValueError) as error:
