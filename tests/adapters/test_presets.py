@@ -16,10 +16,14 @@ from tests.contract.test_agents import NEVER, Heard
 from tests.fake_messages_api import Fault, text, use
 
 from coffee_maker.adapters.agents import claude as claude_module
+from coffee_maker.adapters.agents.claude import ClaudeAgent
+from coffee_maker.adapters.agents.command import CommandAgent
 from coffee_maker.adapters.agents.other_streams import CodexStream, OpencodeStream
 from coffee_maker.adapters.agents.presets import PRESETS, PresetAgent
+from coffee_maker.adapters.agents.runbook import RunbookAgent
 from coffee_maker.adapters.agents.streams import ClaudeStream
 from coffee_maker.core.records import AgentResult, Usage
+from coffee_maker.wiring import open_project
 
 
 @pytest.fixture
@@ -207,3 +211,23 @@ def test_opencode_itself(place: Claude, monkeypatch: pytest.MonkeyPatch) -> None
     assert result.ok, result
     assert (place.work / "made.txt").read_text() == "hi\n"
     assert (result.usage.turns, result.usage.cost > 0) == (2, True)
+
+
+# --- what the settings choose ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("chosen", "kind", "name"),
+    [
+        ('[daemon]\nagent = "claude"\n[agent]\nmodel = "m"\n', ClaudeAgent, "claude"),
+        ('[agent]\npreset = "codex"\nmodel = "m"\n', PresetAgent, "codex"),
+        ('[agent]\ncommand = ["true"]\n', CommandAgent, "command"),
+        ('[daemon]\nagent = "runbook"\n', RunbookAgent, "runbook"),
+    ],
+)
+def test_the_settings_choose_the_agent(tmp_path: Path, chosen: str, kind: type, name: str) -> None:
+    (tmp_path / "coffee-roadmap.toml").write_text(chosen)
+    (tmp_path / "ROADMAP.md").write_text("# Roadmap\n")
+    with open_project(roadmap=str(tmp_path / "ROADMAP.md")) as operations:
+        assert type(operations.agent) is kind
+        assert operations.agent.name == name

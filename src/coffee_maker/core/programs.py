@@ -107,6 +107,7 @@ _NODE_ADDS = frozenset(("install", "i", "in", "add", "isntall"))
 _NODE_RUNS = frozenset(("dlx", "exec", "x", "create", "init"))
 _DOCKER_LOCAL = frozenset(("build", "images", "ps", "logs", "inspect", "version", "info", "stop", "rm", "rmi", "tag"))
 _REQUESTS = {("gh", "pr"), ("glab", "mr"), ("hub", "pull-request"), ("hub", "pr")}
+_LOOKS = ("list", "view", "diff", "status", "checks")
 _PIP_VALUED = frozenset(
     ("-r", "--requirement", "-c", "--constraint", "-e", "--editable", "-i", "--index-url", "--extra-index-url", "-f")
 ) | {"--find-links", "-t", "--target", "--prefix", "--root", "--python", "-p", "--cache-dir", "--log", "--only-binary"}
@@ -127,8 +128,10 @@ def kinds(name: str, words: Sequence[str]) -> list[Kind]:
         return special(words)
     if name in _VERBS:
         return _verb(name, words)
-    if (name, _first(words)) in _REQUESTS:
-        return [] if _second(words) in ("list", "view", "diff", "status") and name != "hub" else ["pull_request"]
+    if (name, _first(words)) in _REQUESTS and (
+        name == "hub" or _second(words) not in ("list", "view", "diff", "status")
+    ):
+        return ["pull_request"]
     return ["network"] if name in _NETWORK else []
 
 

@@ -34,6 +34,8 @@ class CodexStream(Reading):
             return ""
         if kind in ("agent_message", "reasoning"):
             return self.tell(str(item["text"]))
+        if kind == "error":
+            return self.tell(f"[{item['message']}]")
         if kind == "file_change":
             return self.tell("→ " + ", ".join(f"{one['kind']} {one['path']}" for one in item["changes"]))
         return None

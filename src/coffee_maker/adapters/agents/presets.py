@@ -119,7 +119,8 @@ class PresetAgent:
         if preset.stream is None:
             return process.run(program, stop, watch)
         stream = preset.stream(watch)
-        return _judge(process.run(program, stop, watch, stream.take), stream, program.environment)
+        result = _judge(process.run(program, stop, watch, stream.take), stream, program.environment)
+        return result._replace(model=result.model or self._model)
 
     def _argv(self, task: Task) -> list[str]:
         preset = self._preset
