@@ -450,6 +450,15 @@ class Operations:
             from coffee_maker.adapters.agents.runbook import RunbookAgent
 
             return RunbookAgent(names=settings.environment, sandbox=self.sandbox)
+        if self.settings.daemon.agent == "claude":
+            from coffee_maker.adapters.agents import claude
+            from coffee_maker.core.tools import AGENT_TOOLS
+
+            return claude.ClaudeAgent(claude.Settings(AGENT_TOOLS, settings.model, settings.environment))
+        if settings.preset is not None:
+            from coffee_maker.adapters.agents.presets import PresetAgent
+
+            return PresetAgent(settings.preset, model=settings.model, names=settings.environment)
         from coffee_maker.adapters.agents.command import CommandAgent
 
         return CommandAgent(settings.command, names=settings.environment, sandbox=self.sandbox)
