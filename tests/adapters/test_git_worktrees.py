@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from tests.adapters.git_states import PERSON, STATES, git, make, put, snapshot, write
 
+from coffee_maker.adapters import git_locks
 from coffee_maker.adapters.git import GitRepository, Rules
 from coffee_maker.adapters.git_boxed import BoxedRepository
 from coffee_maker.core.errors import (
@@ -293,10 +294,11 @@ def test_several_daemons_at_once(project: Path, tmp_path: Path, kind: type[GitRe
 
 
 def test_git_s_own_lock_is_waited_for_and_then_told(project: Path, tree: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(git_locks, "SLOW", 0.5)
     lock = write(project / ".git/refs/heads" / f"{BRANCH}.lock", "")
-    with pytest.raises(GitFailed, match="lock"):
+    with open(lock, "rb"), pytest.raises(GitFailed, match="lock"):  # a living process has it open
         repository(project).open_worktree(tree, BRANCH)
-    lock.unlink()
+    monkeypatch.setattr(git_locks, "_STALE_AFTER", 0.1)
     assert repository(project).open_worktree(tree, BRANCH)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
-from coffee_maker.adapters import git_log
+from coffee_maker.adapters import git_locks, git_log
 from coffee_maker.adapters.git_program import SLOW, Git, in_a_line
 from coffee_maker.adapters.git_tree import TreeGit, without_filters
 from coffee_maker.core.errors import (
@@ -111,6 +111,7 @@ class GitRepository:
         path = os.path.realpath(path)
         ref = f"refs/heads/{branch}"
         known = self._look_for(path, ref)
+        self._unlock(ref)
         aside = self._make_way(path, ref, known)
         if not os.path.isdir(path):
             self._add(path, branch, head)
@@ -142,7 +143,7 @@ class GitRepository:
         admin = self._admin(worktree.path)
         if admin is None or os.path.exists(os.path.join(admin, "locked")):
             return
-        if self._tree(worktree.path, admin).is_clean():
+        if not os.path.isdir(worktree.path) or self._tree(worktree.path, admin).is_clean():
             shutil.rmtree(worktree.path, ignore_errors=True)
             self._own.ask("worktree", "remove", worktree.path, timeout=SLOW)
 
@@ -212,6 +213,10 @@ class GitRepository:
                         return os.path.join(folder, name)
         return None
 
+    def _unlock(self, ref: str) -> None:
+        """Clear the lock on an agent's branch that a git left behind which died."""
+        git_locks.clear([os.path.join(self._common(), f"{ref}.lock")])
+
     def _common(self) -> str:
         """The git directory of the repository that holds the branches."""
         return common_directory(self._own)
@@ -232,12 +237,16 @@ class GitRepository:
 
     def _make_way(self, path: str, ref: str, known: _Registered | None) -> str | None:
         """Leave `path` either free or a clean work tree on `ref`; where what was in the way lies now."""
+        admin = self._admin(path) if known else None
+        if admin is not None and not os.path.exists(os.path.join(admin, "index")):
+            shutil.rmtree(admin)  # git died while it made it, before any file was there
+            admin = None
         if not os.path.lexists(path):
             return None
-        admin = self._admin(path) if known else None
         if admin is None:
             return move_aside(path)
         tree = self._tree(path, admin)
+        tree.unlock()
         if known and known.branch == ref and _leads_to(path, admin) and tree.is_clean():
             return None
         # A branch can be out in one work tree only: the one kept aside lets go of it, its files stay as they are.

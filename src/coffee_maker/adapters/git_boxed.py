@@ -101,6 +101,7 @@ class BoxedRepository(GitRepository):
 
     def _move(self, ref: str, new: str, old: str) -> None:
         """Set a branch by compare-and-swap; git's own locks are held for milliseconds."""
+        self._unlock(ref)
         for attempt in range(_TRIES):
             done = self._own.ask("update-ref", ref, new, old)
             if done.code == 0 or self._tip(ref) == new:

@@ -12,6 +12,7 @@ import re
 import stat
 from collections.abc import Mapping, Sequence
 
+from coffee_maker.adapters import git_locks
 from coffee_maker.adapters.git_program import FALLBACK_IDENTITY, SLOW, Git, plain_message
 
 _NOT_INTO = "--ignore-submodules=all"  # git asks a repository inside by a git of its own, with that one's settings
@@ -39,10 +40,17 @@ class TreeGit:
         status = self.git.ask("status", "--porcelain", _NOT_INTO, timeout=SLOW)
         return status.code == 0 and not status.out
 
+    def unlock(self) -> None:
+        """Clear the locks that a git left behind which died here."""
+        names = ["index.lock", "HEAD.lock", *(f"{head}.lock" for head in [self.head()] if head)]
+        asked = self.git.ask("rev-parse", *(word for name in names for word in ("--git-path", name)))
+        git_locks.clear(os.path.join(self.tree, path) for path in asked.text.splitlines() if path)
+
     def stage(self, without: Sequence[str], base: str) -> bool:
         """Put what changed into the index, except these paths below the top; whether it or a commit differs from
         `base`."""
         git = self.git
+        self.unlock()
         git.must("reset", "--quiet", timeout=SLOW)  # only this run's index; what the agent staged is staged again below
         left_out = [f":(top,exclude,literal){path}" for path in (*without, *self._repositories_inside())]
         everything = ("--", ":(top)", *left_out)
@@ -70,6 +78,7 @@ class TreeGit:
     def commit(self, message: str) -> str:
         """Commit what is staged, if anything is; the newest commit."""
         if self._is_staged():
+            self.unlock()
             command = ["commit", "--quiet", "--no-verify", "--no-gpg-sign", "--cleanup=whitespace", "-F", "-"]
             text = plain_message(message).encode()
             if self.git.ask(*command, stdin=text, timeout=SLOW).code != 0:  # perhaps for want of an identity

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from coffee_maker.core.items import Status
@@ -45,20 +45,26 @@ def open_run(job: Job, attempt: int) -> tuple[int, Run]:
         job.pipeline, attempt,
     )  # fmt: skip
     with desk.store.runs() as runs:
-        close_left_open(runs, job)
+        close_left_open(runs, job.key, desk.clock.now())
         return runs.start(run), run
 
 
-def close_left_open(runs: RunLog, job: Job) -> None:
-    for number, lost in runs.list(item=job.key):
+def close_left_open(runs: RunLog, key: str, now: datetime) -> None:
+    for number, lost in runs.list(item=key):
         if lost.ended is None:
-            runs.end(number, lost._replace(ended=job.desk.clock.now(), outcome="lost", detail=GONE))
+            runs.end(number, lost._replace(ended=now, outcome="lost", detail=GONE))
 
 
 def settle(job: Job) -> None:
-    """Close the runs that a dead daemon left open on this item."""
+    """Close the runs that a dead daemon left open on this item. One that had ended counts as cut off, too, when its
+    daemon died before that was journalled: its attempt is made again."""
+    now = job.desk.clock.now()
     with job.desk.store.runs() as runs:
-        close_left_open(runs, job)
+        close_left_open(runs, job.key, now)
+        for number, run in runs.list(item=job.key):
+            mine = run.pipeline == job.pipeline and f"build:{run.attempt}" not in job.results
+            if mine and run.outcome in ("complete", "failed"):
+                runs.end(number, run._replace(outcome="lost", detail=GONE))
 
 
 def spent_before(job: Job, number: int) -> Spent:

@@ -17,7 +17,7 @@ from coffee_maker.core.choosing import Choice, choose
 from coffee_maker.core.errors import AgentUnusable, Refusal, RepositoryBusy
 from coffee_maker.core.items import Item, Status
 from coffee_maker.core.records import Control, Entry
-from coffee_maker.work import ceilings, pipeline
+from coffee_maker.work import accounts, ceilings, pipeline
 from coffee_maker.work.controlling import Controls
 from coffee_maker.work.job import END, REPORT, Desk, Job, Slots
 from coffee_maker.work.pipeline import Done
@@ -239,6 +239,10 @@ class Daemon:
             for key in sorted(orphans - taken):
                 pipeline_id = unfinished[key]
                 tx.journal.record(Entry(key, pipeline_id, END, {"outcome": "left"}, pipeline_id, now))
+        for key in sorted(orphans - taken):
+            with self._desk.store.runs() as runs:
+                accounts.close_left_open(runs, key, now)
+            self._desk.tell(f"{key}: left as it is, for a person has changed it meanwhile", item=key)
 
     def _refused_lately(self, now: datetime) -> dict[str, str]:
         lately = {key: one for key, one in self._refused.items() if now - one[0] < _REFUSED_FOR}

@@ -244,7 +244,10 @@ def tell(job: Job) -> Result:
     accounts.amend(job, outcome, reason, str(commit_id) if commit_id else None)
     number = accounts.notify(job, status, reason)
     if status is Status.COMPLETE and job.worktree is not None:
-        job.desk.repository.close_worktree(job.worktree)
+        try:
+            job.desk.repository.close_worktree(job.worktree)
+        except GitFailed as failed:  # no reason to leave the item without an end
+            job.tell(f"the work tree stays: {failed.message}", "warning")
     return {"notification": number}
 
 
