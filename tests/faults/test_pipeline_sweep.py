@@ -57,7 +57,7 @@ class Case:
     answers: Mapping[str, str] = field(default_factory=dict)  # beginning of a question's title -> answer; else: approve
     meanwhile: str | None = None  # what happens while the agent is at work for the first time
     push: str | None = None
-    least: int = 25  # deeds that the sweep must find
+    least: int = 20  # deeds that the sweep must find
 
     def __str__(self) -> str:
         return self.name
