@@ -48,6 +48,8 @@ _SETTINGS = """\
 # timeout = "1h"
 # max_output = "10MB"
 # environment = ["MY_AGENT_TOKEN"]   # variables that are passed on to it
+# sandbox = "bwrap"        # or "docker": a box that the agent cannot get out of
+# network = ["api.example.com"]   # hosts that it can reach from there; without it, none
 
 [traces]
 # The daemon sends them where LANGFUSE_PUBLIC_KEY and LANGFUSE_SECRET_KEY, or OTEL_EXPORTER_OTLP_ENDPOINT, are set.
@@ -89,7 +91,7 @@ An item is a heading with a number, a status, fields as you need them, a text an
 class Part(NamedTuple):
     """One part of a project, and whether it was made now."""
 
-    name: str  # settings | data | roadmap
+    name: str  # settings | data | roadmap | docker
     path: str
     made: bool
 
