@@ -161,6 +161,8 @@ def _lose(job: Job, why: str) -> Done:
 def _put_back(job: Job, why: str) -> Done:
     """The daemon ends in order: the item is planned again, and its pipeline goes on when it is taken up again."""
     try:
+        with job.desk.store.reading() as tx:
+            job.check(tx)
         if "begin" in job.results:
             steps.set_status(job, Status.IN_PROGRESS, Status.PLANNED, f"daemon stopped: {why}", "put-back")
     except ClaimLost as lost:
