@@ -454,11 +454,12 @@ class Operations:
             from coffee_maker.adapters.agents import claude
             from coffee_maker.core.tools import AGENT_TOOLS
 
-            return claude.ClaudeAgent(claude.Settings(AGENT_TOOLS, settings.model, settings.environment))
+            return claude.ClaudeAgent(claude.Settings(AGENT_TOOLS, settings.model, settings.environment, self.sandbox))
         if settings.preset is not None:
-            from coffee_maker.adapters.agents.presets import PresetAgent
+            from coffee_maker.adapters.agents import presets
 
-            return PresetAgent(settings.preset, model=settings.model, names=settings.environment)
+            chosen = presets.Settings(settings.model, settings.environment, self.sandbox)
+            return presets.PresetAgent(settings.preset, chosen)
         from coffee_maker.adapters.agents.command import CommandAgent
 
         return CommandAgent(settings.command, names=settings.environment, sandbox=self.sandbox)
