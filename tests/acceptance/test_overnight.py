@@ -1,5 +1,7 @@
-"""A night in miniature: thirty items, the real Claude Code program on a local Messages API that fails now and then,
-daemons and agents killed every few seconds, questions answered late by another process, a poisonous item and a lazy one.
+"""A night in miniature: thirty items, the real Claude Code program on a local Messages API that fails now and then.
+
+Daemons and agents are killed every few seconds, questions answered late by another process; one item is poisonous, one
+is left undone.
 
 In the morning every item is complete or in manual review with a reason, none was done twice, no process is left, no
 answer was lost, and the history is one chain.
@@ -94,7 +96,7 @@ class Night(Api):
 
 
 def _tool(name: str) -> str:
-    return f"mcp__coffee-roadmap__{name}"
+    return f"mcp__roadmap__{name}"
 
 
 def _results(messages: list[Mapping[str, Any]]) -> list[tuple[str, str]]:
