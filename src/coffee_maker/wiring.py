@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Self
 
 from coffee_maker.core.errors import WrongUsage
+from coffee_maker.core.lean import UTC, datetime
 from coffee_maker.settings import Flags, Settings, load
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Self
+
     from coffee_maker.core.document import Document
     from coffee_maker.core.ports import Agent, Channel, Clock, Maintenance, Repository, RoadmapFile, Store, System
     from coffee_maker.core.records import Finding

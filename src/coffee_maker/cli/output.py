@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, TextIO
 
 from coffee_maker.core.errors import OutputLost, Refusal
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any, TextIO
+
     from coffee_maker.cli.render import Page
 
 SCHEMA_VERSION = 1

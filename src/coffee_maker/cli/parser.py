@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 from argparse import SUPPRESS, ArgumentParser, RawDescriptionHelpFormatter
-from typing import NoReturn
 
 from coffee_maker.core.errors import WrongUsage
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 _EVERY_COMMAND = """\
 options of every command:

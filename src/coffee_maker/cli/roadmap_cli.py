@@ -6,10 +6,13 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
+from coffee_maker.core.typed import NamedTuple
+
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import ModuleType
+    from typing import NoReturn
 
     from coffee_maker.cli.output import Output
     from coffee_maker.cli.parser import Parser

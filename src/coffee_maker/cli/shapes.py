@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
 from enum import Enum
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from datetime import datetime
+    from typing import Any
+
     from coffee_maker.core.document import Document
     from coffee_maker.core.history import Change, Outcome
     from coffee_maker.core.items import Item, Problem
     from coffee_maker.core.questions import Notification
 
-Data = dict[str, Any]
+    Data = dict[str, Any]
 
 
 def item(one: Item) -> Data:
@@ -116,7 +118,7 @@ def moment(at: datetime | None) -> str | None:
 def _plain(value: Any) -> Any:
     if isinstance(value, Enum):
         return value.value
-    if isinstance(value, datetime):
+    if hasattr(value, "isoformat"):
         return moment(value)
     if isinstance(value, tuple):
         return list(value)

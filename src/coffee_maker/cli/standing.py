@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from coffee_maker.cli import shapes
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from coffee_maker.core.records import Heartbeat
     from coffee_maker.wiring import Operations

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import sys
 from argparse import ArgumentTypeError
-from datetime import timedelta
-from typing import TYPE_CHECKING
 
 from coffee_maker.core.errors import InputMissing, ItemNotFound, NeedsYes, RoadmapMissing, UnknownStatus, WrongUsage
 from coffee_maker.utils.durations import parse_duration
 from coffee_maker.utils.text import one_line
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
+    from datetime import timedelta
 
     from coffee_maker.cli.output import Output
     from coffee_maker.core.edits import Place

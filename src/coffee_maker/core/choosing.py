@@ -7,12 +7,14 @@ is complete, nobody holds a claim on it, and no one said to leave it for now.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
-from typing import TYPE_CHECKING, NamedTuple
 
 from coffee_maker.core.items import Item, Status
+from coffee_maker.core.typed import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from coffee_maker.core.state import Claim
 
 

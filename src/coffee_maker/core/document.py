@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from functools import cached_property
-from typing import NamedTuple
 
 from coffee_maker.core.blocks import Blocks, scan
 from coffee_maker.core.errors import AmbiguousReference, EditRefused, ItemNotFound, NotText
 from coffee_maker.core.headings import compile_item_pattern
 from coffee_maker.core.items import Item, Problem
+from coffee_maker.core.lean import sha256
 from coffee_maker.core.lines import Lines
 from coffee_maker.core.reading import Entry, build_item, make_keys, read_entries
 from coffee_maker.core.references import References
 from coffee_maker.core.revisions import revision_of_hash
+from coffee_maker.core.typed import NamedTuple
 from coffee_maker.core.wording import parse_status
 
 __all__ = ["Document", "Splice", "parse_status"]
@@ -98,7 +98,7 @@ class Document:
     @cached_property
     def digest(self) -> str:
         """The sha256 of the bytes, in hexadecimal."""
-        return hashlib.sha256(self.data).hexdigest()
+        return sha256(self.data).hexdigest()
 
     @property
     def revision(self) -> str:

@@ -6,11 +6,11 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import NamedTuple
 
 from coffee_maker.core.items import Check
 from coffee_maker.core.markup import LIST_MARKER, atx_level, opens_fence
 from coffee_maker.core.patterns import on_demand
+from coffee_maker.core.typed import NamedTuple
 from coffee_maker.core.wording import read_status
 
 

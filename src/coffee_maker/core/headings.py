@@ -8,11 +8,11 @@ PRIORITY 1`, `Post-PRIORITY 3`, `US-016 COMPLETION SUMMARY`, `PRIORITY X: ...` a
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
 from coffee_maker.core.errors import BadSetting
 from coffee_maker.core.patterns import on_demand
 from coffee_maker.core.signs import PLAIN_STATUS_SIGNS, SIGN, shape
+from coffee_maker.core.typed import NamedTuple
 from coffee_maker.core.wording import Reading, Span, read_status, words_status
 
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import Enum
-from typing import NamedTuple
+
+from coffee_maker.core.typed import NamedTuple
 
 
 class Status(Enum):

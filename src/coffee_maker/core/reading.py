@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections import Counter
-from typing import NamedTuple
 
 from coffee_maker.core.blocks import Blocks, Heading
 from coffee_maker.core.fields import Box, Field, is_field, read_boxes, read_fields
@@ -15,6 +14,7 @@ from coffee_maker.core.lines import Lines
 from coffee_maker.core.patterns import on_demand
 from coffee_maker.core.references import References
 from coffee_maker.core.revisions import revision_of_text
+from coffee_maker.core.typed import NamedTuple
 from coffee_maker.core.wording import Reading, read_status
 
 _NONE = Reading(None, "", None, None, None, None, None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hashlib import sha256
+from coffee_maker.core.lean import sha256
 
 REVISION_LENGTH = 12
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import NamedTuple
 
 from coffee_maker.core.items import Status
 from coffee_maker.core.patterns import on_demand
 from coffee_maker.core.signs import SIGN, shape, status_of, status_signs
+from coffee_maker.core.typed import NamedTuple
 
 Span = tuple[int, int]
 Change = tuple[int, int, str]  # start, end, new text

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 from coffee_maker.core.items import Status
 from coffee_maker.core.questions import Draft, Kind, Level, Source
 from coffee_maker.core.records import Run
 from coffee_maker.work.naming import file_name
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from coffee_maker.work.pipeline import Desk, Job
 

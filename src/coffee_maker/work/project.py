@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from typing import NamedTuple
 
 from coffee_maker.core.errors import OutOfReach
 from coffee_maker.core.ports import RoadmapFile
+from coffee_maker.core.typed import NamedTuple
 from coffee_maker.settings import Settings
 from coffee_maker.utils import data_directory
 from coffee_maker.utils.places import PROJECT_FILE

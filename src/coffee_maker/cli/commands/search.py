@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from typing import TYPE_CHECKING, Any
 
 from coffee_maker.cli import shapes
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from coffee_maker.cli.output import Output
     from coffee_maker.cli.parser import Parser
     from coffee_maker.core.document import Document
