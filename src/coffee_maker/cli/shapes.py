@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from enum import Enum
+
+from coffee_maker.cli import json_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
     from typing import Any
 
+    from coffee_maker.core.choosing import Waiting
     from coffee_maker.core.document import Document
     from coffee_maker.core.history import Change, Outcome
     from coffee_maker.core.items import Item, Problem
@@ -45,14 +48,26 @@ def problem(one: Problem) -> Data:
     return {"code": one.code, "message": one.message, "line": one.line, "key": one.key}
 
 
-def roadmap(path: str, document: Document, items: Iterable[Item]) -> Data:
+def roadmap(path: str, document: Document, items: Sequence[Item]) -> Data:
     """The document with some of its items; the problems are those of the whole document."""
     return {
         "path": path,
         "revision": document.revision,
-        "items": [item(one) for one in items],
+        "items": json_text.Records(items, item, json_text.item),
         "problems": [problem(one) for one in document.problems],
     }
+
+
+def next_item(one: Item | None, others: Sequence[Waiting]) -> Data:
+    """The next item, and why the others wait."""
+    return {
+        "item": item(one) if one is not None else None,
+        "waiting": json_text.Records(others, waiting, json_text.waiting),
+    }
+
+
+def waiting(one: Waiting) -> Data:
+    return {"key": one.key, "because": one.because}
 
 
 def outcome(one: Outcome, *, with_diff: bool) -> Data:

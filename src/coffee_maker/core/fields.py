@@ -46,13 +46,12 @@ _SYNONYMS = {
 _WRITTEN = {"effort": "Estimated Effort", "depends_on": "Dependencies"}
 _CANONICAL = {other: name for name, others in _SYNONYMS.items() for other in others.split()}
 
-_LEAD = r"(?P<indent> {0,3})(?:[-*+][ \t]+)?(?P<lead_end>)(?!\[)"
-_LABEL = r"(?P<mark>\*\*|__)(?P<label>[^*:\n]{1,60})(?:(?P=mark)[ \t]*:|[ \t]*:[ \t]*(?P=mark))"
-_FIELD = on_demand(rf"{_LEAD}{_LABEL}(?P<value>.*)", re.DOTALL)
-_ALL_BOLD = on_demand(
-    rf"{_LEAD}(?P<mark>\*\*|__)(?P<label>(?:Current )?Status)[ \t]*:(?P<value>[^*_]+)(?P=mark)[ \t]*\Z"
-)
-_PLAIN_STATUS = on_demand(rf"{_LEAD}(?P<label>(?:Current )?Status)[ \t]*:(?P<value>.*)", re.DOTALL)
+# The groups of all three: what leads, the mark of bold, label and value.
+_LEAD = r"( {0,3}(?:[-*+][ \t]+)?)(?!\[)"
+_LABEL = r"(\*\*|__)([^*:\n]{1,60})(?:\2[ \t]*:|[ \t]*:[ \t]*\2)"
+_FIELD = on_demand(rf"{_LEAD}{_LABEL}[ \t]*(.*)", re.DOTALL)
+_ALL_BOLD = on_demand(rf"{_LEAD}(\*\*|__)((?:Current )?Status)[ \t]*:[ \t]*([^*_]+)\2[ \t]*\Z")
+_PLAIN_STATUS = on_demand(rf"{_LEAD}()((?:Current )?Status)[ \t]*:[ \t]*(.*)", re.DOTALL)
 _NOT_WORD = on_demand(r"[\W_]+")
 _RULE = on_demand(r"[ \t]*(?:(?:-[ \t]*){3,}|(?:\*[ \t]*){3,}|(?:_[ \t]*){3,}|=+[ \t]*)\Z")
 
@@ -79,47 +78,54 @@ def written(label: str) -> str:
 
 _FIRST = frozenset("*-+_ SC")  # what a field's line can begin with
 _Parts = re.Match[str]
-_Values = tuple[int, str, str, str, str, str, int]  # those of a `Field` without its end
 
 
-def read_fields(lines: list[str], first: int, opaque: list[tuple[int, int]]) -> list[Field]:
-    """The fields on some lines of the document, of which the first is the one numbered `first`."""
+def read_fields(text: str, first: int, opaque: list[tuple[int, int]]) -> list[Field]:
+    """The fields in a part of the document that begins with the line numbered `first`."""
+    if "**" not in text and "__" not in text and "tatus" not in text:
+        return []
+    lines = text.split("\n")
+    if not lines[-1]:
+        lines.pop()
     found: list[Field] = []
     margin, seen = 4, 0  # the smallest indentation of a list item on the lines before `seen`
-    for start, stop in _visible(opaque, first, first + len(lines)):
+    for start, stop in _visible(opaque, first, first + len(lines)) if opaque else ((0, len(lines)),):
         number, parts = start, None
         while number < stop:
             line = lines[number]
             if not parts and line[:1] in _FIRST:
                 parts = _field_parts(line)
-            if parts and (indent := parts.end("indent")):
+            if parts and line[0] == " ":
                 # An indented field of a list item further left belongs to that and not to the roadmap's item.
                 margin, seen = min([margin, *_list_indents(lines, seen, number)]), number
-                parts = parts if indent <= margin else None
+                parts = parts if len(line) - len(line.lstrip(" ")) <= margin else None
             if parts:
-                values, number, parts = _read_field(lines, number, stop, parts)
-                found.append(Field(first + values[0], first + number, *values[1:]))
+                field, following = _read_field(lines, number, stop, parts, first)
+                found.append(field)
+                number, parts = field.end - first, following
             else:
                 number += 1
     return found
 
 
-def _visible(opaque: list[tuple[int, int]], first: int, last: int) -> Iterator[tuple[int, int]]:
+def _visible(opaque: list[tuple[int, int]], first: int, last: int) -> list[tuple[int, int]]:
     """The ranges of lines between `first` and `last` that are no code, fence or HTML block, counted from `first`."""
-    number, start = bisect_right(opaque, (first,)) if opaque else 0, first
+    number, start = bisect_right(opaque, (first,)), first
+    ranges = []
     while number < len(opaque) and opaque[number][0] < last:
-        yield start - first, opaque[number][0] - first
+        ranges.append((start - first, opaque[number][0] - first))
         start = opaque[number][1]
         number += 1
     if start < last:
-        yield start - first, last - first
+        ranges.append((start - first, last - first))
+    return ranges
 
 
-def _read_field(lines: list[str], number: int, last: int, parts: _Parts) -> tuple[_Values, int, _Parts | None]:
-    """The field on a line, with its further lines; where it ends, and the field's parts there if another begins."""
-    label, raw = parts["label"].strip(), parts["value"]
-    first_value = value = raw.strip(" \t")
-    end, following = number + 1, None
+def _read_field(lines: list[str], number: int, last: int, parts: _Parts, first: int) -> tuple[Field, _Parts | None]:
+    """The field on a line, with its further lines; and the parts of the field that begins where it ends, if any."""
+    lead, _, label, value = parts.groups()
+    label, value = label.strip(), value.rstrip(" \t")
+    first_value, end, following = value, number + 1, None
     if not value and end + 1 < last and not lines[end].strip(" \t") and LIST_MARKER.match(lines[end + 1].lstrip(" \t")):
         end += 1
     while end < last and (line := lines[end]):
@@ -128,9 +134,8 @@ def _read_field(lines: list[str], number: int, last: int, parts: _Parts) -> tupl
         end += 1
     if end > number + 1:
         value = "\n".join(part.strip(" \t") for part in [value, *lines[number + 1 : end]]).strip("\n")
-    start = parts.start("value") + len(raw) - len(raw.lstrip(" \t"))
-    lead = lines[number][: parts.start("lead_end")]
-    return (number, canonical(label), label, value, first_value, lead, start), end, following
+    values = first + number, first + end, canonical(label), label, value, first_value, lead, parts.start(4)
+    return Field._make(values), following
 
 
 def _ends_field(line: str, listed: bool) -> bool:
@@ -159,11 +164,11 @@ def _field_parts(line: str) -> _Parts | None:
     """
     parts = _FIELD.match(line)
     if parts:
-        return parts if canonical(parts["label"]) else None
+        return parts if canonical(parts[3]) else None
     if "tatus" not in line[:30]:
         return None
     parts = _ALL_BOLD.match(line) or _PLAIN_STATUS.match(line)
-    return parts if parts and read_status(parts["value"]).status else None
+    return parts if parts and read_status(parts[4]).status else None
 
 
 def is_field(line: str) -> bool:
@@ -174,9 +179,20 @@ def is_field(line: str) -> bool:
 def read_boxes(lines: list[tuple[int, str]]) -> list[Box]:
     """The boxes among numbered lines on which list items begin; an emoji that tells done or not done counts as one."""
     found: list[Box] = []
+    for check, parts in _checks(lines):
+        mark = "sign" if parts["sign"] else "box"
+        found.append(Box(check, *parts.span(mark), mark == "sign"))
+    return found
+
+
+def read_checks(lines: list[tuple[int, str]]) -> tuple[Check, ...]:
+    """The same without where in its line each one stands."""
+    return tuple([check for check, _ in _checks(lines)])
+
+
+def _checks(lines: list[tuple[int, str]]) -> Iterator[tuple[Check, _Parts]]:
     for number, line in lines:
         if parts := _BOX.match(line):
-            done = parts["sign"] == "✅" if parts["sign"] else parts["box"] != " "
-            span = parts.span("sign") if parts["sign"] else parts.span("box")
-            found.append(Box(Check(parts["text"].strip(" \t"), done, number + 1), *span, bool(parts["sign"])))
-    return found
+            box, sign, text = parts.group("box", "sign", "text")
+            done = sign == "✅" if sign else box != " "
+            yield Check._make((text.strip(" \t"), done, number + 1)), parts

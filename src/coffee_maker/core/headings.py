@@ -53,8 +53,8 @@ _EXACT = on_demand(
 
 # The plainest form, taken apart at once: nothing in it can be decoration, a status or the end of the title.
 _PLAIN = on_demand(
-    r"(?:PRIORITY (?P<number>[0-9]+(?:\.[0-9]+)*)|(?P<story>US-[0-9]+)): (?=\S)"
-    r"(?P<title>(?:[A-Za-z0-9,.&/'\"`+?!;%=@]| (?![ -])|(?<=[^ ])-(?=[^ ]))++)\Z"
+    r"(?:PRIORITY ([0-9]+(?:\.[0-9]+)*)|(US-[0-9]+)): (?=\S)"
+    r"((?:[A-Za-z0-9,.&/'\"`+?!;%=@]++| (?![ -])|(?<=[^ ])-(?=[^ ]))++)\Z"
 )
 
 
@@ -66,8 +66,9 @@ def read_heading(text: str) -> ItemHeading | None:
     if ("PRIORITY" not in text and "US-" not in text) or len(text) > _LONGEST:
         return None
     if plain := _PLAIN.match(text):
-        name = plain["story"] or f"PRIORITY-{plain['number']}"
-        return ItemHeading(name, plain["title"], (0, plain.start("title") - 2), plain.span("title"), ())
+        name = plain[2] or f"PRIORITY-{plain[1]}"
+        start, end = plain.span(3)
+        return ItemHeading._make((name, plain[3], (0, start - 2), (start, end), ()))
     shown = shape(text)
     ahead = _AHEAD.match(shown)
     if not ahead or not _separated(ahead, text) or (ahead["words"] and not words_status(ahead["words"])):

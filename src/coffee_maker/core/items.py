@@ -75,6 +75,14 @@ class Item(NamedTuple):
     checks: tuple[Check, ...]
 
 
+class Standing(NamedTuple):
+    """What of an item says when its turn comes."""
+
+    key: str
+    status: Status | None
+    depends_on: tuple[str, ...]
+
+
 class Problem(NamedTuple):
     """Something in the document that a person should mend; it never stops reading."""
 

@@ -14,4 +14,4 @@ def revision_of_hash(digest: str) -> str:
 
 def revision_of_text(item_text: str) -> str:
     """An item's revision. Blank lines at its end do not count: they change when the next item moves."""
-    return revision_of_hash(sha256(item_text.rstrip(" \t\r\n").encode("utf-8", "surrogatepass")).hexdigest())
+    return sha256(item_text.rstrip(" \t\r\n").encode("utf-8", "surrogatepass")).hexdigest()[:REVISION_LENGTH]

@@ -23,13 +23,9 @@ def arguments(parser: Parser) -> None:
 
 
 def run(args: Namespace, operations: Operations, output: Output) -> int:
-    from coffee_maker.core.choosing import choose
+    from coffee_maker.core.choosing import weigh
 
     document = operations.document()
-    chosen, waiting = choose(document.items, operations.claims())
-    data = {
-        "item": shapes.item(chosen) if chosen is not None else None,
-        "waiting": [one._asdict() for one in waiting],
-    }
-    output.show("next", data)
+    place, waiting = weigh(document.standings, operations.claims())
+    output.show("next", shapes.next_item(None if place is None else document.item_at(place), waiting))
     return 0
