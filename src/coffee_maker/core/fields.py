@@ -76,66 +76,64 @@ def written(label: str) -> str:
     return label.replace("_", " ").title() if label == label.lower() else label
 
 
-_FIRST = frozenset("*-+_ SC")  # what a field's line can begin with
-_Parts = re.Match[str]
+# A line that begins as a field's can; with a line end in front, that one search passes all others in one step.
+_LINE = on_demand(r"\n([*+_ SC-][^\n]*)")
+_FIRST = frozenset("*+_ SC-")
+_Parts = tuple[str, str, str, str, str, int]  # of a field's first line: a `Field` without its lines
+_NEVER = 2**62
+_LONG = 200  # characters of a line that need not be remembered
 
 
-def read_fields(text: str, first: int, opaque: list[tuple[int, int]]) -> list[Field]:
-    """The fields in a part of the document that begins with the line numbered `first`."""
-    if "**" not in text and "__" not in text and "tatus" not in text:
-        return []
-    lines = text.split("\n")
-    if not lines[-1]:
-        lines.pop()
+def read_fields(flat: str, begin: int, stop: int, first: int, opaque: list[tuple[int, int]]) -> list[Field]:
+    """The fields in a part of the document (its lines joined by ``\\n``); `first` is the number of its first line."""
     found: list[Field] = []
+    lines: list[str] = []
+    at, number, end = begin, 0, 0
     margin, seen = 4, 0  # the smallest indentation of a list item on the lines before `seen`
-    for start, stop in _visible(opaque, first, first + len(lines)) if opaque else ((0, len(lines)),):
-        number, parts = start, None
-        while number < stop:
-            line = lines[number]
-            if not parts and line[:1] in _FIRST:
-                parts = _field_parts(line)
-            if parts and line[0] == " ":
-                # An indented field of a list item further left belongs to that and not to the roadmap's item.
-                margin, seen = min([margin, *_list_indents(lines, seen, number)]), number
-                parts = parts if len(line) - len(line.lstrip(" ")) <= margin else None
-            if parts:
-                field, following = _read_field(lines, number, stop, parts, first)
-                found.append(field)
-                number, parts = field.end - first, following
-            else:
-                number += 1
+    for candidate in _LINE.finditer(flat, begin - 1, stop):
+        line = candidate[1]
+        if not (parts := _field_parts(line)):
+            continue
+        start, after = candidate.span(1)
+        number, at = number + flat.count("\n", at, start), start
+        visible = _visible_until(opaque, first + number) - first if opaque else _NEVER
+        if number < end or visible <= number:
+            continue
+        if line[0] == " ":
+            # An indented field of a list item further left belongs to that and not to the roadmap's item.
+            lines = lines or flat[begin:stop].split("\n")
+            margin, seen = min([margin, *_list_indents(lines, seen, number)]), number
+            if len(line) - len(line.lstrip(" ")) > margin:
+                continue
+        name, label, value, told, lead, column = parts
+        end = number + 1
+        if not value or (after + 1 < stop and flat[after + 1] != "\n"):
+            lines = lines or flat[begin:stop].split("\n")
+            end, value = _rest_of_field(lines, number, min(visible, len(lines) - (not lines[-1])), value)
+        found.append(Field._make((first + number, first + end, name, label, value, told, lead, column)))
     return found
 
 
-def _visible(opaque: list[tuple[int, int]], first: int, last: int) -> list[tuple[int, int]]:
-    """The ranges of lines between `first` and `last` that are no code, fence or HTML block, counted from `first`."""
-    number, start = bisect_right(opaque, (first,)), first
-    ranges = []
-    while number < len(opaque) and opaque[number][0] < last:
-        ranges.append((start - first, opaque[number][0] - first))
-        start = opaque[number][1]
-        number += 1
-    if start < last:
-        ranges.append((start - first, last - first))
-    return ranges
+def _visible_until(opaque: list[tuple[int, int]], line: int) -> int:
+    """Where the next code, fence or HTML block behind a line begins; the line itself, when it stands in one."""
+    place = bisect_right(opaque, (line, _NEVER))
+    if place and line < opaque[place - 1][1]:
+        return line
+    return opaque[place][0] if place < len(opaque) else _NEVER
 
 
-def _read_field(lines: list[str], number: int, last: int, parts: _Parts, first: int) -> tuple[Field, _Parts | None]:
-    """The field on a line, with its further lines; and the parts of the field that begins where it ends, if any."""
-    lead, _, label, value = parts.groups()
-    label, value = label.strip(), value.rstrip(" \t")
-    first_value, end, following = value, number + 1, None
+def _rest_of_field(lines: list[str], number: int, last: int, value: str) -> tuple[int, str]:
+    """Where a field ends, and its value with its further lines."""
+    end = number + 1
     if not value and end + 1 < last and not lines[end].strip(" \t") and LIST_MARKER.match(lines[end + 1].lstrip(" \t")):
         end += 1
     while end < last and (line := lines[end]):
-        if (line[0] in _FIRST and (following := _field_parts(line))) or _ends_field(line.lstrip(" \t"), not value):
+        if (line[0] in _FIRST and _field_parts(line)) or _ends_field(line.lstrip(" \t"), not value):
             break
         end += 1
     if end > number + 1:
-        value = "\n".join(part.strip(" \t") for part in [value, *lines[number + 1 : end]]).strip("\n")
-    values = first + number, first + end, canonical(label), label, value, first_value, lead, parts.start(4)
-    return Field._make(values), following
+        value = "\n".join([part.strip(" \t") for part in [value, *lines[number + 1 : end]]]).strip("\n")
+    return end, value
 
 
 def _ends_field(line: str, listed: bool) -> bool:
@@ -160,15 +158,24 @@ def _list_indents(lines: list[str], first: int, last: int) -> Iterator[int]:
 def _field_parts(line: str) -> _Parts | None:
     """The parts of a field's line. A plain `Status:` without bold counts when a status follows.
 
-    Asked only for lines that begin with one of `_FIRST`: testing that first is what keeps thousands of items fast.
+    They are remembered, for roadmaps repeat few such lines often.
     """
-    parts = _FIELD.match(line)
-    if parts:
-        return parts if canonical(parts[3]) else None
-    if "tatus" not in line[:30]:
+    return _remembered(line) if len(line) <= _LONG else _take_apart(line)
+
+
+def _take_apart(line: str) -> _Parts | None:
+    found = _FIELD.match(line)
+    if not found and "tatus" in line[:30]:
+        found = _ALL_BOLD.match(line) or _PLAIN_STATUS.match(line)
+        found = found if found and read_status(found[4]).status else None
+    if not found:
         return None
-    parts = _ALL_BOLD.match(line) or _PLAIN_STATUS.match(line)
-    return parts if parts and read_status(parts[4]).status else None
+    lead, _, label, value = found.groups()
+    name, value = canonical(label), value.rstrip(" \t")
+    return (name, label.strip(), value, value, lead, found.start(4)) if name else None
+
+
+_remembered = lru_cache(maxsize=512)(_take_apart)
 
 
 def is_field(line: str) -> bool:
@@ -190,7 +197,7 @@ def read_checks(lines: list[tuple[int, str]]) -> tuple[Check, ...]:
     return tuple([check for check, _ in _checks(lines)])
 
 
-def _checks(lines: list[tuple[int, str]]) -> Iterator[tuple[Check, _Parts]]:
+def _checks(lines: list[tuple[int, str]]) -> Iterator[tuple[Check, re.Match[str]]]:
     for number, line in lines:
         if parts := _BOX.match(line):
             box, sign, text = parts.group("box", "sign", "text")

@@ -42,8 +42,9 @@ class Entry:
     def fields(self) -> list[Field]:
         """The fields of its own part. (`cached_property` takes a lock: too slow for thousands of entries.)"""
         if self._fields is None:
-            text = self._flat[self.heading.end_at : self.own_end_at]
-            self._fields = read_fields(text, self.heading.end, self._blocks.opaque)
+            heading = self.heading
+            opaque = self._blocks.opaque
+            self._fields = read_fields(self._flat, heading.end_at, self.own_end_at, heading.end, opaque)
         return self._fields
 
     @property
