@@ -9,7 +9,7 @@ from coffee_maker.core.blocks import Blocks, scan
 from coffee_maker.core.errors import AmbiguousReference, EditRefused, ItemNotFound, NotText
 from coffee_maker.core.headings import compile_item_pattern
 from coffee_maker.core.items import Item, Problem, Standing
-from coffee_maker.core.lean import sha256
+from coffee_maker.core.lean import sha256_of_large
 from coffee_maker.core.lines import Lines
 from coffee_maker.core.reading import Entry, build_item, build_standing, make_keys, read_entries
 from coffee_maker.core.references import References
@@ -114,7 +114,7 @@ class Document:
     @cached_property
     def digest(self) -> str:
         """The sha256 of the bytes, in hexadecimal."""
-        return sha256(self.data).hexdigest()
+        return sha256_of_large(self.data)
 
     @property
     def revision(self) -> str:

@@ -57,7 +57,7 @@ _RULE = on_demand(r"[ \t]*(?:(?:-[ \t]*){3,}|(?:\*[ \t]*){3,}|(?:_[ \t]*){3,}|=+
 
 _BOX = on_demand(
     r"[ \t>]*(?:(?:[-*+]|[0-9]{1,9}[.)])[ \t]+)+"
-    r"(?:\[(?P<box>[ xX])\](?=[ \t]|\Z)|(?P<sign>✅|❌|🔄|⏳)\ufe0f?)[ \t]*(?P<text>.*)",
+    r"(?:\[([ xX])\](?=[ \t]|\Z)|([✅❌🔄⏳])\ufe0f?)[ \t]*(.*)",
     re.DOTALL,
 )
 
@@ -185,21 +185,18 @@ def is_field(line: str) -> bool:
 
 def read_boxes(lines: list[tuple[int, str]]) -> list[Box]:
     """The boxes among numbered lines on which list items begin; an emoji that tells done or not done counts as one."""
-    found: list[Box] = []
-    for check, parts in _checks(lines):
-        mark = "sign" if parts["sign"] else "box"
-        found.append(Box(check, *parts.span(mark), mark == "sign"))
-    return found
+    found = [(number, _BOX.match(line)) for number, line in lines]
+    return [
+        Box(_check(number, parts), *parts.span(1 if parts[1] else 2), not parts[1]) for number, parts in found if parts
+    ]
 
 
 def read_checks(lines: list[tuple[int, str]]) -> tuple[Check, ...]:
     """The same without where in its line each one stands."""
-    return tuple([check for check, _ in _checks(lines)])
+    match = _BOX.match
+    return tuple([_check(number, parts) for number, line in lines if (parts := match(line))])
 
 
-def _checks(lines: list[tuple[int, str]]) -> Iterator[tuple[Check, re.Match[str]]]:
-    for number, line in lines:
-        if parts := _BOX.match(line):
-            box, sign, text = parts.group("box", "sign", "text")
-            done = sign == "✅" if sign else box != " "
-            yield Check._make((text.strip(" \t"), done, number + 1)), parts
+def _check(number: int, parts: re.Match[str]) -> Check:
+    box, sign, text = parts.groups()
+    return Check._make((text.strip(" \t"), sign == "✅" if sign else box != " ", number + 1))
