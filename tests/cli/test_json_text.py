@@ -52,7 +52,7 @@ def test_any_document(value: Any, ascii: bool) -> None:
 
 @given(st.lists(items, max_size=3), st.integers(0, 40), st.booleans())
 def test_items_are_written_as_their_data(few: list[Item], times: int, ascii: bool) -> None:
-    records = Records(few * times, shapes.item, json_text.item)
+    records = Records(few * times, shapes.item, json_text.items)
     document = {"kind": "view", "data": {"items": records, "problems": []}}
     assert "".join(compact(document, ascii=ascii)) == by_json(document, ascii=ascii)
     assert list(records) == [shapes.item(one) for one in few * times]

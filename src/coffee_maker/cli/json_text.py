@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
+from coffee_maker.core.items import Status
 from coffee_maker.core.typed import Generic, TypeVar
 
-__all__ = ["Records", "compact", "item", "waiting"]
+__all__ = ["Records", "compact", "items", "waiting"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,13 +30,19 @@ else:
 
 R = TypeVar("R")
 _AT_ONCE = 32
+_STATUSES = {status.value: f'"{status.value}"' for status in Status}
 
 
 class Records(Sequence[dict[str, "Any"]], Generic[R]):
-    """Records as data: each as a dictionary when it is asked for, all of them as JSON at once."""
+    """Records as data: each as a dictionary when it is asked for, some at once as JSON."""
 
-    def __init__(self, records: Sequence[R], data: Callable[[R], dict[str, Any]], text: Callable[[R, Quote], str]):
-        self._records, self._data, self._text = records, data, text
+    def __init__(
+        self,
+        records: Sequence[R],
+        data: Callable[[R], dict[str, Any]],
+        texts: Callable[[Sequence[R], Quote], list[str]],
+    ) -> None:
+        self._records, self._data, self._texts = records, data, texts
 
     def __len__(self) -> int:
         return len(self._records)
@@ -48,9 +55,9 @@ class Records(Sequence[dict[str, "Any"]], Generic[R]):
 
     def pieces(self, quote: Quote) -> list[str]:
         """The JSON in parts: as one text, thousands of items with a sign beyond U+FFFF fill 4 MB several times."""
-        parts, text, records = ["["], self._text, self._records
+        parts, records = ["["], self._records
         for at in range(0, len(records), _AT_ONCE):
-            parts.append(",".join([text(one, quote) for one in records[at : at + _AT_ONCE]]))
+            parts.append(",".join(self._texts(records[at : at + _AT_ONCE], quote)))
             parts.append(",")
         return [*parts[:-1], "]"] if records else ["[]"]
 
@@ -85,20 +92,22 @@ def _refuse(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} is no JSON")
 
 
-def item(one: Item, quote: Quote) -> str:
-    """`shapes.item` as JSON."""
-    key, _, title, status, words, progress, level, line, _, _, revision, fields, depends_on, checks = one
-    named = ",".join([f"{quote(name)}:{quote(value)}" for name, value in fields.items()]) if fields else ""
-    needed = ",".join([quote(name) for name in depends_on]) if depends_on else ""
-    return (
-        f'{{"key":{quote(key)},"title":{quote(title)},"status":{quote(status._value_) if status else "null"},'
-        f'"status_text":{"null" if words is None else quote(words)},'
-        f'"progress":{"null" if progress is None else progress},"line":{line},"level":{level},'
-        f'"revision":"{revision}","fields":{{{named}}},"depends_on":[{needed}],'
-        f'"checklist":{{"done":{sum([check.done for check in checks]) if checks else 0},"total":{len(checks)}}}}}'
-    )
+def items(some: Sequence[Item], quote: Quote) -> list[str]:
+    """Each as `shapes.item` has it, as JSON."""
+    texts = []
+    for key, _, title, status, words, progress, level, line, _, _, revision, fields, depends_on, checks in some:
+        named = ",".join([f"{quote(name)}:{quote(value)}" for name, value in fields.items()]) if fields else ""
+        needed = ",".join([quote(name) for name in depends_on]) if depends_on else ""
+        texts.append(
+            f'{{"key":{quote(key)},"title":{quote(title)},"status":{_STATUSES[status._value_] if status else "null"},'
+            f'"status_text":{"null" if words is None else quote(words)},'
+            f'"progress":{"null" if progress is None else progress},"line":{line},"level":{level},'
+            f'"revision":"{revision}","fields":{{{named}}},"depends_on":[{needed}],'
+            f'"checklist":{{"done":{sum([check.done for check in checks]) if checks else 0},"total":{len(checks)}}}}}'
+        )
+    return texts
 
 
-def waiting(one: Waiting, quote: Quote) -> str:
-    """`shapes.waiting` as JSON."""
-    return f'{{"key":{quote(one.key)},"because":{quote(one.because)}}}'
+def waiting(some: Sequence[Waiting], quote: Quote) -> list[str]:
+    """Each as `shapes.waiting` has it, as JSON."""
+    return [f'{{"key":{quote(key)},"because":{quote(because)}}}' for key, because in some]

@@ -53,7 +53,7 @@ def roadmap(path: str, document: Document, items: Sequence[Item]) -> Data:
     return {
         "path": path,
         "revision": document.revision,
-        "items": json_text.Records(items, item, json_text.item),
+        "items": json_text.Records(items, item, json_text.items),
         "problems": [problem(one) for one in document.problems],
     }
 

@@ -23,7 +23,7 @@ _TEXT = r"[^\s#>~<=_*+`\-0-9]"
 _OTHER_TEXT = r"\*\*[^\s*]|`(?!``)|[0-9]++(?![.)])|--*+[^\s\-]|__*+[^\s_]"
 _UNBOXED = rf"(?:(?![\[✅❌🔄⏳]){_TEXT}|{_OTHER_TEXT})"
 _RUN = rf"(?:\n|{_TEXT}[^\n]*+\n| {{0,3}}(?:{_UNBOXED}|{_MARKER}{_UNBOXED})[^\n]*+\n|[ \t]++\n)*+"
-_HEADING = r"(?P<heading>(?P<marks>#{1,6})(?:[ \t][^\n]*+)?)"
+_HEADING = r"(?P<heading>(?P<marks>#{1,6})(?:[ \t]([^\n]*+))?)"
 # Inside a fence, ticks that certainly do not close it: behind text, too far to the right, too few, or before text.
 _TICKS_INSIDE = r"(?:(?<![\n ])|(?<=[^\n ] )|(?<=    )|(?!(?P=ticks))|(?=`++[ \t]*+[^\s`]))`++"
 _CLOSING = r"(?:(?<=\n)|(?<=\n )|(?<=\n  )|(?<=\n   ))(?P=ticks)`*+[ \t]*+"
@@ -34,8 +34,11 @@ _INNER = rf"(?P<inner>(?P<lead> {{1,3}})(?P<marker>`{{3,}})[^`\n]*+\n(?:{_INNER_
 _RULE = r"(?P<rule>---+[ \t]*+)"
 _BOX = rf"(?P<box> {{0,3}}{_MARKER}[\[✅❌🔄⏳][^\n]*+)"
 _NEXT = on_demand(rf"(?P<run>{_RUN})(?:(?:{_HEADING}|{_FENCE}|{_RULE}|{_BOX}|{_INNER})(?:\n|\Z)|)")
-_AT_RUN, _AT_HEADING, _AT_MARKS, _AT_FENCE, _, _AT_RULE, _AT_BOX, _AT_INNER = range(1, 9)  # numbers are faster
-_AT_FENCES = (_AT_FENCE, _AT_INNER)
+# Its groups; numbers are faster than names.
+_AT_RUN, _AT_HEADING, _AT_MARKS, _AT_WORDS, _AT_FENCE, _, _AT_RULE, _AT_BOX, _AT_INNER = range(1, 10)
+_LOOSE = (_AT_BOX, _AT_INNER)
+
+_heading = Heading._make  # looked up once: it is called for each
 
 
 def scan(text: Sequence[str]) -> Blocks:
@@ -62,37 +65,50 @@ class _Scanner(LineScanner):
         The state is then that of the last place where everything was closed: they see what the line may continue.
         """
         text, blocks, at, number = self.text, self.blocks, self.at, self.number
-        count, known = text.count, (len(blocks.boxes), len(blocks.fences), len(blocks.opaque))
+        count, loose = text.count, None
         for found in _NEXT.finditer(text, at):  # one behind the other: each begins where the last one ends
             kind, start, end = found.lastindex, found.end(_AT_RUN), found.end()
             if start > at:
                 number += count("\n", at, start)
-            if kind == _AT_BOX:
-                blocks.boxes.append((number, found[kind]))
+            if kind == _AT_HEADING:
+                level, words = found.end(_AT_MARKS) - start, found[_AT_WORDS]
+                column = level + 1
+                if not words or words[0] in " \t" or words[-1] in " \t#":
+                    column, words = markup.atx_content(found[kind], level)
+                blocks.headings.append(_heading((number, number + 1, level, words, column, False, start, end)))
+            elif kind in _LOOSE:  # what it may stand in goes on
+                loose = loose or self._lengths()
+                if kind == _AT_BOX:
+                    blocks.boxes.append((number, found[kind]))
+                else:
+                    number = self._note_fence(number, count("\n", start, found.end(kind)))
                 number, at = number + 1, end
                 continue
-            if kind == _AT_HEADING:
-                level = found.end(_AT_MARKS) - start
-                line, column = found[kind], level + 1
-                words = line[column:]
-                if not words or words[0] in " \t" or words[-1] in " \t#":
-                    column, words = markup.atx_content(line, level)
-                blocks.headings.append(Heading._make((number, number + 1, level, words, column, False, start, end)))
-            elif kind in _AT_FENCES:
-                first, number = number, number + count("\n", start, found.end(kind))
-                blocks.fences.append(Fence._make((first, number + 1, True)))
-                blocks.opaque.append((first, number + 1))
-                if kind == _AT_INNER:  # what it may stand in goes on
-                    number, at = number + 1, end
-                    continue
+            elif kind == _AT_FENCE:
+                number = self._note_fence(number, count("\n", start, found.end(kind)))
             elif kind != _AT_RULE or (start > self.at and text[start - 2 : start] != "\n\n"):
                 if start < len(text):
-                    del blocks.boxes[known[0] :], blocks.fences[known[1] :], blocks.opaque[known[2] :]
+                    self._forget(loose)
                     return start
                 number -= 1  # the text ends in a line that opens nothing
-            number, at = number + 1, end
-            self.at, self.number, known = at, number, (len(blocks.boxes), len(blocks.fences), len(blocks.opaque))
+            number, at, loose = number + 1, end, None
+            self.at, self.number = at, number
             if at >= len(text):
                 break
         self.at, self.number = len(text), number
         return len(text)
+
+    def _note_fence(self, number: int, lines: int) -> int:
+        """Keep a fence that begins on a line; the line of its end."""
+        self.blocks.fences.append(Fence(number, number + lines + 1, True))
+        self.blocks.opaque.append((number, number + lines + 1))
+        return number + lines
+
+    def _lengths(self) -> tuple[int, int, int]:
+        return len(self.blocks.boxes), len(self.blocks.fences), len(self.blocks.opaque)
+
+    def _forget(self, loose: tuple[int, int, int] | None) -> None:
+        """Forget what was found since the last place where everything was closed: the exact rules find it again."""
+        if loose:
+            boxes, fences, opaque = loose
+            del self.blocks.boxes[boxes:], self.blocks.fences[fences:], self.blocks.opaque[opaque:]

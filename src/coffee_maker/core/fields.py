@@ -36,6 +36,7 @@ class Box(NamedTuple):
     sign: bool  # an emoji instead of a box
 
 
+_field, _one_check = Field._make, Check._make  # looked up once: they are called thousands of times
 _SYNONYMS = {
     "effort": "estimated_effort estimated_duration duration estimated_time time_estimate estimate estimated "
     "effort_estimate estimated_time_to_complete",
@@ -110,7 +111,7 @@ def read_fields(flat: str, begin: int, stop: int, first: int, opaque: list[tuple
         if not value or (after + 1 < stop and flat[after + 1] != "\n"):
             lines = lines or flat[begin:stop].split("\n")
             end, value = _rest_of_field(lines, number, min(visible, len(lines) - (not lines[-1])), value)
-        found.append(Field._make((first + number, first + end, name, label, value, told, lead, column)))
+        found.append(_field((first + number, first + end, name, label, value, told, lead, column)))
     return found
 
 
@@ -199,4 +200,4 @@ def read_checks(lines: list[tuple[int, str]]) -> tuple[Check, ...]:
 
 def _check(number: int, parts: re.Match[str]) -> Check:
     box, sign, text = parts.groups()
-    return Check._make((text.strip(" \t"), sign == "✅" if sign else box != " ", number + 1))
+    return _one_check((text.strip(" \t"), sign == "✅" if sign else box != " ", number + 1))

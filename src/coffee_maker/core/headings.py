@@ -26,6 +26,7 @@ class ItemHeading(NamedTuple):
     states: tuple[tuple[Span, Reading], ...]  # the parts that state a status; the first one counts
 
 
+_item_heading = ItemHeading._make  # looked up once: it is called for each
 _DECORATION = rf"(?:[ \t*_~`\[(<>|•]|{SIGN}|\\)*"
 _NUMBER = r"[0-9]+(?:\.[0-9]+)*[a-zA-Z]?"
 _ID = rf"(?P<id>PRIORITY[ \t_-]?[ \t]*(?P<number>{_NUMBER})|US-[0-9]+(?:\.[0-9]+)*[a-zA-Z]?)(?![\w.])"
@@ -63,12 +64,14 @@ _LONGEST = 500  # characters of a heading that can be an item's: every turn of a
 
 def read_heading(text: str) -> ItemHeading | None:
     """Take a heading's text apart, if it is an item's by one of the built-in forms."""
-    if ("PRIORITY" not in text and "US-" not in text) or len(text) > _LONGEST:
+    if len(text) > _LONGEST:
         return None
     if plain := _PLAIN.match(text):
         name = plain[2] or f"PRIORITY-{plain[1]}"
         start, end = plain.span(3)
-        return ItemHeading._make((name, plain[3], (0, start - 2), (start, end), ()))
+        return _item_heading((name, plain[3], (0, start - 2), (start, end), ()))
+    if "PRIORITY" not in text and "US-" not in text:
+        return None
     shown = shape(text)
     ahead = _AHEAD.match(shown)
     if not ahead or not _separated(ahead, text) or (ahead["words"] and not words_status(ahead["words"])):

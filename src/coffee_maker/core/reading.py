@@ -16,6 +16,7 @@ from coffee_maker.core.references import References
 from coffee_maker.core.revisions import revision_of_text
 from coffee_maker.core.wording import Reading, read_status
 
+_item, _standing = Item._make, Standing._make  # looked up once: they are called for each
 _NONE = Reading(None, "", None, None, None, None, None)
 # Sub-sections that speak of the item as a whole, so that a status in them is the item's own.
 _OWN_SECTIONS = frozenset({"status", "current status", "overview", "summary", "metadata", "details", "info"})
@@ -82,7 +83,10 @@ def read_entries(flat: str, blocks: Blocks, pattern: re.Pattern[str] | None) -> 
     """The items of a text (its lines joined by ``\\n``) in the order of the document."""
     # What looks like a field above a rule is one in its author's mind; CommonMark makes it a setext heading.
     headings = [h for h in blocks.headings if not (h.setext and h.level == 2 and is_field(h.text))]
-    forms = [_form(heading, pattern) for heading in headings]
+    if pattern is None:
+        forms = [read_heading(heading.text) for heading in headings]
+    else:
+        forms = [read_own_heading(heading.text, pattern) or read_heading(heading.text) for heading in headings]
     last = flat.count("\n") + 1, len(flat), len(flat)
     return [
         Entry(flat, blocks, headings[number], parts, _extent(headings, forms, number, last))
@@ -91,15 +95,14 @@ def read_entries(flat: str, blocks: Blocks, pattern: re.Pattern[str] | None) -> 
     ]
 
 
-def _form(heading: Heading, pattern: re.Pattern[str] | None) -> ItemHeading | None:
-    own = read_own_heading(heading.text, pattern) if pattern else None
-    return own or read_heading(heading.text)
-
-
 def _extent(headings: list[Heading], forms: list[ItemHeading | None], number: int, last: Extent) -> Extent:
     """How far an item goes: to the next item or a heading of its own or a higher level, or to the end of the text."""
+    after = number + 1
+    if after < len(forms) and forms[after]:  # nearly always, where there are thousands
+        heading = headings[after]
+        return heading.line, heading.at, heading.at
     level, own = headings[number].level, -1
-    for following in range(number + 1, len(headings)):
+    for following in range(after, len(headings)):
         heading = headings[following]
         if forms[following] or heading.level <= level:
             return heading.line, heading.at, heading.at if own < 0 else own
@@ -130,7 +133,7 @@ def make_keys(ids: list[str]) -> list[str]:
 
 def build_standing(entry: Entry, key: str, references: References) -> Standing:
     reading, fields = _own(entry)
-    return Standing._make((key, reading.status, _needed(fields, references)))
+    return _standing((key, reading.status, _needed(fields, references)))
 
 
 def build_item(text: str, lines: Lines, entry: Entry, key: str, references: References) -> Item:
@@ -144,7 +147,7 @@ def build_item(text: str, lines: Lines, entry: Entry, key: str, references: Refe
     if progress is None and "progress" in fields:
         percent = _PERCENT.search(fields["progress"])
         progress = int(percent[1]) if percent and int(percent[1]) <= 100 else None
-    return Item._make(
+    return _item(
         (
             key,
             parts.id,
