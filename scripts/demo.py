@@ -22,6 +22,8 @@ SETTINGS = """\
 agent = "runbook"                              # runs the items' own `sh run` blocks
 test_command = "python3 -m unittest discover --quiet --start-directory tests --top-level-directory ."
 poll = "500ms"
+lease = "5s"                                   # short, as the next, so that nobody need wait for them here
+backoff = "1s"
 """
 NEW_ITEM = """\
 ### PRIORITY 2.7: Say the version 📝 Planned
@@ -95,9 +97,9 @@ class Demo:
 
     # --- the daemon
 
-    def start_daemon(self) -> subprocess.Popen[str]:
+    def start_daemon(self, idle: threading.Event) -> subprocess.Popen[str]:
         say("daemon", "$ coffee-roadmap daemon run --agent runbook --yes")
-        return subprocess.Popen(
+        daemon = subprocess.Popen(
             [COMMAND, "daemon", "run", "--agent", "runbook", "--yes"],
             cwd=self.project,
             env=self.environment,
@@ -105,6 +107,8 @@ class Demo:
             stderr=subprocess.PIPE,
             text=True,
         )
+        threading.Thread(target=self.follow, args=(daemon, idle), daemon=True).start()
+        return daemon
 
     def follow(self, daemon: subprocess.Popen[str], idle: threading.Event) -> None:
         """Show what the daemon tells, and notice when it has nothing left to do."""
@@ -115,16 +119,18 @@ class Demo:
 
     # --- the person, in a process of their own for every command
 
-    def answer(self) -> None:
-        """Look for the question, and answer it."""
+    def question(self) -> dict[str, object]:
+        """Look for the question."""
         while True:
             listed = json.loads(self.run(COMMAND, "notifications", "--json"))["data"]["notifications"]
             questions = [one for one in listed if one["options"] and one["answer"] is None]
             if questions:
                 break
             time.sleep(0.3)
-        question = questions[0]
-        say("you", f"question {question['id']} about {question['item']}: {question['message']}")
+        say("you", f"question {questions[0]['id']} about {questions[0]['item']}: {questions[0]['message']}")
+        return dict(questions[0])
+
+    def answer(self, question: dict[str, object]) -> None:
         say("you", f"$ coffee-roadmap notifications respond {question['id']} {ANSWER}")
         say("you", self.run(COMMAND, "notifications", "respond", str(question["id"]), ANSWER))
 
@@ -147,12 +153,16 @@ def main() -> None:
     demo.make()
     print(demo.run(COMMAND, "view"))
     title("The daemon works, you answer and edit")
-    daemon = demo.start_daemon()
     idle = threading.Event()
-    threading.Thread(target=demo.follow, args=(daemon, idle), daemon=True).start()
+    daemon = demo.start_daemon(idle)
     try:
-        demo.answer()
+        question = demo.question()
+        daemon.kill()
+        daemon.wait()
+        say("you", "(you pull the plug: kill -9 of the daemon, while its agent waits for your answer)")
+        demo.answer(question)
         demo.save_in_an_editor()
+        daemon = demo.start_daemon(idle)
         if not idle.wait(PATIENCE):
             sys.exit(f"the daemon was not done within {PATIENCE:g} seconds")
     finally:

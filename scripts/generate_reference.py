@@ -73,16 +73,22 @@ Times are UTC, ISO 8601, with microseconds.
 | `notify`, `notifications show`, `respond`, `dismiss` | NOTIFICATION |
 | `notifications` | `{notifications: [NOTIFICATION], all}`; with `--watch` one document of kind `notification` a line |
 | `sync` | `{agree, revision, recorded, seen, findings: [FINDING], daemons}` |
+| `metrics` | `{since, until, empty, total: FIGURES, cycle: SPREAD, attempts: SPREAD, items: [FIGURES and key], models: [FIGURES and model], days: [FIGURES and day], waiting: {steps, runs, answered: SPREAD, open, longest}, reasons: [{reason, runs, items}]}` |
+| `health` | `{score, findings: [{code, weight, points, message, items, hint}], rules: [{code, weight, most, counts}]}` |
 | `doctor` | `{findings: [FINDING], settings: [{name, value, source}]}` |
 | `init` | `{root, parts: [{name, path, made}], items, problems, revision}` |
 | `db` | `{action}` and `databases`, `findings`, `backups`, or `backup` and `kept` |
+| `mcp` | serves: the tools of `--full` give the `data` of the commands, see [MCP](../guides/mcp.md) |
 | `daemon run` | `{items: [{key, outcome, reason}]}` |
 
 ITEM is `{key, title, status, status_text, progress, line, level, revision, fields, depends_on, checklist: {done,
 total}}`. NOTIFICATION is `{id, source, type, level, title, message, context, item, options, status, answer, answered_by,
 answered_via, answered_at, deadline, default, idempotency_key, created, updated, taken, late}`; `taken` is the answer to
 go on with: the one that was given, else of an expired question its default. FINDING is `{code, level, message, hint}`
-with level `ok`, `notice` or `problem`.
+with level `ok`, `notice` or `problem`. FIGURES is `{runs, outcomes, success, done, seconds, waited, input_tokens,
+output_tokens, cache_read_tokens, cache_write_tokens, tokens, cost, turns}`: seconds, US dollars, `success` from 0 to 1
+or null. SPREAD is `{number, median, p90, most}` of seconds, of attempts for `attempts`. See
+[observability](../guides/observability.md).
 
 `revision` stands for the text of an item or of the whole roadmap; every change takes `--if-revision`.
 """  # noqa: E501 - a row of a table is one line

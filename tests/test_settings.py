@@ -59,11 +59,45 @@ def test_every_setting_of_the_project_file_is_read(tmp_path: Path) -> None:
         worktrees = "~/trees"
         max_attempts = 5
         approval_deadline = "3d"
+        backoff = "1m"
+        parallel = 2
+        waiting = 4
+        ask_when_vague = true
+        push = "origin"
         [agent]
         command = ["agent", "--file", "{item_file}"]
         timeout = "90m"
         max_output = "2 MB"
         environment = ["TOKEN"]
+        preset = "codex"
+        model = "m-1"
+        stall = "10m"
+        sandbox = "bwrap"
+        network = ["pypi.org"]
+        memory = "2GB"
+        processes = 99
+        image = "agent:1"
+        hooks = true
+        [limits]
+        run_turns = 10
+        run_tokens = 20
+        run_cost = 1
+        item_time = "1h"
+        item_tokens = 30
+        item_cost = 2.5
+        day_time = "8h"
+        day_tokens = 40
+        day_cost = 0
+        [policy]
+        start = "allow"
+        new_dependency = "deny"
+        network = "allow"
+        push = "deny"
+        pull_request = "ask"
+        [traces]
+        content = true
+        service_name = "ours"
+        timeout = "9s"
         [channels.desktop]
         kind = "command"
         argv = ["notify-send", "{title}"]
@@ -85,8 +119,24 @@ def test_every_setting_of_the_project_file_is_read(tmp_path: Path) -> None:
         timedelta(seconds=0.5),
         str(Path("~/trees").expanduser()),
     )
-    assert found.daemon[6:] == (5, timedelta(days=3))
-    assert found.agent == (("agent", "--file", "{item_file}"), timedelta(minutes=90), 2_000_000, ("TOKEN",))
+    assert found.daemon[6:] == (5, timedelta(minutes=1), timedelta(days=3), 2, 4, True, "origin")
+    assert found.agent == (
+        ("agent", "--file", "{item_file}"),
+        "codex",
+        "m-1",
+        timedelta(minutes=90),
+        timedelta(minutes=10),
+        2_000_000,
+        ("TOKEN",),
+        "bwrap",
+        ("pypi.org",),
+        2_000_000_000,
+        99,
+        "agent:1",
+        True,
+    )
+    assert found.limits == (10, 20, 1.0, timedelta(hours=1), 30, 2.5, timedelta(hours=8), 40, 0.0)
+    assert found.policy == ("allow", "deny", "allow", "deny", "ask")
     assert found.channels == {
         "desktop": ChannelSettings(
             "command", ("notify-send", "{title}"), ("high", "critical"), timedelta(seconds=5), ("DISPLAY",)
@@ -135,6 +185,37 @@ def test_every_setting_can_come_from_the_environment(tmp_path: Path) -> None:
         "agent.timeout": "5s",
         "agent.max_output": "1000",
         "agent.environment": "A, B C",
+        "daemon.backoff": "1s",
+        "daemon.parallel": "2",
+        "daemon.waiting": "5",
+        "daemon.ask_when_vague": "yes",
+        "daemon.push": "origin",
+        "agent.preset": "aider",
+        "agent.model": "m",
+        "agent.stall": "5m",
+        "agent.sandbox": "docker",
+        "agent.network": "a b",
+        "agent.memory": "1000",
+        "agent.processes": "7",
+        "agent.image": "i",
+        "agent.hooks": "no",
+        "limits.run_turns": "1",
+        "limits.run_tokens": "2",
+        "limits.run_cost": "0.5",
+        "limits.item_time": "1s",
+        "limits.item_tokens": "3",
+        "limits.item_cost": "1.5",
+        "limits.day_time": "2s",
+        "limits.day_tokens": "4",
+        "limits.day_cost": "2",
+        "policy.start": "deny",
+        "policy.new_dependency": "allow",
+        "policy.network": "deny",
+        "policy.push": "allow",
+        "policy.pull_request": "deny",
+        "traces.content": "on",
+        "traces.service_name": "ours",
+        "traces.timeout": "9s",
     }
     assert set(given) == set(KEYS)
     found = settings(tmp_path, **{environment_name(key): value for key, value in given.items()})
@@ -142,7 +223,12 @@ def test_every_setting_can_come_from_the_environment(tmp_path: Path) -> None:
     assert found.roadmap.path == str(tmp_path / "R.md")
     assert found.git == (False, True)
     assert found.history == (3, 4)
-    assert found.agent == (("sh", "-c", "run it"), timedelta(seconds=5), 1000, ("A", "B", "C"))
+    assert (found.agent.command, found.agent.timeout) == (("sh", "-c", "run it"), timedelta(seconds=5))
+    assert (found.agent.max_output, found.agent.environment) == (1000, ("A", "B", "C"))
+    assert found.agent.network == ("a", "b")
+    assert (found.limits.run_cost, found.limits.day_time) == (0.5, timedelta(seconds=2))
+    assert found.policy == ("deny", "allow", "deny", "allow", "deny")
+    assert found.traces == (True, "ours", timedelta(seconds=9))
 
 
 def test_an_empty_variable_counts_as_none(tmp_path: Path) -> None:

@@ -73,16 +73,62 @@ class DaemonSettings(NamedTuple):
     poll: timedelta = timedelta(seconds=2)
     worktrees: str | None = None  # absolute once loaded
     max_attempts: int = 3
+    backoff: timedelta = timedelta(seconds=30)  # before the second attempt; twice as long before each further one
     approval_deadline: timedelta | None = None
+    parallel: int = 1  # agents that run at the same time
+    waiting: int = 3  # items that may wait for a person while it goes on with others
+    ask_when_vague: bool = False
+    push: str | None = None  # the remote to which finished branches are pushed
 
 
 class AgentSettings(NamedTuple):
-    """``[agent]``: the program that does an item, and its limits."""
+    """``[agent]``: the program that does an item, and its box."""
 
     command: tuple[str, ...] = ()
+    preset: str | None = None  # a known program's command line instead of `command`
+    model: str | None = None
     timeout: timedelta = timedelta(hours=1)
+    stall: timedelta | None = None  # an agent that says nothing for so long is ended
     max_output: int = 10_000_000
     environment: tuple[str, ...] = ()  # names of variables that are passed through
+    sandbox: str = "none"
+    network: tuple[str, ...] = ()  # hosts that a sandboxed agent may reach
+    memory: int = 4_000_000_000  # bytes, of a sandboxed agent
+    processes: int = 512  # of a sandboxed agent
+    image: str | None = None  # of the docker sandbox
+    hooks: bool = False  # whether the repository's hooks run for the agent's own commits
+
+
+class LimitSettings(NamedTuple):
+    """``[limits]``: ceilings for each run, each item and each day (UTC). Costs are in US dollars."""
+
+    run_turns: int | None = 200
+    run_tokens: int | None = None
+    run_cost: float | None = 10.0
+    item_time: timedelta | None = timedelta(hours=6)
+    item_tokens: int | None = None
+    item_cost: float | None = 25.0
+    day_time: timedelta | None = None
+    day_tokens: int | None = None
+    day_cost: float | None = 100.0
+
+
+class PolicySettings(NamedTuple):
+    """``[policy]``: what is to be done about each kind of action: ask, allow or deny."""
+
+    start: str = "ask"
+    new_dependency: str = "ask"
+    network: str = "ask"
+    push: str = "ask"
+    pull_request: str = "ask"
+
+
+class TracesSettings(NamedTuple):
+    """``[traces]``: what the daemon sends to Langfuse or an OpenTelemetry collector, where variables name one."""
+
+    content: bool = False  # whether texts go along; secrets never do
+    service_name: str = "coffee-roadmap"
+    timeout: timedelta = timedelta(seconds=5)  # of one sending, which nothing waits for
 
 
 class ChannelSettings(NamedTuple):
@@ -107,6 +153,9 @@ class Settings(NamedTuple):
     history: HistorySettings
     daemon: DaemonSettings
     agent: AgentSettings
+    limits: LimitSettings
+    policy: PolicySettings
+    traces: TracesSettings
     channels: Mapping[str, ChannelSettings]
     sources: Mapping[str, str]
 
@@ -156,18 +205,45 @@ _READERS: Mapping[str, read.Reader] = {
     "git.commit": read.flag,
     "history.keep_versions": read.count,
     "history.keep_days": read.count,
-    "daemon.agent": read.one_of("command", "runbook"),
+    "daemon.agent": read.one_of("command", "runbook", "claude"),
     "daemon.name": read.text,
     "daemon.test_command": read.command,
     "daemon.lease": read.duration,
     "daemon.poll": read.duration,
     "daemon.worktrees": read.path,
     "daemon.max_attempts": read.count,
+    "daemon.backoff": read.duration,
     "daemon.approval_deadline": read.duration,
+    "daemon.parallel": read.count,
+    "daemon.waiting": read.count,
+    "daemon.ask_when_vague": read.flag,
+    "daemon.push": read.text,
     "agent.command": read.command,
+    "agent.preset": read.one_of("claude", "codex", "gemini", "opencode", "aider"),
+    "agent.model": read.text,
     "agent.timeout": read.duration,
+    "agent.stall": read.duration,
     "agent.max_output": read.size,
     "agent.environment": read.words,
+    "agent.sandbox": read.one_of("none", "bwrap", "docker"),
+    "agent.network": read.words,
+    "agent.memory": read.size,
+    "agent.processes": read.count,
+    "agent.image": read.text,
+    "agent.hooks": read.flag,
+    "limits.run_turns": read.count,
+    "limits.run_tokens": read.count,
+    "limits.run_cost": read.money,
+    "limits.item_time": read.duration,
+    "limits.item_tokens": read.count,
+    "limits.item_cost": read.money,
+    "limits.day_time": read.duration,
+    "limits.day_tokens": read.count,
+    "limits.day_cost": read.money,
+    "traces.content": read.flag,
+    "traces.service_name": read.text,
+    "traces.timeout": read.duration,
+    **{f"policy.{kind}": read.one_of("ask", "allow", "deny") for kind in PolicySettings._fields},
 }
 _CHANNEL_READERS: Mapping[str, read.Reader] = {
     "kind": read.one_of("command"),
@@ -184,6 +260,9 @@ _SECTIONS: Mapping[str, Any] = {
     "history": HistorySettings,
     "daemon": DaemonSettings,
     "agent": AgentSettings,
+    "limits": LimitSettings,
+    "policy": PolicySettings,
+    "traces": TracesSettings,
 }
 KEYS = tuple(_READERS)
 
@@ -227,6 +306,8 @@ def _read_variable(key: str, text: str, name: str, cwd: str) -> Any:
         value = _YES_OR_NO.get(text.strip().lower())
     elif reader is read.count and text.strip().isdecimal():
         value = int(text)
+    elif reader is read.money:
+        value = read.number(text)
     elif reader is read.words:
         value = text.replace(",", " ").split()
     return _checked(reader, value, cwd, name)

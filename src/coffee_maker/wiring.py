@@ -6,7 +6,7 @@ Each part is made when it is first asked for, with its imports, so that `view` o
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 
 from coffee_maker.core.errors import WrongUsage
@@ -15,20 +15,31 @@ from coffee_maker.settings import Flags, Settings, load
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+    from datetime import timedelta
     from typing import Self
 
+    from coffee_maker.adapters.background import Started
+    from coffee_maker.adapters.daemon_log import DaemonLog
+    from coffee_maker.adapters.liveness import Liveness
     from coffee_maker.core.document import Document
     from coffee_maker.core.ports import Agent, Channel, Clock, Maintenance, Repository, RoadmapFile, Store, System
-    from coffee_maker.core.records import Finding
+    from coffee_maker.core.records import Finding, Line
     from coffee_maker.core.state import Claim
     from coffee_maker.utils.connection import Databases
+    from coffee_maker.work.controlling import Controlling
     from coffee_maker.work.daemon import Daemon
     from coffee_maker.work.doctor import Subject
     from coffee_maker.work.editing import Editing
+    from coffee_maker.work.job import Desk, Tell
+    from coffee_maker.work.job import Options as DaemonOptions
     from coffee_maker.work.messages import Messages
-    from coffee_maker.work.pipeline import Options as DaemonOptions
     from coffee_maker.work.publishing import Publishing
+    from coffee_maker.work.rehearsal import Rehearsal
     from coffee_maker.work.sync import Sync
+
+
+NO_TRACES = "OpenTelemetry is not installed here: `pip install 'coffee-maker[traces]'`."
 
 
 class SystemClock:
@@ -38,12 +49,17 @@ class SystemClock:
         return datetime.now(UTC)
 
 
+def _silent(words: str, *, item: str | None = None, level: str = "info") -> None:
+    """Nobody is told."""
+
+
 class Operations:
     """Everything that a face can ask for, on one project. Use it as a context manager: it closes what was opened."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.clock: Clock = SystemClock()
+        self._observed = False
 
     def __enter__(self) -> Self:
         return self
@@ -51,6 +67,10 @@ class Operations:
     def __exit__(self, *_: object) -> None:
         if "store" in self.__dict__ and hasattr(self.store, "close"):
             self.store.close()
+        if self._observed:
+            from coffee_maker.utils import observing
+
+            observing.switch_off()
 
     @cached_property
     def actor(self) -> str:
@@ -165,6 +185,7 @@ class Operations:
             agent=lambda: self.agent,
             unpublished=lambda: self.publishing.problem() if self.publishing is not None else None,
             databases=self.check_databases,
+            traces=self.check_traces,
         )
 
     @cached_property
@@ -189,21 +210,62 @@ class Operations:
         roadmap_hash = digest if isinstance(digest, str) else None
         return databases.check(self.maintenance, self.store, roadmap_hash=roadmap_hash, directory=directory)
 
-    def daemon(self, *, agent: str | None, ask: bool, tell: Callable[[str], None]) -> Daemon:
+    def observe(self, tell: Callable[[str], None]) -> None:
+        """Send traces from now on, where variables name a server for them (`adapters.trace_targets`). For what runs
+        long and works by itself; a command of a person's is never observed."""
+        from coffee_maker.adapters.trace_targets import targets
+
+        found = targets(os.environ)
+        if not found or self._observed:
+            return
+        self._observed = True
+        try:
+            from coffee_maker.adapters.traces import Options, start
+        except ImportError:
+            tell(f"No traces go to {found[0].where}: {NO_TRACES}")
+            return
+        from coffee_maker.utils import observing
+        from coffee_maker.utils.redaction import Redaction
+
+        traces = self.settings.traces
+        options = Options(traces.service_name, traces.content, traces.timeout.total_seconds())
+        redaction = Redaction(os.environ, (self.settings.database.url,))
+        observing.switch_on(start(found, options, redaction, tell))
+
+    def check_traces(self) -> Sequence[Finding]:
+        """Where the daemon's traces go, and what is missing for that; nothing, where they go nowhere."""
+        from coffee_maker.adapters.trace_targets import targets
+        from coffee_maker.core.records import Finding
+
+        found = targets(os.environ)
+        try:
+            if found:
+                import coffee_maker.adapters.traces  # noqa: F401 - whether it can be
+        except ImportError:
+            return [Finding("traces", "notice", f"No traces go to {one.where}.", NO_TRACES) for one in found]
+        return [Finding("traces", "ok", f"The daemon's traces go to {one.where}.") for one in found]
+
+    def daemon(self, *, agent: str | None, ask: bool, tell: Tell) -> Daemon:
         """A daemon on this project. `agent` names another one than the settings do."""
-        from coffee_maker.adapters.agents.command import CommandAgent
-        from coffee_maker.core.errors import NotARepository
         from coffee_maker.work.daemon import Daemon
-        from coffee_maker.work.pipeline import Desk
 
         self.prepare()
+        self.observe(lambda words: tell(words, level="warning"))
+        return Daemon(self.desk(agent=agent, ask=ask, tell=tell), self.system, poll=self.settings.daemon.poll)
+
+    def desk(self, *, agent: str | None, ask: bool, tell: Tell) -> Desk:
+        """What a daemon works with."""
+        from coffee_maker.adapters.agents.command import CommandAgent
+        from coffee_maker.core.errors import NotARepository
+        from coffee_maker.work.job import Desk
+
         settings = self.settings
         if agent is not None:
             self.settings = settings = settings._replace(daemon=settings.daemon._replace(agent=agent))
         if self.repository is None:
             raise NotARepository(path=settings.root)
         command = settings.daemon.test_command
-        desk = Desk(
+        return Desk(
             editing=self.editing,
             messages=self.messages,
             store=self.store,
@@ -217,29 +279,110 @@ class Operations:
             options=self._daemon_options(ask=ask),
             tell=tell,
             publish=self.publish,
+            presence=self.liveness,
         )
-        return Daemon(desk, self.system, poll=settings.daemon.poll)
 
-    def _daemon_options(self, *, ask: bool) -> DaemonOptions:
+    @cached_property
+    def scratch(self) -> str:
+        """The daemon's own directory on this machine for this project: logs, item files, work trees."""
         from coffee_maker.utils.places import state_directory
         from coffee_maker.work.naming import project_name
-        from coffee_maker.work.pipeline import Options
 
-        settings, root = self.settings, self.settings.root
-        name = project_name(os.path.basename(root), root)
-        scratch = os.path.join(state_directory(os.environ), "projects", name)
+        root = self.settings.root
+        return os.path.join(state_directory(os.environ), "projects", project_name(os.path.basename(root), root))
+
+    @cached_property
+    def log(self) -> DaemonLog:
+        """What the daemons on this machine told."""
+        from coffee_maker.adapters.daemon_log import DaemonLog
+
+        return DaemonLog(os.path.join(self.scratch, "daemon.log"))
+
+    def log_lines(self, *, since: timedelta | None, level: str | None, item: str | None) -> Sequence[Line]:
+        """What is in the log, oldest first."""
+        from coffee_maker.adapters import daemon_log
+
+        start = self.clock.now() - since if since is not None else None
+        wanted = daemon_log.wanted(level=level, item=item)
+        return [one for one in daemon_log.read(self.log.path, wanted) if start is None or one.at >= start]
+
+    def log_follow(self, *, level: str | None, item: str | None) -> Iterator[Line]:
+        """What comes into the log from now on."""
+        from threading import Event
+
+        from coffee_maker.adapters import daemon_log
+
+        return daemon_log.follow(self.log.path, daemon_log.wanted(level=level, item=item), Event())
+
+    def rehearse(self, *, agent: str | None, ask: bool) -> Rehearsal:
+        """What a daemon would do now."""
+        from coffee_maker.work.rehearsal import rehearse
+
+        return rehearse(self.desk(agent=agent, ask=ask, tell=_silent))
+
+    def background_lock(self, wanted: bool) -> AbstractContextManager[None]:
+        """Held by the one daemon in the background, as long as it lives; raises `DaemonRunning`."""
+        from contextlib import nullcontext
+
+        from coffee_maker.adapters import background
+
+        if not wanted:
+            return nullcontext()
+        self.prepare()
+        return background.lock(self._background_lock)
+
+    def start_daemon(self, words: Sequence[str]) -> Started:
+        """Start `daemon run` in the background with these words; raises `DaemonRunning` and `DaemonFailed`."""
+        from coffee_maker.adapters import background
+
+        self.prepare()
+        background.refuse_second(self._background_lock)
+        started = background.start(words, self.settings.root, self.log.path)
+        background.wait(started, lambda: any(beat.pid == started.pid for beat in self.controlling.daemons()))
+        return started
+
+    @property
+    def _background_lock(self) -> str:
+        return os.path.join(self.settings.data.dir, "daemon.lock")
+
+    @cached_property
+    def liveness(self) -> Liveness:
+        from coffee_maker.adapters.agents import process
+        from coffee_maker.adapters.liveness import Liveness
+
+        return Liveness(self.settings.data.dir, process.inherited)
+
+    @cached_property
+    def controlling(self) -> Controlling:
+        from coffee_maker.work.controlling import Controlling
+
+        return Controlling(self.store, self.clock, self.editing)
+
+    def _daemon_options(self, *, ask: bool) -> DaemonOptions:
+        from coffee_maker.core.limits import Ceilings
+        from coffee_maker.work.job import Options
+
+        settings, daemon, agent = self.settings, self.settings.daemon, self.settings.agent
         shared = (settings.roadmap.path, settings.data.dir)
-        inside = (os.path.relpath(path, root) for path in shared)
+        inside = (os.path.relpath(path, settings.root) for path in shared)
+        policy = settings.policy._asdict()
         return Options(
-            scratch=scratch,
-            worktrees=settings.daemon.worktrees or os.path.join(scratch, "worktrees"),
-            ask_approval=ask,
-            approval_deadline=settings.daemon.approval_deadline,
-            lease=settings.daemon.lease,
-            max_attempts=settings.daemon.max_attempts,
-            agent_timeout=settings.agent.timeout,
-            test_timeout=settings.agent.timeout,
-            max_output=settings.agent.max_output,
+            scratch=self.scratch,
+            worktrees=daemon.worktrees or os.path.join(self.scratch, "worktrees"),
+            policy=policy if ask else {**policy, "start": "allow"},
+            approval_deadline=daemon.approval_deadline,
+            lease=daemon.lease,
+            max_attempts=daemon.max_attempts,
+            backoff=daemon.backoff,
+            parallel=daemon.parallel,
+            waiting=daemon.waiting,
+            ask_when_vague=daemon.ask_when_vague,
+            push=daemon.push,
+            agent_timeout=agent.timeout,
+            test_timeout=agent.timeout,
+            stall=agent.stall,
+            max_output=agent.max_output,
+            ceilings=Ceilings(**settings.limits._asdict()),
             leave_out=tuple(path for path in inside if not path.startswith("..")),
             environment={"COFFEE_ROADMAP": settings.roadmap.path, "COFFEE_DATA_DIR": settings.data.dir},
         )

@@ -154,7 +154,7 @@ def test_a_question_is_answered_from_another_terminal(place: Place, started: lis
     started.append(daemon)
     until(lambda: place.ask("notifications")["notifications"])  # type: ignore[index]
     (question,) = place.ask("notifications")["notifications"]  # type: ignore[index]
-    assert question["options"] == ["approve", "skip"]
+    assert question["options"] == ["approve", "skip", "change: ..."]
     assert place.statuses()["PRIORITY-1"] == Status.PLANNED.value
     place.ask("notifications", "respond", str(question["id"]), "approve")
     out, err = daemon.communicate(timeout=60)

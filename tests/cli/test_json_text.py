@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coffee_maker.cli import json_text, shapes
+from coffee_maker.cli import json_text
 from coffee_maker.cli.json_text import Records, compact
 from coffee_maker.core.choosing import Waiting
 from coffee_maker.core.items import Check, Item, Status
+from coffee_maker.work import shapes
 
 # Surrogates too: `json` writes them, whatever the stream then makes of them.
 words = st.text(st.characters(), max_size=20)
@@ -61,9 +62,10 @@ def test_items_are_written_as_their_data(few: list[Item], times: int, ascii: boo
 
 @given(words, words, st.booleans())
 def test_what_waits_is_written_as_its_data(key: str, because: str, ascii: bool) -> None:
-    data = shapes.next_item(None, (Waiting(key, because),))
+    records = Records((Waiting(key, because),), shapes.waiting, json_text.waiting)
+    data = {"item": None, "waiting": records}
     assert "".join(compact(data, ascii=ascii)) == by_json(data, ascii=ascii)
-    assert data["waiting"][0] == {"key": key, "because": because}
+    assert records[0] == {"key": key, "because": because}
 
 
 def test_what_is_no_json_is_refused() -> None:

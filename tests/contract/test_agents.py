@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from coffee_maker.adapters.agents import keeper, process
 from coffee_maker.adapters.agents.command import CommandAgent
 from coffee_maker.adapters.agents.runbook import RunbookAgent
 from coffee_maker.core.ports import Agent
-from coffee_maker.core.records import AgentResult, Task
+from coffee_maker.core.records import Action, AgentResult, Task, Usage
 
 
 class Flag:
@@ -31,6 +32,37 @@ class Flag:
 
 
 NEVER = Flag()
+
+
+class Heard:
+    """A watch that keeps what it hears, and permits everything."""
+
+    def __init__(self) -> None:
+        self.words: list[str] = []
+        self.used = Usage()
+        self.sessions: list[str] = []
+        self.actions: list[Action] = []
+        self.calls: list[tuple[str, Mapping[str, object]]] = []
+        self.refuse: str | None = None
+
+    def activity(self, words: str) -> None:
+        self.words.append(words)
+
+    def usage(self, usage: Usage) -> None:
+        self.used = usage
+
+    def session(self, session: str) -> None:
+        self.sessions.append(session)
+
+    def permit(self, action: Action) -> str | None:
+        self.actions.append(action)
+        return self.refuse
+
+    def call(self, tool: str, arguments: Mapping[str, object]) -> Mapping[str, object]:
+        self.calls.append((tool, arguments))
+        return {}
+
+
 # With these the keeper, a process of its own, is measured like everything else.
 MEASURED = tuple(name for name in ("COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_START") if name in os.environ)
 
@@ -47,6 +79,7 @@ class Bench:
     def __init__(self, kind: str, tmp_path: Path) -> None:
         self.kind = kind
         self.home = tmp_path
+        self.heard = Heard()
         self.work = tmp_path / "work tree"
         self.work.mkdir()
 
@@ -73,7 +106,7 @@ class Bench:
         )
 
     def run(self, script: str, stop: Flag = NEVER, **bounds: object) -> AgentResult:
-        return self.agent(script).run(self.task(script, **bounds), stop)  # type: ignore[arg-type]
+        return self.agent(script).run(self.task(script, **bounds), stop, self.heard)  # type: ignore[arg-type]
 
     @property
     def log(self) -> bytes:
@@ -216,14 +249,14 @@ def test_the_item_comes_in_a_file_and_on_standard_input(bench: Bench) -> None:
 def test_a_person_s_answers_are_in_it(bench: Bench) -> None:
     script = 'tail -n 2 "$COFFEE_ITEM_FILE"'
     task = bench.task(script)._replace(answers={"Which colour?": "green"})
-    assert bench.agent(script).run(task, NEVER).output_tail == "- Which colour?\n  green"
+    assert bench.agent(script).run(task, NEVER, bench.heard).output_tail == "- Which colour?\n  green"
 
 
 def test_input_that_is_not_read_harms_nothing(bench: Bench) -> None:
     script = "exec <&-; sleep 0.1; echo fine"
     task = bench.task(script)
     task = task._replace(text=task.text + "x" * 5_000_000)
-    assert bench.agent(script).run(task, NEVER) == AgentResult(True, 0, None, "fine")
+    assert bench.agent(script).run(task, NEVER, bench.heard) == AgentResult(True, 0, None, "fine")
 
 
 def test_hostile_text_stays_text(bench: Bench) -> None:
@@ -246,7 +279,7 @@ def test_it_finds_the_command_to_ask_the_person_with(bench: Bench) -> None:
 
 def test_a_work_tree_that_is_gone_is_a_result(bench: Bench) -> None:
     task = bench.task()._replace(directory=str(bench.home / "gone"))
-    result = bench.agent("true").run(task, NEVER)
+    result = bench.agent("true").run(task, NEVER, bench.heard)
     assert not result.ok
     assert "could not be started" in (result.reason or "")
 
@@ -273,8 +306,9 @@ def test_it_dies_with_the_daemon(bench: Bench, mark: Callable[[], list[str]]) ->
         "import sys\n"
         f"sys.path.insert(0, {os.getcwd()!r})\n"
         "from pathlib import Path\n"
-        "from tests.contract.test_agents import Bench, NEVER\n"
+        "from tests.contract.test_agents import Bench, Heard, NEVER\n"
         "bench = Bench.__new__(Bench)\n"
+        "bench.heard = Heard()\n"
         f"bench.kind, bench.home, bench.work = {bench.kind!r}, Path({str(bench.home)!r}), Path({str(bench.work)!r})\n"
         f"bench.run({script!r})\n"
     )
@@ -301,7 +335,7 @@ def runbook(tmp_path: Path) -> Bench:
 def test_command_fills_in_its_placeholders_as_data(command: Bench) -> None:
     argv = ["printf", "%s\n", "{item}", "<{title}>", "{item_file}", "{worktree}", "{branch}", "{other} {}"]
     task = command.task(title="$(id) {item}")
-    assert CommandAgent(argv).run(task, NEVER).output_tail.splitlines() == [
+    assert CommandAgent(argv).run(task, NEVER, Heard()).output_tail.splitlines() == [
         "PRIORITY-1",
         "<$(id) {item}>",
         task.item_file,
@@ -322,14 +356,14 @@ def test_command_fills_in_its_placeholders_as_data(command: Bench) -> None:
 def test_command_without_its_program_says_so(command: Bench, argv: list[str], problem: str) -> None:
     agent = CommandAgent(argv)
     assert agent.check() == problem
-    assert agent.run(command.task(), NEVER) == AgentResult(False, None, problem, "")
+    assert agent.run(command.task(), NEVER, Heard()) == AgentResult(False, None, problem, "")
 
 
 def test_a_program_that_cannot_be_run_after_all(command: Bench) -> None:
     broken = command.home / "broken"
     broken.write_text("#!/no/such/interpreter\n")
     broken.chmod(0o755)
-    result = CommandAgent([str(broken)]).run(command.task(), NEVER)
+    result = CommandAgent([str(broken)]).run(command.task(), NEVER, Heard())
     assert result.exit_code == 127
     assert "No such file" in result.output_tail
 
@@ -337,7 +371,7 @@ def test_a_program_that_cannot_be_run_after_all(command: Bench) -> None:
 def test_command_passes_the_variables_that_are_named(command: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MY_KEY", "passed")
     agent = CommandAgent(["sh", "-c", "echo $MY_KEY"], names=["MY_KEY"])
-    assert agent.run(command.task(), NEVER).output_tail == "passed"
+    assert agent.run(command.task(), NEVER, Heard()).output_tail == "passed"
 
 
 NO_RUNBOOK = {
@@ -354,14 +388,14 @@ NO_RUNBOOK = {
 
 @pytest.mark.parametrize("text", NO_RUNBOOK.values(), ids=NO_RUNBOOK)
 def test_runbook_refuses_what_is_no_block_to_run(runbook: Bench, text: str) -> None:
-    result = RunbookAgent().run(runbook.task()._replace(text=f"## PRIORITY 1: T\n\n{text}\n"), NEVER)
+    result = RunbookAgent().run(runbook.task()._replace(text=f"## PRIORITY 1: T\n\n{text}\n"), NEVER, Heard())
     assert result == AgentResult(False, None, "the item has no fenced block that begins with ```sh run", "")
     assert not list(runbook.work.iterdir())
 
 
 def test_runbook_runs_all_blocks_of_the_item_in_their_order(runbook: Bench) -> None:
     text = "~~~sh run\nA=1\n~~~\n\n- a list:\n\n  ```sh run\n  if true; then\n    echo $A\n  fi\n  ```\n"
-    result = RunbookAgent().run(runbook.task()._replace(text=text), NEVER)
+    result = RunbookAgent().run(runbook.task()._replace(text=text), NEVER, Heard())
     assert result == AgentResult(True, 0, None, "1")
 
 
@@ -375,3 +409,35 @@ def test_keeper_without_proc_knows_the_group(monkeypatch: pytest.MonkeyPatch) ->
     keeper._kill([-child.pid], child.pid)
     assert child.wait() == -9
     assert keeper._descendants(child.pid) == []
+
+
+def test_one_that_says_nothing_is_ended(bench: Bench, mark: Callable[[], list[str]]) -> None:
+    script = "echo first; sleep 600"
+    result = bench.agent(script).run(bench.task(script)._replace(stall=timedelta(seconds=0.3)), NEVER, bench.heard)
+    assert (result.ok, result.reason) == (False, "it said nothing for 300ms")
+    assert bench.heard.words == ["first"]
+    assert mark() == []
+
+
+def test_one_whose_daemon_is_frozen_is_ended(bench: Bench, mark: Callable[[], list[str]], tmp_path: Path) -> None:
+    """SIGSTOP of the daemon: its lease will run out, and by then nothing of its agent may be at work any more."""
+    script = "echo $$ > pid; sleep 600"
+    program = (
+        "from datetime import timedelta; from pathlib import Path\n"
+        "from tests.contract.test_agents import NEVER, Bench, Heard\n"
+        f"bench = Bench.__new__(Bench); bench.heard = Heard(); bench.kind = {bench.kind!r}\n"
+        f"bench.home = Path({str(bench.home)!r}); bench.work = Path({str(bench.work)!r})\n"
+        f"task = bench.task({script!r})._replace(watchdog=timedelta(seconds=1))\n"
+        f"bench.agent({script!r}).run(task, NEVER, bench.heard)\n"
+    )
+    daemon = subprocess.Popen([sys.executable, "-c", program], cwd=Path(__file__).parents[2])
+    try:
+        until(lambda: (bench.work / "pid").exists() and (bench.work / "pid").read_text().strip())
+        agent = Path("/proc") / (bench.work / "pid").read_text().strip()
+        time.sleep(1.5)  # longer than the watchdog: as long as the daemon lives, so does its agent
+        assert agent.exists()
+        daemon.send_signal(signal.SIGSTOP)
+        until(lambda: not agent.exists())
+    finally:
+        daemon.kill()
+        daemon.wait()

@@ -10,7 +10,7 @@ import pytest
 from coffee_maker.core.errors import AlreadyClaimed, ClaimLost
 from coffee_maker.core.history import NewChange
 from coffee_maker.core.questions import Draft, Kind, Level, Source, State
-from coffee_maker.core.records import Heartbeat, Run
+from coffee_maker.core.records import Control, Entry, Heartbeat, Progress, Run, StepTime, Usage
 from coffee_maker.core.state import RoadmapState
 from coffee_maker.store.common import SharedStore
 
@@ -103,6 +103,18 @@ def test_history_is_a_chain(store: SharedStore) -> None:
         assert tx.roadmap.changes(after_id=1) == [second]
         for nothing in (0, -1, 3, 2**63, 10**40):
             assert tx.roadmap.change(nothing) is None
+
+
+def test_when_items_were_changed_last(store: SharedStore) -> None:
+    with store.writing() as tx:
+        assert tx.roadmap.last_changes() == {}
+        tx.roadmap.append(change("0", "1", "A", change_type="add"))
+        tx.roadmap.append(change("1", "2", "A", change_type="status_change", at=NOW + MINUTE))
+        tx.roadmap.append(change("2", "3", "A", at=NOW + 3 * MINUTE))
+        tx.roadmap.append(change("3", "4", None, at=NOW + 9 * MINUTE))
+        tx.roadmap.append(change("4", "5", "B", at=NOW + 2 * MINUTE))
+    with store.reading() as tx:
+        assert tx.roadmap.last_changes() == {"A": (NOW + 3 * MINUTE, NOW + MINUTE), "B": (NOW + 2 * MINUTE, None)}
 
 
 def test_the_chain_holds_when_a_block_fails(store: SharedStore) -> None:
@@ -342,9 +354,10 @@ def test_a_lease_that_ran_out(store: SharedStore) -> None:
 
 
 def test_heartbeats(store: SharedStore) -> None:
-    beat = Heartbeat("d1", "host", 7, "boot", "working", "A", "test", NOW, {"hash": "x", "n": [1]})
+    jobs = ({"item": "A", "step": "test", "tokens": 7},)
+    beat = Heartbeat("d1", "host", 7, "boot", "working", "A", "test", NOW, {"hash": "x", "n": [1]}, jobs, NOW)
     with store.writing() as tx:
-        tx.heartbeats.beat(beat._replace(state="idle"))
+        tx.heartbeats.beat(beat._replace(state="idle", jobs=(), started=None))
         tx.heartbeats.beat(beat)
         tx.heartbeats.beat(beat._replace(daemon="d0", item=None, step=None))
         assert tx.heartbeats.all() == [beat._replace(daemon="d0", item=None, step=None), beat]
@@ -381,6 +394,118 @@ def test_runs(store: SharedStore) -> None:
         assert runs.list(limit=1) == [(second, run._replace(item="B"))]
 
 
+def test_a_run_with_all_that_it_took(store: SharedStore) -> None:
+    used = Usage(100, 20, 3000, 400, 0.25, 7)
+    run = Run("A", "d", "claude", "b", NOW, NOW + MINUTE, "failed", None, 1, None, 7, 2, "m", HOSTILE, used, 1.5)
+    with store.runs() as runs:
+        number = runs.start(run)
+        runs.start(run._replace(item="B", started=NOW + 5 * MINUTE, ended=NOW + 7 * MINUTE))
+        runs.start(run._replace(item="B", started=NOW + 6 * MINUTE, ended=None))
+    with store.runs() as runs:
+        assert runs.list(item="A") == [(number, run)]
+        assert [one.started for _n, one in runs.list(since=NOW + 5 * MINUTE)] == [NOW + 6 * MINUTE, NOW + 5 * MINUTE]
+        assert runs.usage(item="A") == (used, MINUTE)
+        assert runs.usage() == (Usage(300, 60, 9000, 1200, 0.75, 21), 3 * MINUTE)
+        assert runs.usage(item="B", since=NOW + 6 * MINUTE) == (used, timedelta())
+
+
+def test_how_long_steps_took(store: SharedStore) -> None:
+    first = StepTime("A", 7, "build:1", NOW, NOW + MINUTE, "done")
+    second = StepTime("B", 8, "approve", NOW + MINUTE, NOW + 2 * MINUTE, "waited")
+    with store.runs() as runs:
+        runs.add_step(first)
+        runs.add_step(second)
+        assert runs.steps() == [first, second]
+        assert runs.steps(item="B") == runs.steps(since=NOW + MINUTE) == [second]
+        assert runs.steps(outcome="waited") == [second]
+        assert runs.steps(item="A", outcome="waited") == []
+        runs.add_step(first._replace(step="claim", started=NOW - MINUTE))
+        assert runs.taken_up() == {("A", 7): NOW - MINUTE, ("B", 8): NOW + MINUTE}
+        assert runs.taken_up(item="B") == {("B", 8): NOW + MINUTE}
+
+
+def test_reading_runs_makes_nothing_and_sees_what_was_committed(store: SharedStore) -> None:
+    with store.reading_runs() as runs:
+        assert runs.list() == []
+        assert runs.steps() == []
+        assert runs.taken_up() == {}
+    with store.runs() as writing:
+        writing.add_step(StepTime("A", 7, "build", NOW, NOW + MINUTE, "done"))
+        with store.reading_runs() as runs:
+            assert runs.steps() == []
+    with store.reading_runs() as runs:
+        assert len(runs.steps()) == 1
+
+
+# --- journal and controls --------------------------------------------------------------------------------------
+
+
+def test_the_journal_knows_the_newest_pipeline(store: SharedStore) -> None:
+    first = Entry("A", 7, "approve", {"by": HOSTILE, "n": [1]}, 7, NOW)
+    with store.writing() as tx:
+        assert tx.journal.newest("A") == []
+        assert tx.journal.unfinished() == {}
+        tx.journal.record(first)
+        tx.journal.record(first._replace(step="build", fence=9))
+        tx.journal.record(first._replace(result={"another": True}, fence=99))  # that step is done already
+        tx.journal.record(Entry("B", 8, "approve", {}, 8, NOW))
+        assert tx.journal.newest("A") == [first, first._replace(step="build", fence=9)]
+        assert tx.journal.unfinished() == {"A": 7, "B": 8}
+        tx.journal.record(first._replace(step="end"))
+        assert tx.journal.unfinished() == {"B": 8}
+        tx.journal.record(first._replace(pipeline=12))
+        assert tx.journal.newest("A") == [first._replace(pipeline=12)]
+        assert tx.journal.unfinished() == {"A": 12, "B": 8}
+
+
+def test_controls(store: SharedStore) -> None:
+    with store.writing() as tx:
+        assert (tx.controls.newest(), tx.controls.paused(), tx.controls.skipped()) == (0, None, {})
+        stop = Control("stop", HOSTILE, daemon="d1", how="after-item", reason=HOSTILE)
+        number = tx.controls.ask(stop, NOW)
+        pause = Control("pause", "me")
+        second = tx.controls.ask(pause, NOW + MINUTE)
+        assert tx.controls.since(0) == [
+            stop._replace(id=number, at=NOW),
+            pause._replace(id=second, at=NOW + MINUTE),
+        ]
+        assert tx.controls.since(number) == [pause._replace(id=second, at=NOW + MINUTE)]
+        assert tx.controls.newest() == second > number
+        paused = tx.controls.paused()
+        assert paused is not None
+        assert paused.id == second
+        tx.controls.ask(Control("resume", "me"), NOW)
+        assert tx.controls.paused() is None
+        tx.controls.reply(number, "d1", "stopping", NOW)
+        tx.controls.reply(number, "d1", HOSTILE, NOW)
+        assert tx.controls.replies(number) == {"d1": HOSTILE}
+        assert tx.controls.replies(second) == {}
+
+
+def test_a_skip_stands_until_a_retry(store: SharedStore) -> None:
+    with store.writing() as tx:
+        tx.controls.ask(Control("skip", "me", item="A", reason="later"), NOW)
+        tx.controls.ask(Control("skip", "me", item="B"), NOW)
+        assert {item: control.reason for item, control in tx.controls.skipped().items()} == {"A": "later", "B": None}
+        tx.controls.ask(Control("retry", "me", item="A"), NOW)
+        assert list(tx.controls.skipped()) == ["B"]
+
+
 def test_times_need_a_zone(store: SharedStore) -> None:
     with store.writing() as tx, pytest.raises(ValueError, match="time zone"):
         tx.notifications.create(INFO, NOW.replace(tzinfo=None))
+
+
+def test_progress_is_what_was_told_last(store: SharedStore) -> None:
+    told = Progress("A", 7, 40, HOSTILE, NOW)
+    with store.writing() as tx:
+        assert tx.progress.of("A") is None
+        tx.progress.tell(told)
+        tx.progress.tell(Progress("B", 8, None, None, NOW))
+        tx.progress.tell(Progress("A", 7, None, "testing", NOW + MINUTE))
+    with store.reading() as tx:
+        assert tx.progress.of("A") == Progress("A", 7, 40, "testing", NOW + MINUTE)
+        assert tx.progress.of("B") == Progress("B", 8, None, None, NOW)
+    with store.writing() as tx:
+        tx.progress.tell(Progress("A", 9, None, "anew", NOW))
+        assert tx.progress.of("A") == Progress("A", 9, None, "anew", NOW)

@@ -10,15 +10,16 @@ from pathlib import Path
 from tests.adapters.git_states import git, write
 
 from coffee_maker.adapters.git import GitRepository
+from coffee_maker.adapters.liveness import Liveness
 from coffee_maker.adapters.roadmap_file import RoadmapFile
 from coffee_maker.core.items import Status
-from coffee_maker.core.ports import Agent, Stop, Store
+from coffee_maker.core.ports import Agent, Stop, Store, Watch
 from coffee_maker.core.questions import Notification
 from coffee_maker.core.records import AgentResult, Run, Task
 from coffee_maker.work.daemon import Daemon
 from coffee_maker.work.editing import Editing
+from coffee_maker.work.job import Desk, Options
 from coffee_maker.work.messages import Messages
-from coffee_maker.work.pipeline import Desk, Options
 from coffee_maker.work.recording import Options as EditingOptions
 
 ROADMAP = """\
@@ -71,8 +72,9 @@ class Doing:
     def check(self) -> str | None:
         return self.missing
 
-    def run(self, task: Task, stop: Stop) -> AgentResult:
+    def run(self, task: Task, stop: Stop, watch: Watch) -> AgentResult:
         self.tasks.append(task)
+        self.watch = watch
         return self.do(task, stop) or OK
 
 
@@ -100,11 +102,20 @@ class Project:
         self.messages = Messages(store, self.clock, {})
         self.told: list[str] = []
 
+    def tell(self, words: str, *, item: str | None = None, level: str = "info") -> None:
+        self.told.append(words)
+
     def editing(self) -> Editing:
         return Editing(self.store, self.file, self.clock, EditingOptions(str(self.home / "roadmap.lock")))
 
     def desk(self, agent: Agent, *, tests: Agent | None = None, owner: str = "daemon-1", **options: object) -> Desk:
-        chosen = {"ask_approval": False, "leave_out": ("ROADMAP.md", "data"), **options}
+        ask = options.pop("ask_approval", False)
+        chosen = {
+            "policy": {"start": "ask" if ask else "allow"},
+            "leave_out": ("ROADMAP.md", "data"),
+            "backoff": timedelta(milliseconds=10),
+            **options,
+        }
         return Desk(
             editing=self.editing(),
             messages=self.messages,
@@ -116,8 +127,9 @@ class Project:
             owner=owner,
             started=self.clock.now(),
             options=Options(scratch=str(self.home / "scratch"), worktrees=str(self.home / "trees"), **chosen),  # type: ignore[arg-type]
-            tell=self.told.append,
+            tell=self.tell,
             publish=lambda: None,
+            presence=Liveness(str(self.home / "here"), []),
         )
 
     def daemon(self, agent: Agent, **rest: object) -> Daemon:

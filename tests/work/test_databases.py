@@ -247,7 +247,8 @@ def test_an_old_backup_is_brought_up_in_memory(
     before = Path(made.path).read_bytes()
     folder = tmp_path / "migrations"
     shutil.copytree(migrate._FOLDER, folder)
-    (folder / "sqlite" / "notifications" / "0002_more.sql").write_text("CREATE TABLE more (x TEXT) STRICT;\n")
+    ours = folder / "sqlite" / "notifications"
+    (ours / f"{len(list(ours.iterdir())) + 1:04}_more.sql").write_text("CREATE TABLE more (x TEXT) STRICT;\n")
     monkeypatch.setattr(backup_file, "Schema", partial(migrate.Schema, folder=str(folder)))
     with backup_file.opened_up_to_date("notifications", made.path) as link:
         assert link.execute("SELECT count(*) FROM more").fetchone() == (0,)

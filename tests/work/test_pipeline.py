@@ -23,9 +23,9 @@ from coffee_maker.core.ports import Stop, Store
 from coffee_maker.core.questions import Kind, Level, State
 from coffee_maker.core.records import AgentResult, Task
 from coffee_maker.work import naming
-from coffee_maker.work.accounts import STOPPED
-from coffee_maker.work.daemon import Done
+from coffee_maker.work.pipeline import Done
 
+STOPPED = "daemon stopped"
 TWO, THREE = "PRIORITY-2", "PRIORITY-3"
 
 
@@ -112,7 +112,7 @@ def test_the_agent_gets_the_item_and_a_place_outside_the_person_s_tree(project: 
     (task,) = agent.tasks
     assert (task.key, task.title, task.branch) == (TWO, "Write the parser", "roadmap/PRIORITY-2-write-the-parser")
     assert "Text of two." in task.text
-    assert task.environment == {"COFFEE_DATA_DIR": "/d"}
+    assert task.environment == {"COFFEE_DATA_DIR": "/d", "COFFEE_RUN": "1", "COFFEE_PIPELINE": "1"}
     for path in (task.directory, task.item_file, task.log):
         assert not path.startswith(str(project.root))
     assert not task.item_file.startswith(task.directory)
@@ -129,14 +129,15 @@ def reviewed(project: Project, outcome: str) -> str:
     assert (alert.kind, alert.level, alert.title) == (Kind.ALERT, Level.HIGH, "PRIORITY-2 needs you")
     reason = project.runs(TWO)[0].detail or ""
     assert reason in alert.message
-    return reason
+    return reason.partition("\n\nWhat was tried")[0]
 
 
 def test_an_agent_that_fails(project: Project) -> None:
     agent = Doing(lambda task, stop: AgentResult(False, 9, "it ended with exit code 9", "last words"))
     project.daemon(agent).run(once=True)
-    assert reviewed(project, "failed") == "the doing agent ended with exit code 9\n\nlast words"
-    assert project.runs()[0].exit_code == 9
+    again = "No progress: attempt 2 failed as one before it did. "
+    assert reviewed(project, "failed") == f"{again}the doing agent ended with exit code 9\n\nlast words"
+    assert [run.exit_code for run in project.runs()] == [9, 9]
     assert project.tree(TWO).is_dir()
 
 
@@ -161,10 +162,11 @@ def test_tests_that_fail_keep_the_work_on_its_branch(project: Project) -> None:
         return AgentResult(False, 1, "it ended with exit code 1", "1 failed")
 
     project.daemon(Doing(works), tests=Doing(fail)).run(once=True)
-    assert reviewed(project, "manual_review") == "the test command ended with exit code 1\n\n1 failed"
+    again = "No progress: attempt 2 failed as one before it did. "
+    assert reviewed(project, "failed") == f"{again}the test command ended with exit code 1\n\n1 failed"
     branch = project.branch_of(TWO)
     assert project.files_of(branch) == ["PRIORITY-2.txt"]
-    assert "Not finished: the test command" in git(project.root, "log", "-1", "--format=%B", branch)
+    assert "Not finished: No progress" in git(project.root, "log", "-1", "--format=%B", branch)
 
 
 def test_what_an_agent_committed_itself_counts(project: Project) -> None:
@@ -189,7 +191,9 @@ def test_an_agent_that_leaves_its_branch(project: Project) -> None:
 def test_a_branch_that_the_person_has_checked_out(project: Project) -> None:
     git(project.root, "checkout", "-q", "-b", "roadmap/PRIORITY-2-write-the-parser")
     project.daemon(Doing(works)).run(once=True)
-    assert "is checked out in" in reviewed(project, "manual_review")
+    assert project.status(TWO) is Status.MANUAL_REVIEW
+    assert "is checked out in" in project.news()[-1].message
+    assert not project.runs()
 
 
 def test_a_status_that_the_person_set_meanwhile_stays(project: Project) -> None:
@@ -222,7 +226,7 @@ def asked(project: Project) -> int:
 def test_it_asks_first_and_a_person_answers(shared: Project) -> None:
     running = in_thread(shared.daemon(Doing(works), ask_approval=True), once=True)
     question = shared.messages.get(asked(shared))
-    assert (question.kind, question.options, question.item) == (Kind.QUESTION, ("approve", "skip"), TWO)
+    assert (question.kind, question.options, question.item) == (Kind.QUESTION, ("approve", "skip", "change: ..."), TWO)
     assert shared.status(TWO) is Status.PLANNED
     shared.messages.respond(question.id, "approve", by="ada", via="terminal")
     running.join()
@@ -348,14 +352,16 @@ def test_another_s_item_is_left_to_them(project: Project) -> None:
 
 def abandon(project: Project, *, runs: int = 1) -> None:
     """Leave what a killed daemon leaves."""
-    from coffee_maker.core.records import Run
+    from coffee_maker.core.records import Entry, Run
 
     long_ago = project.clock.now() - timedelta(hours=1)
     with project.store.writing() as tx:
-        tx.claims.take(TWO, "dead", lease=timedelta(seconds=60), now=long_ago)
+        claim = tx.claims.take(TWO, "dead", lease=timedelta(seconds=60), now=long_ago)
+        for step in ("claim", "approve", "clarify", "begin"):
+            tx.journal.record(Entry(TWO, claim.fence, step, {}, claim.fence, long_ago))
     for _ in range(runs):
         with project.store.runs() as log:
-            log.start(Run(TWO, "dead", "doing", "b", long_ago, None, None, None, None, None))
+            log.start(Run(TWO, "dead", "doing", "b", long_ago, None, None, None, None, None, claim.fence))
     project.set(TWO, Status.IN_PROGRESS)
 
 
@@ -378,7 +384,7 @@ def test_attempts_are_bounded(project: Project) -> None:
     abandon(project, runs=3)
     agent = Doing(works)
     project.daemon(agent).run(once=True)
-    assert reviewed(project, "manual_review") == "3 attempts in a row ended without a result"
+    assert reviewed(project, "manual_review") == "3 runs in a row were cut off: their daemons died"
     assert not agent.tasks
 
 
@@ -451,13 +457,13 @@ def test_in_a_rebase_it_waits(project: Project) -> None:
 def test_a_busy_roadmap_at_the_beginning_leaves_the_item_planned(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from coffee_maker.work import pipeline
+    from coffee_maker.work import steps
 
     def busy(*_: object, **__: object) -> bool:
         raise LockBusy(what="ROADMAP.md", holder="x", since="y", waited="10 s")
 
     with monkeypatch.context() as while_busy:
-        while_busy.setattr(pipeline, "set_status", busy)
+        while_busy.setattr(steps, "set_status", busy)
         with pytest.raises(LockBusy):
             project.daemon(Doing(works)).run(once=True)
     assert project.status(TWO) is Status.PLANNED
@@ -487,7 +493,7 @@ def test_handshakes_are_answered_while_it_works_and_its_beat_says_what_it_does(s
         until(answered)
         with shared.store.reading() as tx:
             (beat,) = tx.heartbeats.all()
-        assert (beat.daemon, beat.state, beat.item, beat.step) == ("daemon-1", "working", TWO, "build")
+        assert (beat.daemon, beat.state, beat.item, beat.step) == ("daemon-1", "working", TWO, "build:1")
 
     def answered() -> bool:
         with shared.store.reading() as tx:

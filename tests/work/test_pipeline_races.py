@@ -24,8 +24,8 @@ from coffee_maker.core.errors import (
 from coffee_maker.core.items import Status
 from coffee_maker.core.ports import Stop, Store
 from coffee_maker.core.records import AgentResult, Task
-from coffee_maker.work import pipeline
-from coffee_maker.work.pipeline import Job
+from coffee_maker.work import pipeline, steps
+from coffee_maker.work.job import Desk, Job, Slots
 from coffee_maker.work.supervisor import Hold, StopSign, Supervisor
 
 TWO = "PRIORITY-2"
@@ -42,10 +42,11 @@ def project(tmp_path: Path, sqlite_store: Store) -> Project:
     return Project(tmp_path, sqlite_store)
 
 
-def claimed(project: Project, desk: pipeline.Desk) -> Job:
-    held = pipeline.claim(desk, desk.editing.read().item(TWO))
-    assert held is not None
-    return Job(TWO, "Write the parser", "text", Hold(held, StopSign()))
+def claimed(project: Project, desk: Desk) -> Job:
+    item = desk.editing.read().item(TWO)
+    taken = pipeline.claim(desk, item)
+    assert taken is not None
+    return pipeline.job_of(desk, item, "text", taken, Hold(taken.claim, StopSign()), Slots(1))
 
 
 # --- claiming ----------------------------------------------------------------------------------------------------
@@ -68,7 +69,7 @@ def test_one_that_was_done_since_it_was_chosen_is_given_back(project: Project) -
 def test_the_daemon_then_chooses_again(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     claim = pipeline.claim
 
-    def raced(desk: pipeline.Desk, item: object) -> object:
+    def raced(desk: Desk, item: object) -> object:
         monkeypatch.setattr(pipeline, "claim", claim)
         return None
 
@@ -79,7 +80,7 @@ def test_the_daemon_then_chooses_again(project: Project, monkeypatch: pytest.Mon
 # --- writing the status ------------------------------------------------------------------------------------------
 
 
-def refusing(desk: pipeline.Desk, refusals: list[Refusal]) -> pipeline.Desk:
+def refusing(desk: Desk, refusals: list[Refusal]) -> Desk:
     """A desk whose next status writes are refused."""
     write_status = desk.editing.set_status
 
@@ -100,7 +101,7 @@ EDITED = RevisionChanged(what=TWO, actual="a", expected="b", ref=TWO)
 def test_it_looks_again_and_writes(project: Project, refusal: Refusal) -> None:
     desk = refusing(project.desk(Doing(works)), [refusal, refusal])
     job = claimed(project, desk)
-    assert pipeline.set_status(desk, job, Status.PLANNED, Status.IN_PROGRESS, "r")
+    assert steps.set_status(job, Status.PLANNED, Status.IN_PROGRESS, "r", "begin")
     assert project.status(TWO) is Status.IN_PROGRESS
 
 
@@ -108,18 +109,19 @@ def test_patience_has_an_end(project: Project) -> None:
     desk = refusing(project.desk(Doing(works)), [BUSY] * 100)
     job = claimed(project, desk)
     with pytest.raises(LockBusy):
-        pipeline.set_status(desk, job, Status.PLANNED, Status.IN_PROGRESS, "r")
-    edited = refusing(project.desk(Doing(works)), [EDITED] * 100)
-    assert not pipeline.set_status(edited, job, Status.PLANNED, Status.IN_PROGRESS, "r")
+        steps.set_status(job, Status.PLANNED, Status.IN_PROGRESS, "r", "begin")
+    edited = refusing(desk, [EDITED] * 100)
+    job.desk = edited
+    assert not steps.set_status(job, Status.PLANNED, Status.IN_PROGRESS, "r", "begin")
 
 
 def test_a_claim_of_yesterday_writes_nothing(project: Project) -> None:
     desk = project.desk(Doing(works))
     job = claimed(project, desk)
-    pipeline.release(desk, job.hold.claim)
+    steps.give_back(job)
     project.desk(Doing(works), owner="another")
     with pytest.raises(ClaimLost):
-        pipeline.set_status(desk, job, Status.PLANNED, Status.IN_PROGRESS, "r")
+        steps.set_status(job, Status.PLANNED, Status.IN_PROGRESS, "r", "begin")
     assert project.status(TWO) is Status.PLANNED
 
 
@@ -232,7 +234,7 @@ def test_a_database_that_is_away_for_a_moment_costs_nothing(project: Project) ->
         first = hold.claim.until
         store.away = True
         assert store.refused.wait(20)
-        watched.doing("working", TWO, "build")
+        watched.beat()
         store.away = False
         until(lambda: hold.claim.until > first)
         assert hold.requested() is None

@@ -7,7 +7,7 @@ deleted: a work tree with leftovers of an earlier attempt is moved aside as it i
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from coffee_maker.adapters import git_log
@@ -25,6 +25,7 @@ from coffee_maker.core.records import Worktree
 
 # The HEAD of these is a passing state of the person's, no place to branch from.
 _NOT_WHILE = frozenset({"rebase", "bisect"})
+_MOST_LEFTOVERS = 2000  # paths that are looked at one by one
 _ADD_TRIES = 5  # git's own locks (config, refs) are held for milliseconds by other daemons that do the same
 
 
@@ -105,6 +106,23 @@ class GitRepository:
         if git.ask("add", "--all", *everything, timeout=SLOW).code != 0:  # a sparse work tree wants it said
             git.must("add", "--all", "--sparse", *everything, timeout=SLOW)
         return _is_staged(git) or git.must("rev-parse", "HEAD^0") != worktree.base
+
+    def leftovers(self, worktree: Worktree) -> Mapping[str, str | None]:
+        """See the port."""
+        git = self._git.at(worktree.path)
+        listed = git.must("ls-files", "-z", "--others", "--modified", "--deleted", "--exclude-standard", timeout=SLOW)
+        paths = sorted(set(filter(None, listed.split("\0"))))[:_MOST_LEFTOVERS]
+        there = [path for path in paths if os.path.isfile(os.path.join(worktree.path, path)) and "\n" not in path]
+        stdin = "".join(f"{path}\n" for path in there).encode(errors="surrogateescape")
+        hashes = git.must("hash-object", "--no-filters", "--stdin-paths", stdin=stdin, timeout=SLOW).split()
+        known: dict[str, str | None] = {**dict.fromkeys(paths), **dict(zip(there, hashes, strict=True))}
+        start = os.path.relpath(worktree.project, worktree.path)
+        return {os.path.relpath(path, start): content for path, content in known.items()}
+
+    def push(self, worktree: Worktree, remote: str) -> None:
+        """See the port. No hook of the person's runs; git asks for nothing, so credentials have to be at hand."""
+        ref = f"refs/heads/{worktree.branch}"
+        self._git.must("push", "--quiet", "--no-verify", "--", remote, f"{ref}:{ref}", timeout=SLOW)
 
     def commit(self, worktree: Worktree, message: str) -> str | None:
         """See the port. No hook runs: they are the person's, and for the person's own commits."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from coffee_maker.cli import shapes
+from coffee_maker.work import shapes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ def guarded(command: Callable[[], int], output: Output) -> int:
         output.say("Interrupted.")
         return INTERRUPTED
     except Exception as error:  # noqa: BLE001 - this is the one place that ends them all
-        end = _as_refusal(error)
+        end = as_refusal(error)
         output.refuse(end)
         return end.exit_code
 
@@ -38,7 +38,7 @@ def open_standard_streams() -> None:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest free number: this one
 
 
-def _as_refusal(error: Exception) -> Refusal:
+def as_refusal(error: Exception) -> Refusal:
     """The system's own refusals, which can come from anywhere; everything else is our bug."""
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return DiskFull(where=error.filename or "the disk")

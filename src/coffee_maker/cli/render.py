@@ -94,7 +94,15 @@ _FORMS = {
     "db_backup": "databases",
     "db_restore": "databases",
     "db_vacuum": "databases",
-    "daemon": "checks",
+    "daemon": "daemon",
+    "daemon_start": "daemon",
+    "daemon_status": "daemon",
+    "daemon_control": "daemon",
+    "daemon_logs": "daemon",
+    "daemon_log": "daemon",
+    "daemon_dry_run": "daemon",
+    "metrics": "figures",
+    "health": "figures",
 }
 
 

@@ -43,6 +43,9 @@ COMMANDS = {
     "sync": Command("sync", "prove that everyone sees the same file and database"),
     "db": Command("db", "look after the databases"),
     "daemon": Command("daemon", "run the daemon that does the planned items"),
+    "metrics": Command("metrics", "show items done, time, cost and success of the agents' runs"),
+    "health": Command("health", "show how well the roadmap stands, and what to mend"),
+    "mcp": Command("mcp", "serve the tools of an agent, or all operations, over MCP"),
     "doctor": Command("doctor", "check the whole set-up and say what to do"),
     "completion": Command("completion", "print the completion script for bash, zsh or fish"),
 }

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from coffee_maker.cli import shapes
+from coffee_maker.work import shapes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from coffee_maker.core.records import Heartbeat
     from coffee_maker.wiring import Operations
 
 
@@ -16,27 +15,25 @@ def overview(operations: Operations) -> shapes.Data:
 
     document = operations.document()
     standing = take_stock(document, operations.store, operations.clock)
-    return {
-        "path": operations.settings.roadmap.path,
-        "revision": document.revision,
-        "total": len(document.items),
-        "counts": {status.value: count for status, count in standing.counts.items()},
-        "without_status": standing.without_status,
-        "problems": len(document.problems),
-        "daemons": [{**daemon(heartbeat), "alive": alive} for heartbeat, alive in standing.daemons],
-        "questions": [shapes.notification(one) for one in standing.questions],
-        "recent": [shapes.change(one) for one in standing.recent],
-    }
+    return shapes.overview(operations.settings.roadmap.path, document, standing)
 
 
-def daemon(heartbeat: Heartbeat) -> shapes.Data:
-    """A daemon by its last sign of life."""
+def daemons(operations: Operations) -> shapes.Data:
+    """What `daemon status` shows: each daemon with the items in hand, and what comes next."""
+    from coffee_maker.core.choosing import choose
+    from coffee_maker.work.standing import alive
+
+    now = operations.clock.now()
+    with operations.store.reading() as tx:
+        beats, claims, paused = tx.heartbeats.all(), tx.claims.held(now), tx.controls.paused()
+        skipped = {key: f"skipped by {one.asked_by}" for key, one in tx.controls.skipped().items()}
+        unfinished = tx.journal.unfinished()
+    following = choose(operations.document().items, claims, skipped).item
+    held = {claim.item for claim in claims}
     return {
-        "daemon": heartbeat.daemon,
-        "host": heartbeat.host,
-        "pid": heartbeat.pid,
-        "state": heartbeat.state,
-        "item": heartbeat.item,
-        "step": heartbeat.step,
-        "at": shapes.moment(heartbeat.at),
+        "daemons": [{**shapes.daemon(beat), "alive": alive(beat, now), "jobs": list(beat.jobs)} for beat in beats],
+        "paused_by": paused.asked_by if paused else None,
+        "next": following.key if following else None,
+        "skipped": skipped,
+        "interrupted": sorted(unfinished.keys() - held),
     }

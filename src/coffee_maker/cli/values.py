@@ -1,13 +1,14 @@
-"""Words of the command line that mean something in every command: a status, a place, an actor, a text from stdin."""
+"""Words of the command line that mean something in every command: a place, an actor, a text from stdin."""
 
 from __future__ import annotations
 
 import sys
 from argparse import ArgumentTypeError
 
-from coffee_maker.core.errors import InputMissing, ItemNotFound, NeedsYes, RoadmapMissing, UnknownStatus, WrongUsage
+from coffee_maker.core.errors import InputMissing, NeedsYes, WrongUsage
 from coffee_maker.utils.durations import parse_duration
 from coffee_maker.utils.text import one_line
+from coffee_maker.work import looking
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,24 +17,9 @@ if TYPE_CHECKING:
 
     from coffee_maker.cli.output import Output
     from coffee_maker.core.edits import Place
-    from coffee_maker.core.items import Status
     from coffee_maker.wiring import Operations
 
 LARGEST_INPUT = 5_000_000  # characters; more than any real roadmap has
-
-
-def status_named(words: str) -> Status:
-    """The status that a person means by ``completed``, ``in-progress`` or ``In Progress``."""
-    from coffee_maker.core.document import parse_status
-
-    status = parse_status(words)
-    if status is None:
-        from coffee_maker.core.items import Status
-        from coffee_maker.utils.values import nearest
-
-        known = tuple(one.value for one in Status)
-        raise UnknownStatus(status=f"{words!r}{nearest(words.replace('-', '_').replace(' ', '_'), known)}")
-    return status
 
 
 def text_or_stdin(text: str | None) -> str | None:
@@ -104,11 +90,4 @@ def confirm(question: str, *, what: str, output: Output) -> bool:
 
 def key_even_if_gone(ref: str, operations: Operations) -> str:
     """The key that a reference means; the history also knows items that are no longer in the roadmap."""
-    try:
-        return operations.document().item(ref).key
-    except (ItemNotFound, RoadmapMissing):
-        from coffee_maker.core.references import References, normal
-
-        gone = {change.item for change in operations.editing.history() if change.item is not None}
-        found = References(sorted(gone)).find(ref)
-        return found[0] if len(found) == 1 else normal(ref)
+    return looking.key_even_if_gone(ref, operations.document, lambda: operations.editing)

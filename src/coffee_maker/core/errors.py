@@ -319,6 +319,34 @@ class ClaimLost(Conflict):
     code = "claim_lost"
 
 
+class NoDaemon(NotFound):
+    """No daemon is running here."""
+
+    code = "no_daemon"
+    default_hint = "`coffee-roadmap daemon start` starts one in the background, `daemon run` one that you see at work."
+
+
+class DaemonRunning(Conflict):
+    """A daemon is running in the background already: {holder}, since {since}."""
+
+    code = "daemon_running"
+    default_hint = "`coffee-roadmap daemon status` shows it; `coffee-roadmap daemon stop` ends it."
+
+
+class DaemonFailed(Refusal):
+    """The daemon ended at once: {problem}."""
+
+    code = "daemon_failed"
+    default_hint = "Its log is in {log}; `coffee-roadmap daemon dry-run` checks what it needs."
+
+
+class ItemInHand(Conflict):
+    """{item} is in the hands of {owner}."""
+
+    code = "item_in_hand"
+    default_hint = "`coffee-roadmap daemon skip {item}` makes it leave the item; then try again."
+
+
 # --- the repository and the agents -----------------------------------------------------------------------------
 
 
@@ -382,6 +410,62 @@ class AgentUnusable(Refusal):
 
     code = "agent_unusable"
     default_hint = "Set [agent] command in coffee-roadmap.toml, or choose another agent with --agent."
+
+
+# --- tools -----------------------------------------------------------------------------------------------------
+
+
+class UnknownTool(NotFound):
+    """There is no tool {tool}."""
+
+    code = "unknown_tool"
+    default_hint = "The tools are: {known}."
+
+
+class BadArguments(Refusal):
+    """{tool} was not called with the arguments that it takes: {problem}."""
+
+    code = "bad_arguments"
+    exit_code = USAGE
+    default_hint = "{takes}"
+
+
+class ToolLimit(Refusal):
+    """This run has {what} {most} times already, which is the most that a run may."""
+
+    code = "tool_limit"
+    default_hint = "Go on with the work; say what is left in your last words or in the commit message."
+
+
+class NotYourQuestion(NotFound):
+    """No question {id} was asked about {item} by its agent."""
+
+    code = "not_your_question"
+    default_hint = "Use an id that `ask` has returned. Questions of other items are not shown."
+
+
+class NotInARun(Refusal):
+    """It is not known which item and run the tools are for: {problem}."""
+
+    code = "not_in_a_run"
+    default_hint = (
+        "An agent that the daemon runs has COFFEE_ITEM and COFFEE_RUN in its environment. For all operations, as a "
+        "person's own assistant needs them, there is `coffee-roadmap mcp --full`."
+    )
+
+
+class RunOver(Conflict):
+    """The work on {item} that this agent belongs to is not under way any more, so it can change nothing."""
+
+    code = "run_over"
+    default_hint = "End your work; what you made in the work tree is kept."
+
+
+class McpMissing(Refusal):
+    """The MCP server needs the Python package mcp, which is not installed."""
+
+    code = "mcp_missing"
+    default_hint = "Install coffee-roadmap with it, e.g. `pipx install '.[mcp]'`."
 
 
 # --- settings --------------------------------------------------------------------------------------------------

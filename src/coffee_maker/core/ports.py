@@ -14,7 +14,22 @@ if TYPE_CHECKING:
 
     from coffee_maker.core.history import Change, NewChange
     from coffee_maker.core.questions import Delivery, Draft, Level, Notification, State
-    from coffee_maker.core.records import AgentResult, Backup, DatabaseStatus, Finding, Heartbeat, Run, Task, Worktree
+    from coffee_maker.core.records import (
+        Action,
+        AgentResult,
+        Backup,
+        Control,
+        DatabaseStatus,
+        Entry,
+        Finding,
+        Heartbeat,
+        Progress,
+        Run,
+        StepTime,
+        Task,
+        Usage,
+        Worktree,
+    )
     from coffee_maker.core.state import Claim, RoadmapState, Taken
 
 
@@ -37,6 +52,9 @@ class RoadmapLog(Protocol):
 
     def version(self, digest_or_prefix: str) -> bytes | None:
         """The content, by its hash or a revision (first digits) that names one version; None when not kept."""
+
+    def last_changes(self) -> Mapping[str, tuple[datetime, datetime | None]]:
+        """Item -> when it was last changed, and when its status was last set (None: never, as far as is recorded)."""
 
     def versions(self, limit: int) -> Sequence[str]:
         """Hashes of the kept versions that were in the file, most recently recorded first."""
@@ -132,6 +150,54 @@ class HeartbeatTable(Protocol):
     def replies(self, nonce: str) -> Mapping[str, Mapping[str, object]]: ...
 
 
+class JournalTable(Protocol):
+    """`journal`: the finished steps of every item that was taken up. A pipeline goes on in another process at the step
+    that it had reached; its last step is named `END`."""
+
+    def record(self, entry: Entry) -> None:
+        """Add a finished step, once per pipeline and step: an entry that is there already is left as it is. The caller
+        checks its claim in the same transaction."""
+
+    def newest(self, item: str) -> Sequence[Entry]:
+        """The steps of the item's newest pipeline, oldest first; none when it was never taken up."""
+
+    def unfinished(self) -> Mapping[str, int]:
+        """Item -> its pipeline, of every pipeline that has not come to its end."""
+
+
+class ProgressTable(Protocol):
+    """`progress`: what the agent of each item last told of itself. Its server is a process of its own and has no other
+    way to the daemon."""
+
+    def tell(self, progress: Progress) -> None:
+        """Replaces what was told of the item before; a percent or words left out in the same pipeline stay."""
+
+    def of(self, item: str) -> Progress | None: ...
+
+
+class ControlTable(Protocol):
+    """`controls` and `control_replies`: what a person asks of the daemons, and what each made of it."""
+
+    def ask(self, control: Control, at: datetime) -> int:
+        """Its number, which grows for ever."""
+
+    def since(self, after_id: int) -> Sequence[Control]:
+        """Oldest first."""
+
+    def newest(self) -> int:
+        """The number of the newest one, 0 without any."""
+
+    def reply(self, control_id: int, daemon: str, outcome: str, at: datetime) -> None: ...
+    def replies(self, control_id: int) -> Mapping[str, str]:
+        """Daemon -> what it made of it."""
+
+    def paused(self) -> Control | None:
+        """The newest pause, unless a resume came after it."""
+
+    def skipped(self) -> Mapping[str, Control]:
+        """Item -> the skip that stands for it: no retry came after it."""
+
+
 class Transaction(Protocol):
     """One transaction on the shared database `notifications`."""
 
@@ -145,14 +211,35 @@ class Transaction(Protocol):
     def claims(self) -> ClaimTable: ...
     @property
     def heartbeats(self) -> HeartbeatTable: ...
+    @property
+    def journal(self) -> JournalTable: ...
+    @property
+    def controls(self) -> ControlTable: ...
+    @property
+    def progress(self) -> ProgressTable: ...
 
 
 class RunLog(Protocol):
-    """`runs` in the analytics database."""
+    """`runs` and `steps` in the analytics database."""
 
     def start(self, run: Run) -> int: ...
     def end(self, run_id: int, run: Run) -> None: ...
-    def list(self, *, item: str | None = None, limit: int | None = None) -> Sequence[tuple[int, Run]]: ...
+    def list(
+        self, *, item: str | None = None, since: datetime | None = None, limit: int | None = None
+    ) -> Sequence[tuple[int, Run]]:
+        """Newest first; `since` is about their start."""
+
+    def add_step(self, step: StepTime) -> None: ...
+    def steps(
+        self, *, item: str | None = None, since: datetime | None = None, outcome: str | None = None
+    ) -> Sequence[StepTime]:
+        """Oldest first; `since` is about their start."""
+
+    def taken_up(self, *, item: str | None = None) -> Mapping[tuple[str, int], datetime]:
+        """Item and pipeline -> when its first step began."""
+
+    def usage(self, *, item: str | None = None, since: datetime | None = None) -> tuple[Usage, timedelta]:
+        """What the runs took together, and how long they ran."""
 
 
 class Wakeup(Protocol):
@@ -176,6 +263,9 @@ class Store(Protocol):
 
     def runs(self) -> AbstractContextManager[RunLog]:
         """A writer's transaction on the analytics database."""
+
+    def reading_runs(self) -> AbstractContextManager[RunLog]:
+        """A snapshot of the analytics database that never writes; empty where nothing was written yet."""
 
     def wakeup(self) -> AbstractContextManager[Wakeup]:
         """Everything committed after this was entered wakes."""
@@ -230,6 +320,9 @@ class RoadmapFile(Protocol):
     def read(self) -> bytes:
         """The whole content; raises `RoadmapMissing` or `RoadmapUnusable`."""
 
+    def stamp(self) -> object:
+        """Something that differs when the file is another one now: a hint to look, never a proof. Raises nothing."""
+
     def stage(self, content: bytes) -> str:
         """Write the content, durably, beside the file with its mode and owner; the name to place it by."""
 
@@ -273,6 +366,13 @@ class Repository(Protocol):
         """Set aside for the commit what changed in that work tree, except the paths left out (relative to the
         project); whether there is anything, now or in commits made there since `base`."""
 
+    def leftovers(self, worktree: Worktree) -> Mapping[str, str | None]:
+        """What differs from what was set aside: path (relative to the project) -> a hash of its content, None when it
+        is gone. Ignored files do not count."""
+
+    def push(self, worktree: Worktree, remote: str) -> None:
+        """Push the branch; again changes nothing. Raises `GitFailed`."""
+
     def commit(self, worktree: Worktree, message: str) -> str | None:
         """Commit what was staged, and nothing that came later; the branch's newest commit, None when it is `base`."""
 
@@ -291,13 +391,42 @@ class Agent(Protocol):
     def check(self) -> str | None:
         """What is missing for it to run, or None."""
 
-    def run(self, task: Task, stop: Stop) -> AgentResult: ...
+    def run(self, task: Task, stop: Stop, watch: Watch) -> AgentResult: ...
+
+
+class Watch(Protocol):
+    """Hears what goes on in a run, and answers what the agent asks. May be called from any thread."""
+
+    def activity(self, words: str) -> None:
+        """What the agent does now, in a line: progress, log and sign of life."""
+
+    def usage(self, usage: Usage) -> None:
+        """What this run has taken so far, as a total."""
+
+    def session(self, session: str) -> None:
+        """The name by which this run can be resumed after a crash; kept before it is needed."""
+
+    def permit(self, action: Action) -> str | None:
+        """None when it may; else why not. By the project's policy, which may mean to ask the person and to wait."""
+
+    def call(self, tool: str, arguments: Mapping[str, object]) -> Mapping[str, object]:
+        """One of `core.tools`, for the item and the run that the agent works on; raises a refusal in its words."""
 
 
 class Stop(Protocol):
     """Asked between waits whether the work is to end (lease lost, Ctrl-C)."""
 
     def requested(self) -> str | None: ...
+
+
+class Presence(Protocol):
+    """Tells on one machine which daemons are certainly gone, so that nobody waits for their leases to run out."""
+
+    def here(self, owner: str) -> AbstractContextManager[None]:
+        """Be here for the block, and as long as anything of the agents started in it is left."""
+
+    def gone(self, owner: str) -> bool:
+        """Whether that daemon was here and is no more, nor anything of its agents; False when nothing is known."""
 
 
 # --- channels --------------------------------------------------------------------------------------------------

@@ -186,9 +186,16 @@ def numbered(options: tuple[str, ...]) -> bool:
     return not any(option.strip().lstrip("0") in numbers for option in options)
 
 
+TEXT_FOLLOWS = ": ..."
+
+
 def option_meant(options: tuple[str, ...], answer: str) -> str | None:
     """The option that is meant: by its value, else by its value in other capitals when only one reads so, else by its
-    number; None when it is none, or not certain which. Space around and Unicode's composition make no difference."""
+    number; None when it is none, or not certain which. Space around and Unicode's composition make no difference.
+
+    An option that ends in `TEXT_FOLLOWS` ("change: ...") takes the person's own words behind its beginning: "change:
+    use blue" is that option with these words. Without words it is none.
+    """
     import unicodedata  # not at the top: a shared library that most commands never need
 
     def plain(text: str) -> str:
@@ -198,9 +205,15 @@ def option_meant(options: tuple[str, ...], answer: str) -> str | None:
     for same in (plain, lambda text: plain(text).casefold()):
         meant = [option for option in options if same(option) == same(said)]
         if meant:
-            return meant[0] if len(meant) == 1 else None
+            return meant[0] if len(meant) == 1 and not meant[0].endswith(TEXT_FOLLOWS) else None
+    for option in options:
+        beginning = option.removesuffix(TEXT_FOLLOWS)
+        if beginning != option and said.casefold().startswith(f"{beginning}:".casefold()):
+            words = said[len(beginning) + 1 :].strip()
+            return f"{beginning}: {words}" if words.strip(". ") else None
     if numbered(options):
-        return next((option for number, option in enumerate(options, 1) if said == str(number)), None)
+        chosen = next((option for number, option in enumerate(options, 1) if said == str(number)), None)
+        return None if chosen is None or chosen.endswith(TEXT_FOLLOWS) else chosen
     return None
 
 

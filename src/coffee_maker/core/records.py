@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from coffee_maker.core.typed import NamedTuple
 
@@ -19,11 +19,81 @@ class Heartbeat(NamedTuple):
     host: str
     pid: int
     boot_id: str
-    state: str  # idle | working | waiting | stopping
+    state: str  # idle | working | waiting | paused | stopping
     item: str | None
     step: str | None
     at: datetime
     seen: Mapping[str, object]
+    jobs: Sequence[Mapping[str, object]] = ()  # the items in hand: see `work.reporting.job_shown`
+    started: datetime | None = None
+
+
+class Entry(NamedTuple):
+    """One finished step in the journal. `pipeline` is the fence of the claim under which the item was taken up."""
+
+    item: str
+    pipeline: int
+    step: str
+    result: Mapping[str, object]  # JSON
+    fence: int  # of the claim that did the step
+    at: datetime
+
+
+class Progress(NamedTuple):
+    """What an agent last told of itself, by the tool `progress`."""
+
+    item: str
+    pipeline: int
+    percent: int | None
+    words: str | None
+    at: datetime
+
+
+class Control(NamedTuple):
+    """What a person asks of the daemons: they find it in the store, on whichever side of a container wall they are."""
+
+    kind: str  # stop | pause | resume | skip | retry
+    asked_by: str
+    daemon: str | None = None  # None: all
+    item: str | None = None
+    how: str | None = None  # stop: after-step (None) | after-item | force
+    reason: str | None = None
+    id: int = 0
+    at: datetime | None = None
+
+
+class Line(NamedTuple):
+    """One thing that a daemon told, in its log."""
+
+    at: datetime
+    level: str  # info | warning | error
+    item: str | None
+    words: str
+
+
+class Usage(NamedTuple):
+    """What an agent's run has taken so far. Costs are in US dollars, as the agent's own program counts them."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+    cost: float = 0.0
+    turns: int = 0
+
+    @property
+    def tokens(self) -> int:
+        return self.input_tokens + self.output_tokens + self.cache_read_tokens + self.cache_write_tokens
+
+    def plus(self, other: Usage) -> Usage:
+        return Usage(
+            self.input_tokens + other.input_tokens,
+            self.output_tokens + other.output_tokens,
+            self.cache_read_tokens + other.cache_read_tokens,
+            self.cache_write_tokens + other.cache_write_tokens,
+            self.cost + other.cost,
+            self.turns + other.turns,
+        )
 
 
 class Run(NamedTuple):
@@ -39,6 +109,23 @@ class Run(NamedTuple):
     detail: str | None
     exit_code: int | None
     commit: str | None
+    pipeline: int | None = None
+    attempt: int = 1  # of its pipeline
+    model: str | None = None
+    session: str | None = None  # by which the agent's program resumes it
+    usage: Usage = Usage()
+    waited: float = 0.0  # seconds of it in which it waited for a person
+
+
+class StepTime(NamedTuple):
+    """How long a step of a pipeline took, in the analytics database."""
+
+    item: str
+    pipeline: int
+    step: str
+    started: datetime
+    ended: datetime
+    outcome: str  # done | failed | waited | stopped
 
 
 class DatabaseStatus(NamedTuple):
@@ -102,6 +189,20 @@ class Task(NamedTuple):
     max_output: int  # bytes
     answers: Mapping[str, str]  # question -> the person's answer
     environment: Mapping[str, str] = {}  # read only; e.g. COFFEE_DATA_DIR, so that it can ask the person
+    earlier: tuple[str, ...] = ()  # what became of earlier attempts, oldest first
+    session: str | None = None  # of the attempt that was cut off, to be resumed by an agent that can
+    stall: timedelta | None = None  # an agent that says nothing for so long is ended
+    max_turns: int | None = None
+    max_cost: float | None = None  # US dollars
+    watchdog: timedelta | None = None  # it is ended when its daemon gives no sign for so long (frozen, asleep)
+
+
+class Action(NamedTuple):
+    """Something that an agent is about to do and that the project's policy speaks about."""
+
+    kind: Literal["new_dependency", "network", "push", "pull_request"]
+    what: str  # in one line, for the person
+    detail: str = ""
 
 
 class AgentResult(NamedTuple):
@@ -111,3 +212,8 @@ class AgentResult(NamedTuple):
     exit_code: int | None
     reason: str | None  # why not ok, for the person
     output_tail: str
+    outage: bool = False  # the agent's service is overloaded or away: no attempt of its own, to be resumed later
+    retry_after: timedelta | None = None  # what the service said about when
+    usage: Usage = Usage()
+    session: str | None = None
+    model: str | None = None

@@ -29,7 +29,7 @@ def look_into(name: str, path: str) -> Backup:
             problems = damages(link) or ([] if version else ["it has no tables of ours"])
             if problems:
                 raise BackupUnusable(path=path, name=name, problem=problems[0], hint="Name another one.")
-            rows, newest = contents.row_counts(link, name), contents.newest(link, name)
+            rows, newest = contents.row_counts(link, name, version), contents.newest(link, name)
     except (BackupUnusable, DatabaseTooNew):
         raise
     except Refusal as problem:

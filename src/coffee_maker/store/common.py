@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
 
 from coffee_maker.core.typed import Protocol
+from coffee_maker.utils import observing
 from coffee_maker.utils.connection import Connection
 
 TYPE_CHECKING = False
@@ -14,10 +15,13 @@ if TYPE_CHECKING:
 
     from coffee_maker.core.ports import RunLog, Transaction, Wakeup
     from coffee_maker.store.claims import Claims
+    from coffee_maker.store.controls import Controls
     from coffee_maker.store.deliveries import Deliveries
     from coffee_maker.store.heartbeats import Heartbeats
+    from coffee_maker.store.journal import Journal
     from coffee_maker.store.migrate import Schema
     from coffee_maker.store.notifications import Notifications
+    from coffee_maker.store.progress import ProgressNotes
     from coffee_maker.store.roadmap_log import Log
 
 SHARED = "notifications"
@@ -86,6 +90,24 @@ class Tables:
 
         return Heartbeats(self.connection)
 
+    @cached_property
+    def journal(self) -> Journal:
+        from coffee_maker.store.journal import Journal
+
+        return Journal(self.connection)
+
+    @cached_property
+    def controls(self) -> Controls:
+        from coffee_maker.store.controls import Controls
+
+        return Controls(self.connection)
+
+    @cached_property
+    def progress(self) -> ProgressNotes:
+        from coffee_maker.store.progress import ProgressNotes
+
+        return ProgressNotes(self.connection)
+
 
 class SharedStore:
     """See `coffee_maker.core.ports.Store`. Closing it closes idle connections; using it again opens new ones."""
@@ -96,19 +118,27 @@ class SharedStore:
 
     @contextmanager
     def writing(self) -> Iterator[Transaction]:
-        with writing(self._shared) as link:
+        with observing.span("store.writing") as seen, writing(self._shared) as link:
+            seen.mark("begun")  # until then it waited for its turn
             yield Tables(link)
 
     @contextmanager
     def reading(self) -> Iterator[Transaction]:
-        with reading(self._shared) as link:
+        with observing.span("store.reading"), reading(self._shared) as link:
             yield Tables(link)
 
     @contextmanager
     def runs(self) -> Iterator[RunLog]:
         from coffee_maker.store.runs import Runs
 
-        with writing(self._analytics) as link:
+        with observing.span("store.runs"), writing(self._analytics) as link:
+            yield Runs(link)
+
+    @contextmanager
+    def reading_runs(self) -> Iterator[RunLog]:
+        from coffee_maker.store.runs import Runs
+
+        with observing.span("store.reading_runs"), reading(self._analytics) as link:
             yield Runs(link)
 
     def wakeup(self) -> AbstractContextManager[Wakeup]:

@@ -20,10 +20,17 @@ TABLES: Mapping[str, tuple[str, ...]] = {
         "heartbeats",
         "handshakes",
         "handshake_replies",
+        "journal",
+        "controls",
+        "control_replies",
+        "progress",
     ),
-    "analytics": ("runs",),
+    "analytics": ("runs", "steps"),
 }
 """Every table, one that refers to another after it."""
+
+_SINCE = {"journal": 2, "controls": 2, "control_replies": 2, "steps": 2, "progress": 3}
+"""The schema version that brought a table, where that was not the first."""
 
 NUMBERED: Mapping[str, str] = {
     "roadmap_history": "id",
@@ -31,7 +38,10 @@ NUMBERED: Mapping[str, str] = {
     "deliveries": "id",
     "slack_interactions": "id",
     "claims": "fence",
+    "journal": "id",
+    "controls": "id",
     "runs": "id",
+    "steps": "id",
 }
 """Tables whose numbers are never given out twice, and the column of the number."""
 
@@ -49,10 +59,12 @@ _NEWEST: Mapping[str, str] = {
 }
 
 
-def row_counts(connection: Connection, name: str) -> Mapping[str, int]:
+def row_counts(connection: Connection, name: str, version: int) -> Mapping[str, int]:
+    """Rows of every table that the schema has at that version."""
     return {
-        table: int(connection.execute(f"SELECT count(*) FROM {table}").rows[0][0])  # noqa: S608 - our own names
+        table: int(connection.execute(f"SELECT count(*) FROM {table}").rows[0][0])
         for table in TABLES[name]
+        if _SINCE.get(table, 1) <= version
     }
 
 
@@ -64,12 +76,12 @@ def newest(connection: Connection, name: str) -> datetime | None:
 def copy(source: Connection, target: Connection, name: str) -> None:
     """Put every row of `source` into `target`, which holds none, and has the same tables."""
     for table in TABLES[name]:
-        rows = source.execute(f"SELECT * FROM {table}")  # noqa: S608
+        rows = source.execute(f"SELECT * FROM {table}")
         columns, marks = ", ".join(rows.columns), ", ".join("?" * len(rows.columns))
         for row in sorted(rows) if table in NUMBERED else rows:
-            target.execute(f"INSERT INTO {table} ({columns}) VALUES ({marks})", row)  # noqa: S608
+            target.execute(f"INSERT INTO {table} ({columns}) VALUES ({marks})", row)
 
 
 def clear(target: Connection, name: str) -> None:
     for table in reversed(TABLES[name]):
-        target.execute(f"DELETE FROM {table}")  # noqa: S608
+        target.execute(f"DELETE FROM {table}")

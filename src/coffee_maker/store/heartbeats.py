@@ -20,11 +20,11 @@ class Heartbeats:
 
     def beat(self, heartbeat: Heartbeat) -> None:
         self._connection.execute(
-            "INSERT INTO heartbeats (daemon, host, pid, boot_id, state, item, step, at, seen)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+            "INSERT INTO heartbeats (daemon, host, pid, boot_id, state, item, step, at, seen, jobs,"
+            " started_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
             " ON CONFLICT (daemon) DO UPDATE SET host = excluded.host, pid = excluded.pid, boot_id = excluded.boot_id,"
             " state = excluded.state, item = excluded.item, step = excluded.step, at = excluded.at,"
-            " seen = excluded.seen",
+            " seen = excluded.seen, jobs = excluded.jobs, started_at = excluded.started_at",
             (
                 values.text(heartbeat.daemon),
                 values.text(heartbeat.host),
@@ -35,13 +35,27 @@ class Heartbeats:
                 values.text_or_none(heartbeat.step),
                 values.time(heartbeat.at),
                 values.as_json(heartbeat.seen),
+                values.as_json(heartbeat.jobs),
+                values.time_or_none(heartbeat.started),
             ),
         )
 
     def all(self) -> Sequence[Heartbeat]:
         rows = self._connection.execute("SELECT * FROM heartbeats ORDER BY daemon").dicts()
         return [
-            Heartbeat(**{**row, "at": values.read_time(row["at"]), "seen": values.read_json(row["seen"])})
+            Heartbeat(
+                daemon=row["daemon"],
+                host=row["host"],
+                pid=row["pid"],
+                boot_id=row["boot_id"],
+                state=row["state"],
+                item=row["item"],
+                step=row["step"],
+                at=values.read_time(row["at"]),
+                seen=values.read_json(row["seen"]),
+                jobs=tuple(values.read_json(row["jobs"])),
+                started=values.read_time_or_none(row["started_at"]),
+            )
             for row in rows
         ]
 

@@ -59,7 +59,7 @@ class PostgresMaintenance:
                 size=int(size.rows[0][0]),
                 log_size=0,
                 writer=self._backend.writer(link),
-                rows=contents.row_counts(link, self.name) if version else {},
+                rows=contents.row_counts(link, self.name, version) if version else {},
             )
 
     def newest(self) -> datetime | None:
@@ -89,9 +89,10 @@ class PostgresMaintenance:
         """The snapshot of one read transaction: writers go on meanwhile."""
         with self._backend.reading() as link:
             assert link is not None
-            if not self._backend.schema.version(link):
+            version = self._backend.schema.version(link)
+            if not version:
                 raise DatabaseUnusable(name=self.name, problem="there is nothing to back up yet", hint="")
-            expected = contents.row_counts(link, self.name)
+            expected = contents.row_counts(link, self.name, version)
 
             def fill(target: SqliteLink) -> None:
                 schema = Schema(self.name, SQLITE)
@@ -133,5 +134,5 @@ class PostgresMaintenance:
 def _move_on(link: Connection, table: str, column: str) -> None:
     """Let the table's next number be above every number given out before and every number in it."""
     sequence = link.execute("SELECT pg_get_serial_sequence(?, ?)", (table, column)).rows[0][0]
-    highest = link.execute(f"SELECT coalesce(max({column}), 0) FROM {table}").rows[0][0]  # noqa: S608
+    highest = link.execute(f"SELECT coalesce(max({column}), 0) FROM {table}").rows[0][0]
     link.execute("SELECT setval(?, greatest(nextval(?), ?))", (sequence, sequence, highest))

@@ -39,7 +39,7 @@ class Log:
         """A content that is kept already is not compressed again: only its place in the order changes."""
         turn = "(SELECT coalesce(max(turn), 0) + 1 FROM roadmap_versions)"
         known = self._connection.execute(
-            f"UPDATE roadmap_versions SET saved_at = ?, turn = {turn} WHERE digest = ? RETURNING digest",  # noqa: S608
+            f"UPDATE roadmap_versions SET saved_at = ?, turn = {turn} WHERE digest = ? RETURNING digest",
             (values.time(at), digest),
         )
         if not len(known):
@@ -56,6 +56,13 @@ class Log:
             "SELECT content FROM roadmap_versions WHERE digest >= ? AND digest < ? LIMIT 2", (prefix, prefix + "g")
         ).fetchall()
         return values.decompress(found[0][0]) if len(found) == 1 else None
+
+    def last_changes(self) -> Mapping[str, tuple[datetime, datetime | None]]:
+        rows = self._connection.execute(
+            "SELECT item, max(at), max(CASE WHEN change_type IN ('status_change', 'add') THEN at END)"
+            " FROM roadmap_history WHERE item IS NOT NULL GROUP BY item"
+        )
+        return {item: (values.read_time(at), values.read_time_or_none(status_at)) for item, at, status_at in rows}
 
     def versions(self, limit: int) -> Sequence[str]:
         rows = self._connection.execute("SELECT digest FROM roadmap_versions ORDER BY turn DESC LIMIT ?", (limit,))

@@ -41,7 +41,7 @@ class SqliteMaintenance:
             if link is not None:
                 version = self._backend.schema.version(link)
                 mode = str(link.execute("PRAGMA journal_mode").rows[0][0])
-                rows = dict(contents.row_counts(link, self.name)) if version else {}
+                rows = dict(contents.row_counts(link, self.name, version)) if version else {}
         log_size = _size(f"{self._path}-wal")
         return DatabaseStatus(
             name=self.name,
@@ -82,7 +82,7 @@ class SqliteMaintenance:
         with self._backend.reading() as link:
             if link is None:
                 raise DatabaseUnusable(name=self.name, problem="there is nothing to back up yet", hint="")
-            expected = contents.row_counts(link, self.name)
+            expected = contents.row_counts(link, self.name, self._backend.schema.version(link))
             return backup_file.make(
                 self.name, path, expected, lambda target: backup_file.copy_pages(link, target), self._gate
             )

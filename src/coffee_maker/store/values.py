@@ -50,7 +50,7 @@ def read_time_or_none(value: str | None) -> datetime | None:
     return None if value is None else datetime.fromisoformat(value)
 
 
-def as_json(value: Mapping[str, object] | Sequence[str]) -> str:
+def as_json(value: Mapping[str, object] | Sequence[object]) -> str:
     """JSON as ASCII, whatever the texts in it hold."""
     import json  # few commands read or write it
 

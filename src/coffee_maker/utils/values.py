@@ -53,6 +53,20 @@ def count(value: Any, base: str) -> int:
     return value
 
 
+def money(value: Any, base: str) -> float:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < 1e9:
+        raise WrongValue("expected an amount in US dollars, 0 or more: 2.50")
+    return float(value)
+
+
+def number(value: str) -> Any:
+    """The number that a text says, or the text itself when it says none."""
+    try:
+        return float(value)
+    except ValueError:
+        return value
+
+
 def duration(value: Any, base: str) -> timedelta:
     if not isinstance(value, str):
         raise WrongValue(f'expected {EXPECTED}, in quotes: "60s"')

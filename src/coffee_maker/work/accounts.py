@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 
 from coffee_maker.core.items import Status
+from coffee_maker.core.lean import timedelta
+from coffee_maker.core.limits import Spent
 from coffee_maker.core.questions import Draft, Kind, Level, Source
-from coffee_maker.core.records import Run
+from coffee_maker.core.records import AgentResult, Run, Usage, Worktree
 from coffee_maker.work.naming import file_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from coffee_maker.work.pipeline import Desk, Job
+    from coffee_maker.core.ports import RunLog
+    from coffee_maker.work.job import Desk, Job
 
-STOPPED = "daemon stopped"  # how the detail of a run begins that a person's stop ended: it is no failed attempt
+GONE = "its daemon was gone"  # the detail of a run whose end nobody recorded
 
 
 def runs_of(desk: Desk, key: str) -> list[tuple[int, Run]]:
@@ -22,45 +26,113 @@ def runs_of(desk: Desk, key: str) -> list[tuple[int, Run]]:
         return list(runs.list(item=key))
 
 
-def failed_in_a_row(runs: list[tuple[int, Run]]) -> int:
-    """Newest attempts that came to no end: their daemons were killed or lost their claims."""
+def cut_off_in_a_row(job: Job) -> int:
+    """Newest runs of this pipeline that were cut off because their daemons died: what kills daemons is bounded."""
     count = 0
-    for _number, run in runs:
-        if run.outcome not in (None, "lost"):
+    for _number, run in runs_of(job.desk, job.key):
+        if run.pipeline != job.pipeline or run.detail != GONE:
             break
-        if not (run.detail or "").startswith(STOPPED):
-            count += 1
+        count += 1
     return count
 
 
-def outcome(job: Job) -> str:
-    """How a run that a person must look at ended."""
-    return "failed" if job.built is not None and not job.built.ok else "manual_review"
-
-
-def end_run(desk: Desk, job: Job, result: str, detail: str) -> None:
-    """Close the run's record, if the item came as far as to have one."""
-    if job.run is None or job.run_id is None:
-        return
-    exit_code = job.built.exit_code if job.built else None
-    ended = job.run._replace(
-        ended=desk.clock.now(), outcome=result, detail=detail, exit_code=exit_code, commit=job.commit
-    )
+def open_run(job: Job, attempt: int) -> tuple[int, Run]:
+    """Begin a record of a run, after closing what a dead daemon left open; its number."""
+    branch = job.worktree.branch if job.worktree else ""
+    desk = job.desk
+    run = Run(
+        job.key, desk.owner, desk.agent.name, branch, desk.clock.now(), None, None, None, None, None,
+        job.pipeline, attempt,
+    )  # fmt: skip
     with desk.store.runs() as runs:
-        runs.end(job.run_id, ended)
+        close_left_open(runs, job)
+        return runs.start(run), run
 
 
-def notify(desk: Desk, job: Job, status: Status, reason: str) -> None:
-    """Word to the person, with what they need to look at it."""
-    good = status is Status.COMPLETE
+def close_left_open(runs: RunLog, job: Job) -> None:
+    for number, lost in runs.list(item=job.key):
+        if lost.ended is None:
+            runs.end(number, lost._replace(ended=job.desk.clock.now(), outcome="lost", detail=GONE))
+
+
+def settle(job: Job) -> None:
+    """Close the runs that a dead daemon left open on this item."""
+    with job.desk.store.runs() as runs:
+        close_left_open(runs, job)
+
+
+def spent_before(job: Job, number: int) -> Spent:
+    """What other runs of the item and of this day (UTC) took, without run `number`."""
+    midnight = job.desk.clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
+    item, item_time, day, day_time = Usage(), timedelta(), Usage(), timedelta()
+    with job.desk.store.runs() as runs:
+        mine = runs.list(item=job.key)
+        today = runs.list(since=midnight)
+    for other, run in mine:
+        if other != number:
+            item, item_time = item.plus(run.usage), item_time + _length(run)
+    for other, run in today:
+        if other != number:
+            day, day_time = day.plus(run.usage), day_time + _length(run)
+    return Spent(item=item, item_time=item_time, day=day, day_time=day_time)
+
+
+def spent_today(desk: Desk) -> Spent:
+    midnight = desk.clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
+    with desk.store.runs() as runs:
+        used, length = runs.usage(since=midnight)
+    return Spent(day=used, day_time=length)
+
+
+def _length(run: Run) -> timedelta:
+    return run.ended - run.started if run.ended else timedelta()
+
+
+def ended(run: Run, outcome: str, detail: str, result: AgentResult | None) -> Run:
+    """The run's record at its end."""
+    run = run._replace(outcome=outcome, detail=detail)
+    if result is None:
+        return run
+    return run._replace(
+        exit_code=result.exit_code,
+        model=result.model or run.model,
+        session=result.session or run.session,
+        usage=result.usage if any(result.usage) else run.usage,
+    )
+
+
+def last_run(job: Job) -> tuple[int, Run] | None:
+    """The newest run of this pipeline."""
+    found = next(iter(runs_of(job.desk, job.key)), None)
+    return found if found and found[1].pipeline == job.pipeline else None
+
+
+def amend(job: Job, outcome: str, detail: str, commit: str | None = None) -> None:
+    """What is known of the newest run only after it: how its tests went, its commit, what became of the item."""
+    last = last_run(job)
+    if last is None:
+        return
+    number, run = last
+    changed = run._replace(outcome=outcome, detail=detail, commit=commit or run.commit)
+    with job.desk.store.runs() as runs:
+        runs.end(number, changed)
+
+
+def notify(job: Job, status: Status, reason: str) -> int:
+    """Word to the person, once, with what they need to look at it; the notification's number."""
+    desk, good = job.desk, status is Status.COMPLETE
+    last = last_run(job)
+    commit = job.results.get("commit", {}).get("commit")
+    branch = job.worktree.branch if job.worktree else None
     details = [reason]
-    if job.commit and job.run:
-        details.append(f"Look at it with: git show {job.run.branch}")
+    if commit and branch:
+        details.append(f"Look at it with: git show {branch}")
     if not good and job.worktree:
         details.append(f"Work tree: {job.worktree.path}")
-    if not good and job.run_id:
-        details.append(f"Output: {log_path(desk, job, 'tests' if job.tested else 'agent')}")
-    desk.messages.notify(
+    if not good and last:
+        what = "tests" if f"test:{last[1].attempt}" in job.results else "agent"
+        details.append(f"Output: {log_path(job, last[0], what)}")
+    made = desk.messages.notify(
         Draft(
             source=Source.DAEMON,
             kind=Kind.STATUS if good else Kind.ALERT,
@@ -68,16 +140,30 @@ def notify(desk: Desk, job: Job, status: Status, reason: str) -> None:
             title=f"{job.key} is complete" if good else f"{job.key} needs you",
             message="\n".join(details),
             item=job.key,
-            context={"run": job.run_id, "branch": job.run.branch if job.run else None, "commit": job.commit},
+            context={"run": last[0] if last else None, "branch": branch, "commit": commit, "pipeline": job.pipeline},
+            idempotency_key=f"{job.pipeline}:report",
         )
+    )
+    return made.id
+
+
+def read_worktree(known: Mapping[str, object]) -> Worktree:
+    """A work tree as the journal has it."""
+    aside = known.get("aside")
+    return Worktree(
+        path=str(known["path"]),
+        branch=str(known["branch"]),
+        base=str(known["base"]),
+        project=str(known["project"]),
+        aside=str(aside) if aside else None,
     )
 
 
-def log_path(desk: Desk, job: Job, what: str) -> str:
+def log_path(job: Job, run: int, what: str) -> str:
     """The file that takes an output."""
-    return scratch_path(desk, job, f"{what}.log")
+    return scratch_path(job, run, f"{what}.log")
 
 
-def scratch_path(desk: Desk, job: Job, ending: str) -> str:
+def scratch_path(job: Job, run: int, ending: str) -> str:
     """A file of this very run."""
-    return os.path.join(desk.options.scratch, "runs", f"{file_name(job.key, job.title)}-{job.run_id}.{ending}")
+    return os.path.join(job.desk.options.scratch, "runs", f"{file_name(job.key, job.title)}-{run}.{ending}")

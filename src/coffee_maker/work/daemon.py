@@ -1,32 +1,34 @@
-"""The daemon's loop: take what a dead daemon left, else the next planned item; do it; look again."""
+"""The daemon's loop: hear what is asked of it, take up what a dead daemon left, else the next planned item.
+
+Each item in hand has a thread. So many agents run at a time as there are places; an item that waits for a person or for
+a time holds none, so the daemon goes on with others that do not depend on it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, NamedTuple
 
 from coffee_maker.core.choosing import Choice, choose
-from coffee_maker.core.document import Document
-from coffee_maker.core.errors import AgentUnusable, ClaimLost, Refusal, RepositoryBusy
+from coffee_maker.core.errors import AgentUnusable, Refusal, RepositoryBusy
 from coffee_maker.core.items import Item, Status
-from coffee_maker.core.ports import System
-from coffee_maker.core.state import Claim
-from coffee_maker.work import accounts, pipeline
-from coffee_maker.work.pipeline import Desk, Job, Left, Stopped
-from coffee_maker.work.supervisor import Supervisor
+from coffee_maker.core.records import Control, Entry
+from coffee_maker.work import ceilings, pipeline
+from coffee_maker.work.controlling import Controls
+from coffee_maker.work.job import END, Desk, Job, Slots
+from coffee_maker.work.pipeline import Done
+from coffee_maker.work.supervisor import GLANCE, Supervisor, glance
 
-_EVER = datetime(2000, 1, 1, tzinfo=UTC)  # before any claim: "held at that time or later" is every unreleased one
-_WAITING_STEPS = frozenset({"approve"})
+if TYPE_CHECKING:
+    from coffee_maker.core.document import Document
+    from coffee_maker.core.ports import System, Wakeup
+    from coffee_maker.core.state import Claim
 
-
-class Done(NamedTuple):
-    """One item that was taken up, and what became of it."""
-
-    key: str
-    outcome: str  # complete | manual_review | skipped | lost | stopped
-    reason: str | None
+_REFUSED_FOR = timedelta(seconds=30)  # an item whose beginning was refused is looked at again after this
 
 
 class _Next(NamedTuple):
@@ -46,30 +48,73 @@ class Daemon:
         self._supervisor = Supervisor(
             desk.store, desk.messages, desk.clock, owner=desk.owner, system=system, lease=desk.options.lease
         )
+        self._supervisor.shown = self._shown
+        self._controls = Controls(desk, self)
+        self._slots = Slots(desk.options.parallel)
+        self._jobs: list[Job] = []
+        self._done: list[Done] = []
+        self._refused: dict[str, tuple[datetime, Refusal]] = {}
         self._left: dict[str, str] = {}
-        self._digest: str | None = None
+        self._woken = threading.Event()
+        self._seen: Document | None = None
+        self._stamp: object = None
+        self._in_vain: object = None  # what was looked at when nothing could be taken up: the same again gives the same
         self._told: str | None = None
+        self.paused: str | None = None
+        self.last: str | None = None  # why it ends when the items in hand are done
 
-    def stop(self, reason: str) -> None:
-        """Ask the daemon to end; may be called from a signal handler. The agent is ended, its item planned again."""
-        self._supervisor.sign.set(reason)
+    # --- what others may call, from any thread
+
+    def stop(self, reason: str, *, after_items: bool = False) -> None:
+        """Ask the daemon to end: at once (agents are ended, their items planned again) or when the items in hand are
+        done. May be called from a signal handler."""
+        if after_items:
+            self.last = self.last or reason
+        else:
+            self._supervisor.sign.set(reason)
+        self._woken.set()
+
+    def skip(self, key: str, reason: str) -> bool:
+        """Leave an item that is in hand; whether it was."""
+        found = [job for job in self._jobs if job.key == key]
+        for job in found:
+            job.skip.set(reason)
+        return bool(found)
+
+    # --- the loop
 
     def run(self, *, once: bool = False) -> list[Done]:
         """Work until stopped, or on one item; what was taken up. Raises a refusal when it cannot work here at all."""
         self._check()
-        done: list[Done] = []
-        with self._supervisor, self._desk.store.wakeup() as wakeup:
-            while self._supervisor.sign.requested() is None:
-                one = self._round(once=once)
-                if one is not None:
-                    done.append(one)
-                    self._told = None
-                if once:
-                    break
-                if one is None:
-                    self._supervisor.pause(wakeup, self._poll)
-            self._supervisor.doing("stopping")
-        return done
+        self._controls.begin()
+        here = self._desk.presence.here(self._desk.owner)
+        with here, self._supervisor, self._desk.store.wakeup() as wakeup:
+            try:
+                while self._supervisor.sign.requested() is None:
+                    self._controls.hear()
+                    took = self._round(once=once)
+                    if not took and not self._jobs and (once or self.last is not None):
+                        break
+                    if not took:
+                        self._rest(wakeup)
+            finally:
+                self._wait_for_jobs()
+            self._raise_refusal(once)
+        return self._done
+
+    def _wait_for_jobs(self) -> None:
+        self._supervisor.beat()
+        for thread in list(self._threads()):
+            thread.join()
+
+    def _threads(self) -> Iterator[threading.Thread]:
+        return (thread for thread in threading.enumerate() if thread.name.startswith(f"job {id(self)}"))
+
+    def _raise_refusal(self, once: bool) -> None:
+        """With `once` the refusal that kept the one item from being begun is the caller's to hear."""
+        if once and not self._done and self._refused:
+            _at, refusal = next(iter(self._refused.values()))
+            raise refusal
 
     def _check(self) -> None:
         desk = self._desk
@@ -80,58 +125,120 @@ class Daemon:
         with suppress(RepositoryBusy):  # that passes; it is looked at again before each item
             desk.repository.check()
 
-    def _round(self, *, once: bool) -> Done | None:
-        """Take up one item if there is one. A refusal that may pass is told, and looked at again later."""
+    def _rest(self, wakeup: Wakeup) -> None:
+        """Sleep until something was committed, a job has changed, the file is another one, or it is time to look."""
+        until = time.monotonic() + self._poll
+        while (left := until - time.monotonic()) > 0:
+            if glance(wakeup, min(left, GLANCE), self._woken) or self._woken.is_set():
+                break
+            if self._supervisor.sign.requested() is not None or self._desk.editing.stamp() != self._stamp:
+                break
+        self._woken.clear()
+
+    def _round(self, *, once: bool) -> bool:
+        """Take up one item if there is room and one is ready; whether it did. A refusal that may pass is told, and
+        looked at again later."""
+        if self.paused or self.last or not self._room() or (once and (self._jobs or self._done or self._refused)):
+            return False
         try:
-            return self._take_up()
+            return self._take_up(once)
         except Refusal as refusal:
             if once:
                 raise
             self._say(f"{refusal.message} {refusal.hint}".strip())
-            return None
+            return False
 
-    def _take_up(self) -> Done | None:
-        while self._supervisor.sign.requested() is None:
-            document = self._document()
-            following = self._abandoned(document) or self._chosen(document)
-            if following is None:
-                return None
+    def _room(self) -> bool:
+        """At most as many at work as there are places, and so many more that wait."""
+        options, waiting = self._desk.options, sum(job.idle for job in self._jobs)
+        return len(self._jobs) - waiting < options.parallel and waiting < options.waiting
+
+    def _take_up(self, once: bool) -> bool:
+        document = self._document()
+        closed = ceilings.day_is_over(self._desk)
+        if closed:
+            self._say(closed)
+            self.last = self.last or (closed if once else None)
+            return False
+        for following in self._candidates(document):
             self._desk.repository.check()
-            held = pipeline.claim(self._desk, following.item)
-            if held is not None:
-                return self._work_on(following, held)
-        return None
+            taken = pipeline.claim(self._desk, following.item)
+            if taken is not None:
+                self._start(following, taken)
+            return True  # one that was claimed or changed since we looked: look again
+        if once and not self._jobs:
+            self.last = "there is nothing to do"
+        return False
 
     def _document(self) -> Document:
         """The roadmap; when it has changed since the last look, what was changed outside is recorded first."""
+        self._stamp = self._desk.editing.stamp()
         document = self._desk.editing.read()
-        if document.digest != self._digest:
-            document = self._desk.editing.reconcile()
-            self._digest = document.digest
+        if self._seen is None or document.digest != self._seen.digest:
+            self._seen = self._desk.editing.reconcile()
             self._desk.publish()
-        return document
+        return self._seen  # what was read of it need not be read again
 
-    def _abandoned(self, document: Document) -> _Next | None:
-        """An item in progress whose claim ran out without being given back: its daemon is dead. What is in progress
-        without any claim is a person's own."""
+    def _candidates(self, document: Document) -> Iterator[_Next]:
+        """What a dead daemon left, then what is planned and ready."""
+        self._bury()
         now = self._desk.clock.now()
-        claims = self._claims(_EVER)
-        dead = {claim.item for claim in claims if claim.until <= now}
-        for item in document.items:
-            if item.status is Status.IN_PROGRESS and item.key in dead:
-                return _Next(item, document.text_of(item), resumed=True)
-        return None
-
-    def _chosen(self, document: Document) -> _Next | None:
-        choice = choose(document.items, self._claims(self._desk.clock.now()), self._left)
-        if choice.item is None:
-            self._say(_nothing(choice))
-            return None
-        return _Next(choice.item, document.text_of(choice.item), resumed=False)
-
-    def _claims(self, since: datetime) -> Iterable[Claim]:
         with self._desk.store.reading() as tx:
-            return tx.claims.held(since)
+            unfinished = tx.journal.unfinished()
+            skipped = {key: f"skipped by {one.asked_by}{_why(one)}" for key, one in tx.controls.skipped().items()}
+            live = tx.claims.held(now)
+        left = self._left | skipped | self._refused_lately(now)
+        looked_at = (document, unfinished, live, left, len(self._jobs))
+        if looked_at == self._in_vain:
+            return
+        self._in_vain = None
+        held = {claim.item for claim in live} | {job.key for job in self._jobs}
+        self._close_orphans(document, unfinished, held)
+        yield from self._abandoned(document, unfinished, held | left.keys())
+        choice = choose(document.items, live, left)
+        if choice.item is not None:
+            yield _Next(choice.item, document.text_of(choice.item), resumed=choice.item.key in unfinished)
+        elif not self._jobs:
+            elsewhere = [claim for claim in live if claim.item in unfinished]
+            self._say(_elsewhere(elsewhere) if elsewhere else _nothing(choice))
+            self._in_vain = looked_at
+
+    def _abandoned(self, document: Document, unfinished: Mapping[str, int], held: Set[str]) -> Iterator[_Next]:
+        """Items in progress whose pipeline is open and that no daemon holds. What is in progress without that is a
+        person's own."""
+        for item in document.items:
+            if item.status is Status.IN_PROGRESS and item.key in unfinished and item.key not in held:
+                yield _Next(item, document.text_of(item), resumed=True)
+
+    def _bury(self) -> None:
+        """Give back the claims of daemons on this very kernel that are certainly gone: nobody has to wait until their
+        leases run out. Another kernel's locks say nothing here."""
+        with self._desk.store.reading() as tx:
+            live = [claim for claim in tx.claims.held(self._desk.clock.now()) if claim.owner != self._desk.owner]
+            local = {beat.daemon for beat in tx.heartbeats.all() if beat.boot_id == self._supervisor.boot_id}
+        for claim in live:
+            if claim.owner in local and self._desk.presence.gone(claim.owner):
+                self._desk.tell(f"{claim.item}: {claim.owner} is gone", item=claim.item, level="warning")
+                with self._desk.store.writing() as tx:
+                    tx.claims.release(claim)
+
+    def _close_orphans(self, document: Document, unfinished: Mapping[str, int], held: Set[str]) -> None:
+        """Close the pipelines of items that a person has taken to another status, or removed, while nobody had them in
+        hand: when such an item is planned again one day, it begins anew."""
+        open_ones = {item.key for item in document.items if item.status in (Status.PLANNED, Status.IN_PROGRESS)}
+        orphans = unfinished.keys() - open_ones - held
+        if not orphans:
+            return
+        with self._desk.store.writing() as tx:
+            now = self._desk.clock.now()
+            taken = {claim.item for claim in tx.claims.held(now)}
+            for key in sorted(orphans - taken):
+                pipeline_id = unfinished[key]
+                tx.journal.record(Entry(key, pipeline_id, END, {"outcome": "left"}, pipeline_id, now))
+
+    def _refused_lately(self, now: datetime) -> dict[str, str]:
+        lately = {key: one for key, one in self._refused.items() if now - one[0] < _REFUSED_FOR}
+        return {key: one[1].message for key, one in lately.items()}
 
     def _say(self, words: str) -> None:
         """Tell, unless it was the last thing told."""
@@ -141,74 +248,67 @@ class Daemon:
 
     # --- one item
 
-    def _work_on(self, following: _Next, held: Claim) -> Done:
-        item = following.item
-        again = ", taken up again after its daemon was gone" if following.resumed else ""
-        self._desk.tell(f"{item.key}: {item.title}{again}")
-        with self._supervisor.holding(held) as hold:
-            job = Job(item.key, item.title, following.text, hold, following.resumed, begun=following.resumed)
-            done = self._steps(job)
-        # Not in a `finally`: when something unforeseen ends the steps, the claim must run out and not be given back,
-        # or the item would stay in progress and nobody would take it up again.
-        pipeline.release(self._desk, hold.claim)
-        self._supervisor.doing("idle")
-        self._desk.publish()
-        return done
+    def _start(self, following: _Next, taken: pipeline.Taken) -> None:
+        self._told = None
+        again = ", taken up again where it was left" if following.resumed else ""
+        self._desk.tell(f"{following.item.key}: {following.item.title}{again}", item=following.item.key)
+        name = f"job {id(self)} {following.item.key}"
+        ready = threading.Event()
+        work = lambda: self._work_on(following, taken, ready)  # noqa: E731
+        threading.Thread(target=self._supervisor.guarded, args=(work,), name=name, daemon=True).start()
+        ready.wait()
 
-    def _steps(self, job: Job) -> Done:
-        desk = self._desk
+    def _work_on(self, following: _Next, taken: pipeline.Taken, ready: threading.Event) -> None:
+        key = following.item.key
         try:
-            for name, step in pipeline.STEPS:
-                if job.verdict is not None and name not in pipeline.ALWAYS:
-                    continue
-                self._supervisor.doing("waiting" if name in _WAITING_STEPS else "working", job.key, name)
-                job = step(desk, job)
-        except Left as left:
-            return self._leave(job, str(left))
-        except ClaimLost as lost:
-            return self._lose(job, lost.message)
-        except Stopped as stopped:
-            return self._put_back(job, str(stopped))
-        except Refusal as refusal:
-            if job.begun:
-                return self._give_up(job, refusal)
-            accounts.end_run(desk, job, "lost", f"{accounts.STOPPED}: {refusal.message}")
-            pipeline.release(desk, job.hold.claim)
-            raise
-        return Done(job.key, job.verdict.value if job.verdict else Status.COMPLETE.value, job.reason)
+            with self._supervisor.holding(taken.claim) as hold:
+                job = pipeline.job_of(self._desk, following.item, following.text, taken, hold, self._slots)
+                job.changed, job.noticed = self._changed, self._supervisor.beat_soon
+                self._jobs = [*self._jobs, job]
+                ready.set()
+                try:
+                    done = pipeline.run(job)
+                except Refusal as refusal:
+                    self._refused[key] = (self._desk.clock.now(), refusal)
+                    self._desk.tell(f"{key}: {refusal.message} {refusal.hint}".strip(), item=key, level="warning")
+                else:
+                    self._done.append(done)
+                    if done.outcome == "skipped":
+                        self._left[key] = f"left alone: {done.reason}"
+        finally:
+            ready.set()
+            self._jobs = [job for job in self._jobs if job.key != key]
+            self._changed()
 
-    def _give_up(self, job: Job, refusal: Refusal) -> Done:
-        """A step was refused; a person must look. When even that cannot be written, the lease runs out by itself."""
-        try:
-            job = pipeline.finish(self._desk, job, refusal)
-        except ClaimLost as lost:
-            return self._lose(job, lost.message)
-        return Done(job.key, Status.MANUAL_REVIEW.value, job.reason)
+    def _changed(self) -> None:
+        self._supervisor.beat()
+        self._woken.set()
 
-    def _leave(self, job: Job, why: str) -> Done:
-        self._left[job.key] = f"left alone: {why}"
-        accounts.end_run(self._desk, job, "lost", f"{accounts.STOPPED}: {why}")
-        self._desk.tell(f"{job.key}: left alone: {why}")
-        return Done(job.key, "skipped", why)
+    def again(self, key: str) -> None:
+        """A person wants it tried again: what this daemon had left alone it may take up."""
+        self._left.pop(key, None)
+        self._refused.pop(key, None)
+        self._woken.set()
 
-    def _lose(self, job: Job, why: str) -> Done:
-        """The claim is somebody else's now, and so is the item: nothing is written any more, nothing thrown away."""
-        accounts.end_run(self._desk, job, "lost", why)
-        where = f"; what was done is in {job.worktree.path}" if job.worktree else ""
-        self._desk.tell(f"{job.key}: {why}{where}")
-        return Done(job.key, "lost", why)
+    def _shown(self) -> tuple[str, Sequence[Mapping[str, object]]]:
+        jobs = self._jobs
+        if self._supervisor.sign.requested() is not None or self.last is not None:
+            state = "stopping"
+        elif jobs:
+            state = "waiting" if all(job.waits_for for job in jobs) else "working"
+        else:
+            state = "paused" if self.paused else "idle"
+        return state, [job.shown() for job in jobs]
 
-    def _put_back(self, job: Job, why: str) -> Done:
-        """The daemon ends in order: the item is planned again, its work tree stays for the next attempt."""
-        reason = f"{accounts.STOPPED}: {why}"
-        if job.begun:
-            try:
-                pipeline.set_status(self._desk, job, Status.IN_PROGRESS, Status.PLANNED, reason)
-            except ClaimLost as lost:
-                return self._lose(job, lost.message)
-        accounts.end_run(self._desk, job, "lost", reason)
-        self._desk.tell(f"{job.key}: put back, {why}")
-        return Done(job.key, "stopped", why)
+
+def _why(control: Control) -> str:
+    return f": {control.reason}" if control.reason else ""
+
+
+def _elsewhere(claims: Sequence[Claim]) -> str:
+    """Others are at work; if one of them is dead, its item is taken up when its lease is over."""
+    lines = [f"  {claim.item}: {claim.owner}, until {claim.until.astimezone():%H:%M:%S}" for claim in claims[:10]]
+    return "\n".join(["Nothing to take up now: others have items in hand.", *lines])
 
 
 def _nothing(choice: Choice) -> str:

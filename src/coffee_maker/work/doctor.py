@@ -40,6 +40,7 @@ class Subject(NamedTuple):
     agent: Callable[[], Agent]
     unpublished: Callable[[], str | None]  # why the newest versions are not in git
     databases: Callable[[], Sequence[Finding]]
+    traces: Callable[[], Sequence[Finding]] = lambda: ()
 
 
 def examine(subject: Subject) -> list[Finding]:
@@ -259,8 +260,13 @@ def _daemon(subject: Subject) -> Findings:
         yield _notice("No test command is set: what agents build is not tested before it counts.", cure)
 
 
+def _traces(subject: Subject) -> Findings:
+    yield from subject.traces()
+
+
 _CHECKS = (
     _python, _settings, _roadmap, _can_write, _data, _mounts, _databases, _unfinished, _channels, _git, _daemon,
+    _traces,
 )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from coffee_maker.core.history import Outcome
 from coffee_maker.core.items import Status
 from coffee_maker.core.revisions import revision_of_text
 from coffee_maker.core.typed import NamedTuple
-from coffee_maker.utils import locks
+from coffee_maker.utils import locks, observing
 from coffee_maker.work import belonging
 from coffee_maker.work.recording import Options, Recorder
 from coffee_maker.work.rows import TAKE, Row
@@ -68,6 +68,11 @@ class Editing:
         """The document as it stands in the file; takes no lock and opens no database."""
         return self._recorder.parse(self._file.read())
 
+    def stamp(self) -> object:
+        """Something that differs when the file is another one now; a hint to look."""
+        return self._file.stamp()
+
+    @observing.observed("editing.reconcile")
     def reconcile(self) -> Document:
         """Finish what a crash left and record what was changed outside; the document."""
         with self._lock("reconcile"):
@@ -88,10 +93,12 @@ class Editing:
 
     # --- writing ---
 
+    @observing.observed("editing.set_status")
     def set_status(self, ref: str, status: Status, **order: Unpack[Order]) -> Outcome:
         """Change an item's status words and nothing else."""
         return self._change("status_change", ref, [lambda doc: edits.set_status(doc, ref, status)], order)
 
+    @observing.observed("editing.add")
     def add(
         self,
         title: str,
@@ -113,20 +120,24 @@ class Editing:
 
         return self._change("add", None, [step], order)
 
+    @observing.observed("editing.edit")
     def edit(self, ref: str, wanted: ItemEdits, **order: Unpack[Order]) -> Outcome:
         """Change several things of one item as one change."""
         steps = list(_steps(ref, wanted))
         kind: ChangeType = "status_change" if wanted.status is not None and len(steps) == 1 else "update"
         return self._change(kind, ref, steps, order)
 
+    @observing.observed("editing.move")
     def move(self, ref: str, place: Place, **order: Unpack[Order]) -> Outcome:
         """Move an item to another place; its text stays as it is."""
         return self._change("move", ref, [lambda doc: edits.move_item(doc, ref, place)], order)
 
+    @observing.observed("editing.remove")
     def remove(self, ref: str, **order: Unpack[Order]) -> Outcome:
         """Remove an item; its text stays in the history."""
         return self._change("delete", ref, [lambda doc: edits.remove_item(doc, ref)], order)
 
+    @observing.observed("editing.undo")
     def undo(self, change_id: int | None = None, **order: Unpack[Order]) -> Outcome:
         """Take back one change (the newest that is not undone yet) as a new change, and only that one."""
         from coffee_maker.work import undoing
@@ -139,6 +150,7 @@ class Editing:
             self._check_revision(before, change.item, order.get("if_revision"))
             return self._record(before, self._document(row.text), [row], order)
 
+    @observing.observed("editing.choose")
     def choose(self, question: Notification) -> Outcome | None:
         """Carry out the answer to a question about a merge conflict; None when the file stays as it is."""
         choice = question.context.get("choice")
@@ -154,6 +166,7 @@ class Editing:
                 return None
             return self._record(before, self._document(rows[-1].text), rows, {"by": rows[-1].changed_by})
 
+    @observing.observed("editing.restore_recorded")
     def restore_recorded(self) -> Document:
         """Put the last recorded version back where the file is missing or empty."""
         with self._lock("restore"):
@@ -241,6 +254,7 @@ class Editing:
         return self._outcome(before, after, rows[-1], change_id)
 
     def _outcome(self, before: Document, after: Document, row: Row, change_id: int | None) -> Outcome:
+        observing.note(item=row.item, change_type=row.change_type, change=change_id)
         return Outcome(
             row.item,
             row.change_type,

@@ -32,6 +32,7 @@ from coffee_maker.core.questions import (
     answer_to,
     checked,
 )
+from coffee_maker.utils import observing
 from coffee_maker.utils.durations import format_duration
 from coffee_maker.utils.text import one_line
 from coffee_maker.work.delivery import Outbox
@@ -60,6 +61,7 @@ class Messages:
 
     # --- creating and reading ---
 
+    @observing.observed("messages.notify")
     def notify(self, draft: Draft) -> Notification:
         """Create a notification and put it into the outbox for its channels, in one transaction.
 
@@ -78,6 +80,7 @@ class Messages:
             for name in names if new else ():
                 if name != TERMINAL:
                     tx.deliveries.add(notification.id, name, now)
+        observing.note(notification=notification.id, type=notification.kind.value, item=notification.item)
         return notification
 
     def _channels_for(self, level: Level) -> Iterator[str]:
@@ -117,6 +120,7 @@ class Messages:
 
     # --- answering ---
 
+    @observing.observed("messages.respond")
     def respond(self, notification_id: int, answer: str, *, by: str, via: str) -> Notification:
         """Store the one answer of a question, whichever of many answerers comes first; the answered question.
 
@@ -137,6 +141,7 @@ class Messages:
                 raise AssertionError(f"question {question.id} was open in this transaction and took no answer")
             return _get(tx, notification_id)
 
+    @observing.observed("messages.dismiss")
     def dismiss(self, notification_id: int, *, by: str) -> Notification:
         """Put a notification aside; a question then takes no answer any more. Again changes nothing. Raises
         `AlreadyAnswered`: an answer is never put aside. `answered_by` then says who did, with no answer."""
@@ -151,6 +156,7 @@ class Messages:
 
     # --- waiting ---
 
+    @observing.observed("messages.wait")
     def wait(
         self, notification_id: int, *, timeout: timedelta | None = None, stop: Callable[[], bool] | None = None
     ) -> Notification:
@@ -171,6 +177,7 @@ class Messages:
             while True:
                 question = self._look(notification_id)
                 if question.state not in OPEN:
+                    observing.note(notification=question.id, state=question.state.value)
                     return _settled(question)
                 now = self._clock.now()
                 if (give_up is not None and now >= give_up) or _asked(stop):
@@ -214,6 +221,7 @@ class Messages:
             due = tx.notifications.due(now)
             return sum(tx.notifications.set_state(one.id, State.EXPIRED, now, only_from=OPEN) for one in due)
 
+    @observing.observed("messages.deliver_due")
     def deliver_due(self) -> int:
         """Attempt the deliveries that are due through this process's channels; how many (`work.delivery`)."""
         return Outbox(self._store, self._clock, self._channels).deliver_due()

@@ -49,6 +49,10 @@ _SETTINGS = """\
 # max_output = "10MB"
 # environment = ["MY_AGENT_TOKEN"]   # variables that are passed on to it
 
+[traces]
+# The daemon sends them where LANGFUSE_PUBLIC_KEY and LANGFUSE_SECRET_KEY, or OTEL_EXPORTER_OTLP_ENDPOINT, are set.
+# content = false   # true sends texts too; secrets are never sent
+
 # [channels.desktop]
 # kind = "command"
 # argv = ["notify-send", "--", "{{title}}", "coffee-roadmap {{type}} {{id}}"]

@@ -1,4 +1,4 @@
-"""What goes on beside the work: the daemon's sign of life, the lease of its claim, answers to handshakes, the outbox.
+"""What goes on beside the work: the daemon's sign of life, the leases of its claims, answers to handshakes, the outbox.
 
 All of it comes from threads of the daemon, never from the agent, so a long or stuck agent neither loses its lease nor
 looks dead; and when the lease is lost after all, the agent is stopped.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from types import TracebackType
@@ -22,12 +22,27 @@ from coffee_maker.core.state import Claim
 from coffee_maker.work.messages import Messages
 
 BEAT = 5.0  # seconds; a daemon counts as gone after several times that
+GLANCE = 0.2  # seconds between looks at whether something was committed
 _TICK = 1.0
 _ASKED_WITHIN = timedelta(minutes=1)  # older handshakes have nobody waiting for them
 
+Shown = Callable[[], tuple[str, Sequence[Mapping[str, object]]]]
+"""The daemon's state, and the items that it has in hand, for the heartbeat."""
+
+
+def glance(wakeup: Wakeup, seconds: float, over: threading.Event) -> bool:
+    """Sleep until something was committed (True), `over` is set or the time has passed; a few looks a second cost a
+    tenth of what a waiter that must answer within 100 ms costs. A database that is away is looked at again."""
+    until = time.monotonic() + seconds
+    while (left := until - time.monotonic()) > 0 and not over.wait(min(left, GLANCE)):
+        with suppress(Refusal):
+            if wakeup.wait(0):
+                return True
+    return False
+
 
 class StopSign:
-    """Says that the daemon is to end; set by a signal handler or by a failure, looked at between waits."""
+    """Says that something is to end; set by a signal handler, a control or a failure, looked at between waits."""
 
     def __init__(self) -> None:
         self._reason: str | None = None
@@ -64,19 +79,21 @@ class Supervisor:
         self._owner = owner
         self._system = system
         self._lease = lease
-        self._doing: tuple[str, str | None, str | None] = ("idle", None, None)
-        self._hold: Hold | None = None
+        self._started = clock.now()
+        self._holds: list[Hold] = []
         self._beaten = 0.0
         self._answered: set[str] = set()
         self._over = threading.Event()
         self._threads: list[threading.Thread] = []
         self._failure: BaseException | None = None
+        self.boot_id = str(system.seen().get("boot_id") or "")
+        self.shown: Shown = lambda: ("idle", ())
         self.sign = StopSign()
 
     def __enter__(self) -> Self:
         self._beat()
         for name, work in (("supervisor", self._supervise), ("outbox", self._serve)):
-            thread = threading.Thread(target=self._guarded, args=(work,), name=name, daemon=True)
+            thread = threading.Thread(target=self.guarded, args=(work,), name=name, daemon=True)
             thread.start()
             self._threads.append(thread)
         return self
@@ -90,38 +107,38 @@ class Supervisor:
         if self._failure is not None and error is None:
             raise self._failure
 
-    def doing(self, state: str, item: str | None = None, step: str | None = None) -> None:
-        """Say what the daemon does: idle, working, waiting or stopping."""
-        self._doing = (state, item, step)
+    def beat(self) -> None:
+        """Say at once what the daemon does."""
         with suppress(Refusal):  # the next regular beat says it
             self._beat()
 
+    def beat_soon(self) -> None:
+        """Say in the next round what the daemon does."""
+        self._beaten = 0.0
+
     def pause(self, wakeup: Wakeup, seconds: float) -> None:
         """Sleep until something is committed or the time is over; through a database that is away, too."""
-        try:
-            wakeup.wait(seconds)
-        except Refusal:
-            self._over.wait(seconds)
+        glance(wakeup, seconds, self._over)
 
     @contextmanager
     def holding(self, claim: Claim) -> Iterator[Hold]:
         """Keep the claim's lease running for the block."""
         hold = Hold(claim, self.sign)
-        self._hold = hold
+        self._holds = [*self._holds, hold]
         try:
             yield hold
         finally:
-            self._hold = None
+            self._holds = [one for one in self._holds if one is not hold]
 
-    # --- the threads
-
-    def _guarded(self, work: Callable[[], None]) -> None:
+    def guarded(self, work: Callable[[], None]) -> None:
         """A thread that fails takes the daemon down with its error: one without a supervisor must not go on."""
         try:
             work()
         except BaseException as error:  # noqa: BLE001 - it is raised again at the daemon's end
-            self._failure = error
-            self.sign.set("its supervisor failed")
+            self._failure = self._failure or error
+            self.sign.set("its supervisor failed" if threading.current_thread() in self._threads else "a step failed")
+
+    # --- the threads
 
     def _supervise(self) -> None:
         with self._store.wakeup() as wakeup:
@@ -131,13 +148,13 @@ class Supervisor:
 
     def _tick(self) -> None:
         """One round; a database that is busy now is asked again in the next."""
-        for duty in (self._renew, self._beat_if_due, self._answer):
+        for duty in (*[lambda hold=hold: self._renew(hold) for hold in self._holds], self._beat_if_due, self._answer):
             with suppress(Refusal):
                 duty()
 
-    def _renew(self) -> None:
-        hold, now = self._hold, time.monotonic()
-        if hold is None or hold.lost or now - hold.renewed < self._lease.total_seconds() / 4:
+    def _renew(self, hold: Hold) -> None:
+        now = time.monotonic()
+        if hold.lost or now - hold.renewed < self._lease.total_seconds() / 4:
             return
         try:
             with self._store.writing() as tx:
@@ -155,17 +172,20 @@ class Supervisor:
 
     def _beat(self) -> None:
         seen = self._system.seen()
-        state, item, step = self._doing
+        state, jobs = self.shown()
+        first = jobs[0] if jobs else {}
         heartbeat = Heartbeat(
             daemon=self._owner,
             host=str(seen.get("host") or ""),
             pid=os.getpid(),
             boot_id=str(seen.get("boot_id") or ""),
             state=state,
-            item=item,
-            step=step,
+            item=str(first["item"]) if first else None,
+            step=str(first["step"]) if first else None,
             at=self._clock.now(),
             seen=seen,
+            jobs=tuple(jobs),
+            started=self._started,
         )
         with self._store.writing() as tx:
             tx.heartbeats.beat(heartbeat)

@@ -15,7 +15,7 @@ import re
 from collections.abc import Sequence
 
 from coffee_maker.adapters.agents import process, task_files
-from coffee_maker.core.ports import Stop
+from coffee_maker.core.ports import Stop, Watch
 from coffee_maker.core.records import AgentResult, Task
 
 _PLACEHOLDER = re.compile(r"\{(item|title|item_file|worktree|branch)\}")
@@ -36,7 +36,7 @@ class CommandAgent:
         """See the port."""
         return process.missing(self._argv)
 
-    def run(self, task: Task, stop: Stop) -> AgentResult:
+    def run(self, task: Task, stop: Stop, watch: Watch) -> AgentResult:
         """See the port."""
         problem = self.check()
         if problem:
@@ -51,8 +51,10 @@ class CommandAgent:
             timeout=task.timeout.total_seconds(),
             max_output=task.max_output,
             grace=self._grace,
+            stall=task.stall.total_seconds() if task.stall else None,
+            watchdog=task.watchdog.total_seconds() if task.watchdog else None,
         )
-        return process.run(program, stop)
+        return process.run(program, stop, watch)
 
 
 def fill_in(argument: str, task: Task) -> str:

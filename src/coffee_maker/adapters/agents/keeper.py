@@ -1,9 +1,13 @@
 """The keeper: a small process between the daemon and an agent that leaves nothing of the agent behind.
 
-Run as a script, by nothing but the standard library: ``keeper.py LIFELINE REPORT GRACE program argument…``. It starts
-the program in a session of its own, waits until the program ends or the lifeline (a pipe from the daemon) closes, then
-ends everything that descends from the program, and goes. The pipe REPORT gets the program's process id when it has
-started, and its exit code and the number of processes that it left behind at the end.
+Run as a script, by nothing but the standard library: ``keeper.py LIFELINE REPORT GRACE WATCHDOG program argument…``.
+It starts the program in a session of its own, waits until the program ends or the lifeline (a pipe from the daemon)
+closes, then ends everything that descends from the program, and goes. The pipe REPORT gets the program's process id
+when it has started, and its exit code and the number of processes that it left behind at the end.
+
+WATCHDOG (seconds, 0: none) is for a daemon that lives and does nothing: frozen by SIGSTOP, in a paused container, on a
+machine that slept. When nothing came through the lifeline for so long, the program is killed, before the daemon's lease
+on the item can have run out: whoever takes the item up next finds no agent at work on it.
 
 On Linux it is a *subreaper*: a descendant that detached itself (``setsid``, double fork, ``nohup``) becomes the
 keeper's child when its parent dies, so it is found and ended. When the daemon is killed, the kernel closes the
@@ -26,14 +30,18 @@ _SUBREAPER, _DEATH_SIGNAL = 36, 1  # prctl(2): PR_SET_CHILD_SUBREAPER, PR_SET_PD
 _CANNOT_START = 127
 _PATIENCE = 5.0  # seconds that killed processes get to disappear (one in disk sleep cannot)
 _KILL_ROUND = 0.05
+_CLOSED, _SILENT = "closed", "silent"
 
 
 def main(argv: list[str]) -> int:
-    lifeline, report, grace = int(argv[1]), int(argv[2]), float(argv[3])
+    lifeline, report, grace, watchdog = int(argv[1]), int(argv[2]), float(argv[3]), float(argv[4])
+    for name in os.listdir("/dev/fd") if os.path.isdir("/dev/fd") else ():
+        with suppress(OSError):  # what it inherited is for it alone
+            os.set_inheritable(int(name), int(name) <= 2)
     for fd in (lifeline, report):
         os.set_inheritable(fd, False)
     woken, wake = os.pipe()
-    for fd in (woken, wake):
+    for fd in (woken, wake, lifeline):
         os.set_blocking(fd, False)
     signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
@@ -41,11 +49,12 @@ def main(argv: list[str]) -> int:
         signal.signal(ignored, signal.SIG_IGN)
     prctl = _prctl()
     prctl(_SUBREAPER, 1)
-    agent = _start(argv[4:], prctl)
+    agent = _start(argv[5:], prctl)
     os.write(report, f"{agent}\n".encode())
     _let_go_of_standard_streams()
-    status = _watch(agent, lifeline, woken)
-    left, own = _end_all(agent, grace if status is None else min(grace, 1.0))
+    end = _watch(agent, lifeline, woken, watchdog)
+    status = end if isinstance(end, int) else None
+    left, own = _end_all(agent, {_CLOSED: grace, _SILENT: 0.0}[end] if isinstance(end, str) else min(grace, 1.0))
     status = own if status is None else status
     code = os.waitstatus_to_exitcode(status) if status is not None else -signal.SIGKILL
     os.write(report, f"{code} {left}\n".encode())
@@ -89,10 +98,11 @@ def _let_go_of_standard_streams() -> None:
         os.dup2(nothing, fd)
 
 
-def _watch(agent: int, lifeline: int, woken: int) -> int | None:
-    """Wait for the program; its wait status, or None when the lifeline closed first."""
+def _watch(agent: int, lifeline: int, woken: int, watchdog: float) -> int | str:
+    """Wait for the program; its wait status, or why it is to be ended before its own end."""
+    heard = _now()
     while True:
-        ready, _, _ = select.select([lifeline, woken], [], [])
+        ready, _, _ = select.select([lifeline, woken], [], [], watchdog / 4 if watchdog else None)
         if woken in ready:
             with suppress(BlockingIOError):
                 os.read(woken, 4096)
@@ -100,7 +110,16 @@ def _watch(agent: int, lifeline: int, woken: int) -> int | None:
             if status is not None:
                 return status
         if lifeline in ready:
-            return None
+            if not os.read(lifeline, 4096):
+                return _CLOSED
+            heard = _now()
+        if watchdog and _now() - heard > watchdog:
+            return _SILENT
+
+
+def _now() -> float:
+    """Seconds that go on while the machine sleeps, where there is such a clock."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 def _reap() -> dict[int, int]:

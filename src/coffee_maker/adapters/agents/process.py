@@ -9,15 +9,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from typing import IO, NamedTuple
 
-from coffee_maker.core.ports import Stop
+from coffee_maker.core.ports import Stop, Watch
 from coffee_maker.core.records import AgentResult
 from coffee_maker.utils.durations import format_duration
-from coffee_maker.utils.text import printable
+from coffee_maker.utils.text import one_line, printable
 
 # Nothing but the standard library, so it starts in 10 ms, whatever is installed.
 KEEPER = (sys.executable, "-I", "-S", os.path.join(os.path.dirname(os.path.abspath(__file__)), "keeper.py"))
@@ -26,10 +26,17 @@ _GRACE = 5.0  # seconds between asking to end and killing
 _LOOK = 0.1  # seconds between looks at `stop` and the clock
 _CHUNK = 65536
 _KEEPER_PATIENCE = 10.0  # seconds beyond the grace in which the keeper must have ended everything
+_TELL = 1.0  # seconds between two lines that are told as activity
+_ACTIVITY = 160  # characters of one
+_LONGEST_LINE = 4_000_000  # bytes
 _DRAIN = 2.0  # seconds for reading what is left in the pipe
 # What any program needs to find its files and speak the person's language; secrets are passed by name only.
 _ALLOWED = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TMPDIR", "TERM")
 _ALLOWED_PREFIXES = ("LC_", "XDG_")
+
+
+inherited: list[int] = []
+"""Descriptors that every keeper holds open, and no program that it keeps: see `adapters.liveness`."""
 
 
 class Program(NamedTuple):
@@ -43,6 +50,8 @@ class Program(NamedTuple):
     timeout: float  # seconds
     max_output: int  # bytes in the log; more is read and dropped
     grace: float = _GRACE
+    stall: float | None = None  # seconds of silence after which it is ended
+    watchdog: float | None = None  # seconds: see `keeper`
 
 
 def environment(environ: Mapping[str, str], names: Sequence[str], extra: Mapping[str, str]) -> dict[str, str]:
@@ -69,11 +78,13 @@ def missing(argv: Sequence[str], path: str | None = None) -> str | None:
     return None if shutil.which(argv[0], path=path) else f"the program {argv[0]} was not found on the PATH"
 
 
-def run(program: Program, stop: Stop) -> AgentResult:
-    """Run to the end, to the time limit or to the stop; all of its processes are gone afterwards (see `keeper`)."""
+def run(program: Program, stop: Stop, watch: Watch, take: Callable[[str], None] | None = None) -> AgentResult:
+    """Run to the end, to a limit or to the stop; all of its processes are gone afterwards (see `keeper`). Every line
+    that it prints goes to `take`, for programs that speak of themselves; without it the last one is told as activity.
+    """
     lifeline_end, lifeline = os.pipe()
     report, report_end = os.pipe()
-    keeper = [*KEEPER, str(lifeline_end), str(report_end), str(program.grace)]
+    keeper = [*KEEPER, str(lifeline_end), str(report_end), str(program.grace), str(program.watchdog or 0)]
     with open(lifeline, "wb", 0) as alive, open(report, "rb", 0) as told, open(program.log, "wb", 0) as log:
         try:
             process = subprocess.Popen(
@@ -84,7 +95,7 @@ def run(program: Program, stop: Stop) -> AgentResult:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 bufsize=0,
-                pass_fds=(lifeline_end, report_end),
+                pass_fds=(lifeline_end, report_end, *inherited),
                 start_new_session=True,
             )
         except (OSError, ValueError) as error:
@@ -92,23 +103,47 @@ def run(program: Program, stop: Stop) -> AgentResult:
         finally:
             os.close(lifeline_end)
             os.close(report_end)
-        output = _Output(log, program.max_output)
+        os.set_blocking(alive.fileno(), False)
+        output = _Output(log, program.max_output, _Lines(watch, take))
         with process:
-            watch = _Watch(process, output, program, alive, told)
+            loop = _Loop(process, output, program, alive, told)
             try:
-                watch.until_the_end(stop)
+                loop.until_the_end(stop)
             finally:  # also when we are interrupted: the keeper ends everything
                 alive.close()
-        output.close(watch.left)
-    return AgentResult(*_judge(watch), output_tail=printable(output.tail.decode(errors="replace")).strip())
+        output.close(loop.left)
+    return AgentResult(*_judge(loop), output_tail=printable(output.tail.decode(errors="replace")).strip())
+
+
+class _Lines:
+    """The output as lines: each to who reads them, or the newest, once in a while, as a sign of life."""
+
+    def __init__(self, watch: Watch, take: Callable[[str], None] | None) -> None:
+        self._watch = watch
+        self._take = take
+        self._rest = b""
+        self._told = 0.0
+
+    def feed(self, data: bytes) -> None:
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        self._rest = self._rest[-_LONGEST_LINE:]
+        if self._take is not None:
+            for line in lines:
+                self._take(line.decode(errors="replace"))
+        elif lines and time.monotonic() - self._told > _TELL:
+            words = one_line(lines[-1].decode(errors="replace"), _ACTIVITY)
+            if words:
+                self._watch.activity(words)
+                self._told = time.monotonic()
 
 
 class _Output:
     """The bounded log: what came first, a note of how much was left out, and what came last."""
 
-    def __init__(self, log: IO[bytes], limit: int) -> None:
+    def __init__(self, log: IO[bytes], limit: int, lines: _Lines) -> None:
         self._log = log
         self._limit = limit
+        self._lines = lines
         self._size = 0
         self.tail = b""
 
@@ -116,6 +151,7 @@ class _Output:
         self._log.write(data[: max(self._limit - self._size, 0)])
         self._size += len(data)
         self.tail = (self.tail + data)[-TAIL:]
+        self._lines.feed(data)
 
     def close(self, left: int) -> None:
         if self._size > self._limit:
@@ -124,7 +160,7 @@ class _Output:
             self._log.write(f"\n[{left} processes were still running and were ended]\n".encode())
 
 
-class _Watch:
+class _Loop:
     """One run: feeds it, reads it, looks at the clock and at `stop`, and hears from the keeper that all is over."""
 
     def __init__(
@@ -141,6 +177,7 @@ class _Watch:
         self.ended_because: str | None = None
         self.code: int | None = None
         self.left = 0
+        self._heard = self._ticked = time.monotonic()
 
     def until_the_end(self, stop: Stop) -> None:
         deadline = time.monotonic() + self._program.timeout
@@ -149,6 +186,7 @@ class _Watch:
             while not self._over:
                 for key, _events in selector.select(_LOOK):
                     key.data(selector)
+                self._tick()
                 if self.ended_because is None:
                     deadline = self._look(stop, deadline)
                 elif time.monotonic() > deadline:  # the keeper itself does not answer any more
@@ -172,15 +210,25 @@ class _Watch:
 
     def _look(self, stop: Stop, deadline: float) -> float:
         """End the run when it is time or told so; the deadline that counts from now on."""
-        reason = stop.requested()
-        if reason is None and time.monotonic() > deadline:
+        reason, now, stall = stop.requested(), time.monotonic(), self._program.stall
+        if reason is None and now > deadline:
             limit = format_duration(timedelta(seconds=self._program.timeout))
             reason = f"it did not end within its time limit of {limit}"
+        if reason is None and stall is not None and now - self._heard > stall:
+            reason = f"it said nothing for {format_duration(timedelta(seconds=stall))}"
         if reason is None:
             return deadline
         self.ended_because = reason
         self._alive.close()
         return time.monotonic() + self._program.grace + _KEEPER_PATIENCE
+
+    def _tick(self) -> None:
+        """Tell the keeper that the daemon lives."""
+        watchdog, now = self._program.watchdog, time.monotonic()
+        if watchdog and self.ended_because is None and now - self._ticked > watchdog / 5:
+            self._ticked = now
+            with suppress(BlockingIOError, BrokenPipeError):
+                os.write(self._alive.fileno(), b".")
 
     def _feed(self, selector: selectors.BaseSelector) -> None:
         stdin = self._process.stdin
@@ -200,6 +248,7 @@ class _Watch:
         stdout = self._process.stdout
         data = os.read(stdout.fileno(), _CHUNK) if stdout else b""
         if data:
+            self._heard = time.monotonic()
             self._output.take(data)
         elif stdout:
             selector.unregister(stdout)
@@ -221,7 +270,7 @@ class _Watch:
             self._read(selector)
 
 
-def _judge(watch: _Watch) -> tuple[bool, int | None, str | None]:
+def _judge(watch: _Loop) -> tuple[bool, int | None, str | None]:
     """Whether it went well, the exit code, and why not."""
     if watch.ended_because is not None:
         return False, watch.code, watch.ended_because

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from coffee_maker.adapters.agents import process, task_files
 from coffee_maker.core import blocks
 from coffee_maker.core.lines import Lines
-from coffee_maker.core.ports import Stop
+from coffee_maker.core.ports import Stop, Watch
 from coffee_maker.core.records import AgentResult, Task
 
 _OPENING = re.compile(r"(?P<indent>[ \t]*)(?:`{3,}|~{3,})[ \t]*sh[ \t]+run[ \t]*\Z")
@@ -37,7 +37,7 @@ class RunbookAgent:
         """See the port."""
         return process.missing(["sh"])
 
-    def run(self, task: Task, stop: Stop) -> AgentResult:
+    def run(self, task: Task, stop: Stop, watch: Watch) -> AgentResult:
         """See the port."""
         script = script_of(task.text)
         problem = self.check() if script is not None else _NOTHING_TO_RUN
@@ -56,8 +56,10 @@ class RunbookAgent:
             timeout=task.timeout.total_seconds(),
             max_output=task.max_output,
             grace=self._grace,
+            stall=task.stall.total_seconds() if task.stall else None,
+            watchdog=task.watchdog.total_seconds() if task.watchdog else None,
         )
-        return process.run(program, stop)
+        return process.run(program, stop, watch)
 
 
 def script_of(text: str) -> str | None:

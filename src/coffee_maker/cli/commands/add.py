@@ -5,7 +5,8 @@ from __future__ import annotations
 from argparse import Namespace
 
 from coffee_maker.cli import changing
-from coffee_maker.cli.values import field_pairs, place, status_named, text_or_stdin
+from coffee_maker.cli.values import field_pairs, place, text_or_stdin
+from coffee_maker.work.looking import status_named
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

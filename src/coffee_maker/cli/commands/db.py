@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from coffee_maker.cli import shapes
 from coffee_maker.core.errors import WrongUsage
+from coffee_maker.work import shapes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from argparse import Namespace
 
 from coffee_maker.cli import changing
-from coffee_maker.cli.values import field_pairs, status_named, text_or_stdin
+from coffee_maker.cli.values import field_pairs, text_or_stdin
 from coffee_maker.core.errors import WrongUsage
+from coffee_maker.work.looking import status_named
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

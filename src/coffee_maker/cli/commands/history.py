@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from coffee_maker.cli import shapes
 from coffee_maker.cli.values import key_even_if_gone, whole_number
-from coffee_maker.core.errors import NotText, Refusal, RoadmapMissing
+from coffee_maker.work import shapes
+from coffee_maker.work.looking import record_outside_edits
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,18 +38,8 @@ def run(args: Namespace, operations: Operations, output: Output) -> int:
 
 
 def _left_unrecorded(operations: Operations) -> bool:
-    """Record what was edited outside since the last operation; whether that is still to be done.
-
-    The history can also be read when that is not possible now: the roadmap gone or broken, its lock held, no right to
-    write.
-    """
-    try:
-        if not operations.editing.unrecorded():
-            return False
-        operations.editing.reconcile()
-    except (RoadmapMissing, NotText):
-        return False
-    except Refusal:
-        return True
-    operations.publish()
-    return False
+    """Record what was edited outside since the last operation; whether that is still to be done."""
+    done = record_outside_edits(operations.editing)
+    if done == "recorded":
+        operations.publish()
+    return done == "not now"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from coffee_maker.cli import shapes
+from coffee_maker.cli import json_text
+from coffee_maker.cli.json_text import Records
+from coffee_maker.work import shapes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,9 +25,11 @@ def arguments(parser: Parser) -> None:
 
 
 def run(args: Namespace, operations: Operations, output: Output) -> int:
-    from coffee_maker.core.choosing import weigh
+    from coffee_maker.core.choosing import Choice, weigh
 
     document = operations.document()
     place, waiting = weigh(document.standings, operations.claims())
-    output.show("next", shapes.next_item(None if place is None else document.item_at(place), waiting))
+    data = shapes.choice(Choice(None if place is None else document.item_at(place), ()))
+    data["waiting"] = Records(waiting, shapes.waiting, json_text.waiting)
+    output.show("next", data)
     return 0

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from coffee_maker.cli import shapes
 from coffee_maker.cli.roadmap_cli import long_running
 from coffee_maker.cli.values import key_even_if_gone, text_or_stdin, whole_number
 from coffee_maker.core.errors import WrongUsage
+from coffee_maker.work import shapes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

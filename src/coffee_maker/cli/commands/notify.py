@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from coffee_maker.cli import shapes
 from coffee_maker.cli.roadmap_cli import long_running
 from coffee_maker.cli.values import duration, text_or_stdin
 from coffee_maker.core.errors import TRY_AGAIN, NoAnswerYet, WrongUsage
+from coffee_maker.work import shapes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -69,22 +69,36 @@ def _wait(created: Notification, patience: timedelta | None, operations: Operati
     return TRY_AGAIN
 
 
+def _asked_before(args: Namespace, message: str) -> str | None:
+    """An agent whose daemon died asks again when its item is taken up again: the same question of the same pipeline is
+    found, with the answer that may have come meanwhile."""
+    import os
+
+    from coffee_maker.core.revisions import revision_of_text
+
+    pipeline = os.environ.get("COFFEE_PIPELINE")
+    if not pipeline:
+        return None
+    return f"agent:{pipeline}:{revision_of_text(chr(0).join((args.title, message, *args.option)))}"
+
+
 def _draft(args: Namespace, operations: Operations) -> Draft:
     from coffee_maker.core.questions import Draft, Kind, Level, Source
 
+    message = text_or_stdin(args.message) or ""
     kind = Kind(args.type or ("question" if args.option or args.wait else "info"))
     if args.wait and kind is not Kind.QUESTION:
         raise WrongUsage(problem="--wait waits for an answer: only a question has one.", hint="Use --type question.")
     return Draft(
         source=Source(args.source),
         kind=kind,
-        message=text_or_stdin(args.message) or "",
+        message=message,
         title=args.title,
         level=Level(args.level),
         item=operations.document().item(args.item).key if args.item is not None else None,
         options=tuple(args.option),
         deadline=operations.clock.now() + args.timeout if args.timeout is not None else None,
         default=args.default,
-        idempotency_key=args.key,
+        idempotency_key=args.key or (_asked_before(args, message) if kind is Kind.QUESTION else None),
         channels=tuple(args.channel),
     )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from argparse import Namespace
 
 from coffee_maker.cli import changing
-from coffee_maker.cli.values import status_named
 from coffee_maker.core.errors import WrongUsage
+from coffee_maker.work.looking import status_named
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -6,6 +6,7 @@ from argparse import Namespace
 from datetime import timedelta
 
 from coffee_maker.cli.values import duration
+from coffee_maker.work import shapes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,8 +27,6 @@ def arguments(parser: Parser) -> None:
 
 
 def run(args: Namespace, operations: Operations, output: Output) -> int:
-    from coffee_maker.cli.standing import daemon
-
     operations.prepare()
     report = operations.sync.run(operations.editing, patience=args.timeout)
     operations.publish()
@@ -37,7 +36,7 @@ def run(args: Namespace, operations: Operations, output: Output) -> int:
         "recorded": report.recorded,
         "seen": dict(report.seen),
         "findings": [finding._asdict() for finding in report.findings],
-        "daemons": [{**daemon(heartbeat), "replied": replied} for heartbeat, replied in report.daemons],
+        "daemons": [{**shapes.daemon(heartbeat), "replied": replied} for heartbeat, replied in report.daemons],
     }
     output.show("sync", data)
     return 0 if report.agree else 1

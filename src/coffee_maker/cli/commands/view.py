@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from coffee_maker.cli import shapes
+from coffee_maker.cli import json_text
+from coffee_maker.cli.json_text import Records
+from coffee_maker.work import shapes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,11 +35,12 @@ def run(args: Namespace, operations: Operations, output: Output) -> int:
         return 0
     items = document.items
     if args.status is not None:
-        from coffee_maker.cli.values import status_named
+        from coffee_maker.work.looking import status_named
 
         wanted = status_named(args.status)
         items = tuple(one for one in items if one.status is wanted)
-    data = shapes.roadmap(operations.settings.roadmap.path, document, items)
+    data = shapes.roadmap(operations.settings.roadmap.path, document, ())
+    data["items"] = Records(items, shapes.item, json_text.items)
     if args.problems:
         data["all_problems"] = True
     output.show("view", data)

@@ -57,12 +57,3 @@ def findings(found: Any, page: Page) -> None:
         page.line(f"{mark}{one['message']}", style)
         for line in one["hint"].splitlines():
             page.line(f"      {line}")
-
-
-def daemon(data: Any, page: Page) -> None:
-    """What the daemon took up, at its end."""
-    for one in data["items"]:
-        style = "good" if one["outcome"] == "complete" else "warn"
-        page.line(f"{one['key']}: {one['outcome']}{': ' + one['reason'] if one['reason'] else ''}", style)
-    if not data["items"]:
-        page.line("Nothing was taken up.")

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from enum import Enum
 
-from coffee_maker.cli import json_text
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable
     from datetime import datetime
     from typing import Any
 
-    from coffee_maker.core.choosing import Waiting
+    from coffee_maker.core.choosing import Choice, Waiting
     from coffee_maker.core.document import Document
     from coffee_maker.core.history import Change, Outcome
     from coffee_maker.core.items import Item, Problem
     from coffee_maker.core.questions import Notification
+    from coffee_maker.core.records import Heartbeat
+    from coffee_maker.work.standing import Standing
 
     Data = dict[str, Any]
 
@@ -48,26 +48,72 @@ def problem(one: Problem) -> Data:
     return {"code": one.code, "message": one.message, "line": one.line, "key": one.key}
 
 
-def roadmap(path: str, document: Document, items: Sequence[Item]) -> Data:
+def roadmap(path: str, document: Document, items: Iterable[Item]) -> Data:
     """The document with some of its items; the problems are those of the whole document."""
     return {
         "path": path,
         "revision": document.revision,
-        "items": json_text.Records(items, item, json_text.items),
+        "items": [item(one) for one in items],
         "problems": [problem(one) for one in document.problems],
     }
 
 
-def next_item(one: Item | None, others: Sequence[Waiting]) -> Data:
-    """The next item, and why the others wait."""
+def match(document: Document, one: Item, wanted: str) -> Data | None:
+    """The item with the first of its lines that contains the text (in small letters); None when none does."""
+    text = document.text_of(one)
+    if wanted not in text.casefold():
+        return None
+    lines = text.split("\n")
+    number = next((i for i, line in enumerate(lines) if wanted in line.casefold()), 0)
+    return {**item(one), "match": {"line": one.line + number, "text": lines[number].strip()}}
+
+
+def found(path: str, document: Document, query: str) -> Data:
+    """The items that contain the text; capitals make no difference."""
+    wanted = query.casefold()
+    matches = [found for one in document.items if (found := match(document, one, wanted))]
+    return {"path": path, "revision": document.revision, "query": query, "items": matches}
+
+
+def choice(one: Choice) -> Data:
+    """What is next, and why the others wait."""
     return {
-        "item": item(one) if one is not None else None,
-        "waiting": json_text.Records(others, waiting, json_text.waiting),
+        "item": item(one.item) if one.item is not None else None,
+        "waiting": [waiting(other) for other in one.waiting],
     }
 
 
 def waiting(one: Waiting) -> Data:
     return {"key": one.key, "because": one.because}
+
+
+def overview(path: str, document: Document, standing: Standing) -> Data:
+    """Where the project stands."""
+    return {
+        "path": path,
+        "revision": document.revision,
+        "total": len(document.items),
+        "counts": {status.value: count for status, count in standing.counts.items()},
+        "without_status": standing.without_status,
+        "problems": len(document.problems),
+        "daemons": [{**daemon(heartbeat), "alive": alive} for heartbeat, alive in standing.daemons],
+        "questions": [notification(one) for one in standing.questions],
+        "recent": [change(one) for one in standing.recent],
+    }
+
+
+def daemon(heartbeat: Heartbeat) -> Data:
+    """A daemon by its last sign of life."""
+    return {
+        "daemon": heartbeat.daemon,
+        "host": heartbeat.host,
+        "pid": heartbeat.pid,
+        "state": heartbeat.state,
+        "item": heartbeat.item,
+        "step": heartbeat.step,
+        "at": moment(heartbeat.at),
+        "started": moment(heartbeat.started) if heartbeat.started else None,
+    }
 
 
 def outcome(one: Outcome, *, with_diff: bool) -> Data:

@@ -1,0 +1,71 @@
+"""Asking the person in the middle of a job: a durable question, found again after a crash."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from coffee_maker.core.errors import NoAnswerYet, NotAnswerable, StillOpen
+from coffee_maker.core.questions import Draft, Kind, Level, Notification, Source, taken
+from coffee_maker.utils.text import one_line
+
+if TYPE_CHECKING:
+    from coffee_maker.work.job import Job
+
+_TITLE = 120
+
+
+class Unanswered(Exception):
+    """The question came to its end without an answer: dismissed, or its deadline passed."""
+
+    def __init__(self, question: int, why: str) -> None:
+        super().__init__(why)
+        self.question = question
+
+
+def ask(
+    job: Job,
+    name: str,
+    title: str,
+    message: str,
+    *,
+    options: tuple[str, ...] = (),
+    deadline: timedelta | None = None,
+) -> Notification:
+    """Ask once per pipeline and name, and wait as long as it takes; the answered question.
+
+    Raises `Unanswered`, and what `Job.go_on` raises when the work is to end first (the question stays open then).
+    """
+    desk = job.desk
+    question = desk.messages.notify(
+        Draft(
+            source=Source.DAEMON,
+            kind=Kind.QUESTION,
+            level=Level.HIGH,
+            title=one_line(title, _TITLE),
+            message=message,
+            item=job.key,
+            options=options,
+            deadline=desk.clock.now() + deadline if deadline else None,
+            idempotency_key=f"{job.pipeline}:{name}",
+            context={"pipeline": job.pipeline, "step": job.step},
+        )
+    )
+    if question.answered_at is None:
+        choices = f" ({', '.join(options)})" if options else ""
+        job.tell(f"waiting for an answer to question {question.id}{choices}")
+        job.waiting(f"an answer to question {question.id}")
+    try:
+        answered = desk.messages.wait(question.id, stop=lambda: job.requested() is not None)
+    except StillOpen:
+        job.go_on()
+        raise AssertionError("a wait without a timeout ends by an answer or a stop") from None
+    except (NotAnswerable, NoAnswerYet) as refusal:
+        raise Unanswered(question.id, refusal.message) from None
+    job.waiting(None)
+    return answered
+
+
+def said(question: Notification) -> str:
+    """The answer, or the default that counts at its deadline."""
+    return taken(question) or ""

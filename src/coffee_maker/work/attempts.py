@@ -1,0 +1,310 @@
+"""The attempts at an item: build, test, and again with what went wrong, until it is done or a person must look."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from coffee_maker.core.attempts import Try, decide, fingerprint, in_words
+from coffee_maker.core.errors import ClaimLost
+from coffee_maker.core.items import Status
+from coffee_maker.core.questions import Draft, Kind, Level, Source
+from coffee_maker.core.records import AgentResult, Task, Worktree
+from coffee_maker.utils import observing
+from coffee_maker.utils.durations import format_duration
+from coffee_maker.utils.text import one_line, printable
+from coffee_maker.work import accounts
+from coffee_maker.work.asking import Unanswered, ask, said
+from coffee_maker.work.job import Job, Result, Stopped
+from coffee_maker.work.watching import Watching
+
+if TYPE_CHECKING:
+    from coffee_maker.core.limits import Reached
+
+GO_ON, STOP_HERE = "go on", "stop here"
+_TAIL = 1500  # characters of an output in a message
+_LONGEST_OUTAGE_WAIT = timedelta(minutes=15)
+_OUTAGES_UNTOLD = 3  # a service that is away for longer than these waits is told to the person, once
+_SHARE_OF_LEASE = 2  # an agent whose daemon is frozen is ended after this part of the lease
+_NOTHING = "the {} agent ended well but changed nothing"
+
+
+class NoMore(Exception):
+    """A ceiling was reached and the person did not say to go on."""
+
+
+def verdict(job: Job) -> Result:
+    """Attempt by attempt; what becomes of the item: its status, the reason, whether there is something to commit."""
+    accounts.settle(job)
+    cut_off = accounts.cut_off_in_a_row(job)
+    if cut_off >= job.desk.options.max_attempts:
+        return _review(job, f"{cut_off} runs in a row were cut off: their daemons died")
+    while True:
+        tries = tries_of(job)
+        options = job.desk.options
+        if tries:
+            decision = decide(tries, most=options.max_attempts, backoff=options.backoff)
+            if decision.what == "done":
+                return {"status": Status.COMPLETE.value, "changed": True}
+            if decision.what == "review":
+                return _review(job, decision.reason)
+            failed = decision.reason.partition("\n")[0]
+            job.tell(f"attempt {len(tries)} failed, again in {format_duration(decision.wait)}: {failed}", "warning")
+            job.sleep(job.desk.clock.now() + decision.wait, "the next attempt")
+        number = len(tries) + 1
+        try:
+            _attempt(job, number)
+        except NoMore as limit:
+            return _review(job, str(limit))
+
+
+def _attempt(job: Job, number: int) -> None:
+    """Build and test once, as one trace, whichever daemons it takes."""
+    agent = job.desk.agent.name
+    with observing.run(job.key, pipeline=job.pipeline, attempt=number, begun=job.begun, agent=agent) as seen:
+        try:
+            built = job.once(f"build:{number}", lambda job: build(job, number))
+            if built["ok"] and built["changed"] and job.desk.tests is not None:
+                job.once(f"test:{number}", lambda job: test(job, number))
+        except (ClaimLost, Stopped):
+            seen.leave()
+            raise
+
+
+def tries_of(job: Job) -> list[Try]:
+    """The attempts that the journal has."""
+    tries: list[Try] = []
+    while built := job.results.get(f"build:{len(tries) + 1}"):
+        number = len(tries) + 1
+        tested = job.results.get(f"test:{number}")
+        passed = bool(tested["ok"]) if tested else job.desk.tests is None
+        if built["ok"] and built["changed"] and job.desk.tests is not None and tested is None:
+            break  # its tests are still to be run
+        failed = tested if built["ok"] and tested else built
+        tries.append(
+            Try(
+                number,
+                bool(built["ok"]),
+                bool(built["changed"]),
+                passed,
+                str(failed.get("reason") or ""),
+                str(failed.get("fingerprint") or ""),
+            )
+        )
+    return tries
+
+
+def _review(job: Job, reason: str) -> Result:
+    tries = tries_of(job)
+    tried = "\n".join(in_words(tries)) if len(tries) > 1 else ""
+    changed = any(one.changed for one in tries)
+    told = f"{reason}\n\nWhat was tried:\n{tried}" if tried else reason
+    return {"status": Status.MANUAL_REVIEW.value, "reason": told, "changed": changed}
+
+
+# --- building ----------------------------------------------------------------------------------------------------
+
+
+def build(job: Job, number: int) -> Result:
+    """Let the agent work until it has ended by itself; an outage of its service and a ceiling are waited out."""
+    granted, outages = 0, 0
+    while True:
+        result, limit = _run(job, number, granted)
+        if limit is not None:
+            granted = _ask_to_go_on(job, limit, granted)
+        elif result.outage:
+            outages += 1
+            _wait_out(job, result, outages)
+        else:
+            return _built(job, number, result)
+
+
+def _run(job: Job, number: int, granted: int) -> tuple[AgentResult, Reached | None]:
+    """One run of the agent in a place of its own, recorded."""
+    agent, outcome, detail = job.desk.agent, "lost", ""
+    job.waiting("a free place for its agent", idle=False)
+    if not job.slots.take(job.requested):
+        job.go_on()
+    job.waiting(None)
+    result: AgentResult | None = None
+    watch = None
+    try:
+        last = accounts.last_run(job)
+        watch = Watching(job, number, granted)
+        job.tell(f"the {agent.name} agent is at work (output in {accounts.log_path(job, watch.number, 'agent')})")
+        task = _task(job, watch.number, "agent")
+        session = last[1].session if last and last[1].attempt == number else None
+        with observing.turn(agent.name) as watch.turn:
+            watch.turn.text(input=task.text)
+            result = agent.run(task._replace(session=session), watch, watch)
+            watch.turn.took(result.usage, model=result.model)
+            watch.turn.note(ok=result.ok, exit_code=result.exit_code, outage=result.outage)
+            watch.turn.text(output=result.output_tail)
+        detail = result.reason or ""
+        job.go_on()
+        outcome = "complete" if result.ok else "lost" if result.outage or watch.limit else "failed"
+        return result, watch.limit
+    except Exception as stopped:
+        detail = detail or str(stopped)
+        raise
+    finally:
+        job.slots.give_back()
+        if watch is not None:
+            watch.close(outcome, detail, result)
+
+
+def _built(job: Job, number: int, result: AgentResult) -> Result:
+    """What the agent changed is set aside at once, so that tests add nothing to it."""
+    agent = job.desk.agent.name
+    if not result.ok:
+        reason = _failure(f"the {agent} agent", result)
+        mark = fingerprint("agent", result.exit_code, result.reason, result.output_tail)
+        return {"ok": False, "changed": False, "reason": reason, "fingerprint": mark, "exit_code": result.exit_code}
+    job.heard("setting aside what changed")
+    changed = job.desk.repository.stage(_tree(job), leave_out=(*job.desk.options.leave_out, *_left_by_tests(job)))
+    return {"ok": True, "changed": changed, "reason": None if changed else _NOTHING.format(agent), "exit_code": 0}
+
+
+def _left_by_tests(job: Job) -> list[str]:
+    """What earlier tests left in the work tree and nobody has touched since: no work of the agent's."""
+    left: dict[str, object] = {}
+    for step, result in job.results.items():
+        found = result.get("left") if step.startswith("test:") else None
+        left |= found if isinstance(found, dict) else {}
+    if not left:
+        return []
+    now = job.desk.repository.leftovers(_tree(job))
+    return [path for path, content in left.items() if path in now and now[path] == content]
+
+
+def _ask_to_go_on(job: Job, limit: Reached, granted: int) -> int:
+    """A ceiling is reached: the person says whether it goes on with as much again."""
+    job.tell(f"stopped at a limit: {limit.words}", "warning")
+    try:
+        question = ask(
+            job,
+            f"limit:{limit.name}:{granted}",
+            f"{job.key} reached a limit: go on?",
+            f"The agent was stopped: {limit.words}. `{GO_ON}` lets it take as much again; `{STOP_HERE}` leaves the "
+            "item to you as it is.",
+            options=(GO_ON, STOP_HERE),
+        )
+    except Unanswered as unanswered:
+        raise NoMore(f"it reached its limit: {limit.words}. {unanswered}") from None
+    if said(question) != GO_ON:
+        raise NoMore(f"it reached its limit: {limit.words}. {question.answered_by} said {said(question)}")
+    return granted + 1
+
+
+def _wait_out(job: Job, result: AgentResult, outages: int) -> None:
+    """The agent's service is away: that is no attempt. Wait, longer every time, or as long as it said itself."""
+    backoff = min(job.desk.options.backoff * 2 ** (outages - 1), _LONGEST_OUTAGE_WAIT)
+    wait = max(result.retry_after or backoff, timedelta(seconds=1))
+    reason = one_line(result.reason or "its service is away", 300)
+    job.tell(f"the agent's service is away ({reason}); trying again later", "warning")
+    if outages == _OUTAGES_UNTOLD:
+        job.desk.messages.notify(
+            Draft(
+                source=Source.DAEMON,
+                kind=Kind.ALERT,
+                level=Level.HIGH,
+                title=f"{job.key}: the agent's service is away",
+                message=f"{reason}\nIt is tried again by itself; nothing is lost.",
+                item=job.key,
+                idempotency_key=f"{job.pipeline}:outage",
+            )
+        )
+    job.sleep(job.desk.clock.now() + wait, "the agent's service")
+
+
+# --- testing -----------------------------------------------------------------------------------------------------
+
+
+def test(job: Job, number: int) -> Result:
+    """Run the configured tests."""
+    tests = job.desk.tests
+    if tests is None:
+        raise AssertionError("tests are configured")
+    last = accounts.last_run(job)
+    job.waiting("a free place for its tests", idle=False)
+    if not job.slots.take(job.requested):
+        job.go_on()
+    job.waiting(None)
+    try:
+        job.tell("testing")
+        task = _task(job, last[0] if last else 0, "tests")
+        result = tests.run(task, job, Quiet(job))
+    finally:
+        job.slots.give_back()
+    job.go_on()
+    left = dict(job.desk.repository.leftovers(_tree(job)))
+    if result.ok:
+        return {"ok": True, "left": left}
+    reason = _failure("the test command", result)
+    accounts.amend(job, "failed", reason)
+    mark = fingerprint("tests", result.exit_code, result.output_tail)
+    return {"ok": False, "reason": reason, "fingerprint": mark, "left": left}
+
+
+class Quiet:
+    """`Watch` of a program that is no agent: its tests."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+
+    def activity(self, words: str) -> None:
+        self._job.heard(words)
+
+    def usage(self, usage: object) -> None:
+        """It takes nothing."""
+
+    def session(self, session: str) -> None:
+        """It has none."""
+
+    def permit(self, action: object) -> str | None:
+        return "tests ask for nothing"
+
+    def call(self, tool: str, arguments: object) -> dict[str, object]:
+        raise AssertionError("tests call no tools")
+
+
+def _task(job: Job, run: int, what: str) -> Task:
+    tree, options, approved = _tree(job), job.desk.options, job.results.get("approve", {})
+    answers = {}
+    if approved.get("words"):
+        answers["What the person wants changed"] = str(approved["words"])
+    clarified = job.results.get("clarify", {})
+    if clarified.get("answer"):
+        answers[str(clarified["question"])] = str(clarified["answer"])
+    return Task(
+        key=job.key,
+        title=job.title,
+        text=job.text,
+        directory=tree.project,
+        branch=tree.branch,
+        item_file=accounts.scratch_path(job, run, f"{what}.item.md"),
+        log=accounts.log_path(job, run, what),
+        timeout=options.agent_timeout if what == "agent" else options.test_timeout,
+        max_output=options.max_output,
+        answers=answers,
+        environment={**options.environment, "COFFEE_RUN": str(run), "COFFEE_PIPELINE": str(job.pipeline)},
+        earlier=in_words(tries_of(job)),
+        stall=options.stall if what == "agent" else None,
+        max_turns=options.ceilings.run_turns,
+        max_cost=options.ceilings.run_cost,
+        watchdog=options.lease / _SHARE_OF_LEASE,
+    )
+
+
+def _tree(job: Job) -> Worktree:
+    if job.worktree is None:
+        raise AssertionError("the work tree comes before the work")
+    return job.worktree
+
+
+def _failure(who: str, result: AgentResult) -> str:
+    """Reasons that an agent gives for its own end begin with "it"; others are told as they are."""
+    tail = printable(result.output_tail)[-_TAIL:]
+    told = result.reason or "it failed"
+    words = f"{who} {told[3:]}" if told.startswith("it ") else f"{who}: {told}"
+    return words + (f"\n\n{tail}" if tail else "")

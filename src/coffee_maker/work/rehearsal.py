@@ -1,0 +1,65 @@
+"""A dry run of the daemon: what it would take now, and whether everything that it needs is there. Changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+from coffee_maker.core.choosing import Choice, choose
+from coffee_maker.core.errors import Refusal
+from coffee_maker.core.records import Finding
+
+if TYPE_CHECKING:
+    from coffee_maker.core.items import Item
+    from coffee_maker.work.job import Desk
+
+
+class Rehearsal(NamedTuple):
+    """What a daemon would do now."""
+
+    choice: Choice
+    resumed: tuple[Item, ...]  # items that would be taken up again first
+    findings: tuple[Finding, ...]
+
+
+def rehearse(desk: Desk) -> Rehearsal:
+    """Look at everything once."""
+    document = desk.editing.read()
+    with desk.store.reading() as tx:
+        claims = tx.claims.held(desk.clock.now())
+        unfinished, skipped, paused = tx.journal.unfinished(), tx.controls.skipped(), tx.controls.paused()
+    held = {claim.item for claim in claims}
+    resumed = tuple(item for item in document.items if item.key in unfinished and item.key not in held | skipped.keys())
+    left = {key: f"skipped by {one.asked_by}" for key, one in skipped.items()}
+    findings = list(_findings(desk))
+    if paused is not None:
+        hint = "`coffee-roadmap daemon resume` lets it go on."
+        findings.append(Finding("paused", "notice", f"Daemons are paused by {paused.asked_by}.", hint))
+    return Rehearsal(choose(document.items, claims, left), resumed, tuple(findings))
+
+
+def _findings(desk: Desk) -> Iterator[Finding]:
+    try:
+        desk.repository.check()
+        yield Finding("repository", "ok", "Work trees can be made from the repository.")
+    except Refusal as refusal:
+        yield Finding(refusal.code, "problem", refusal.message, refusal.hint)
+    for agent, what in ((desk.agent, "agent"), (desk.tests, "test command")):
+        if agent is None:
+            hint = "[daemon] test_command in coffee-roadmap.toml names one."
+            yield Finding("tests", "notice", "No tests are run: no test command is set.", hint)
+            continue
+        problem = agent.check()
+        if problem:
+            hint = "Set it in coffee-roadmap.toml, or choose another agent with --agent."
+            yield Finding(what.replace(" ", "_"), "problem", f"The {what} cannot run: {problem}.", hint)
+        else:
+            yield Finding(what.replace(" ", "_"), "ok", f"The {what} ({agent.name}) can run.")
+    asked = [
+        kind for kind in ("start", "new_dependency", "network", "push", "pull_request") if desk.policy(kind) == "ask"
+    ]
+    yield Finding("policy", "ok", f"Asks before: {', '.join(asked) or 'nothing'}.")
+    ceilings = {name: value for name, value in desk.options.ceilings._asdict().items() if value is not None}
+    yield Finding(
+        "limits", "ok", f"Limits: {', '.join(f'{name} {value}' for name, value in ceilings.items()) or 'none'}."
+    )

@@ -1,0 +1,270 @@
+"""The steps of an item's pipeline. Each takes the job and gives back what it found out, as JSON for the journal.
+
+A step that was cut off is done again from its beginning, so each is safe to repeat: questions and notifications carry
+idempotency keys, branch and work tree are found again by their names, what is committed already is recognised.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING
+
+from coffee_maker.core.errors import GitFailed, ItemNotFound, RevisionChanged, TryAgain
+from coffee_maker.core.items import Status
+from coffee_maker.core.vague import is_vague
+from coffee_maker.utils.text import one_line
+from coffee_maker.work import accounts
+from coffee_maker.work.asking import Unanswered, ask, said
+from coffee_maker.work.job import END, Job, Left, Result
+from coffee_maker.work.naming import branch_name, file_name
+
+if TYPE_CHECKING:
+    from coffee_maker.core.document import Document
+    from coffee_maker.core.items import Item
+    from coffee_maker.core.ports import Transaction
+
+APPROVE, SKIP, CHANGE = "approve", "skip", "change: ..."
+REVIEW = Status.MANUAL_REVIEW.value
+_TITLE = 120
+_REASON = 500
+_PATIENCE = 6  # bounded waits for the roadmap's lock, and edits of the item in between, that a status write outlasts
+_PUSHES = 3
+_NOT_OURS = "its status had been changed meanwhile and was left as it is"
+
+
+def find(document: Document, key: str) -> Item | None:
+    """The item of that very key."""
+    return next((item for item in document.items if item.key == key), None)
+
+
+# --- before the work ---------------------------------------------------------------------------------------------
+
+
+def approve(job: Job) -> Result:
+    """By the policy: ask the person, or go ahead, or not at all."""
+    policy = job.desk.policy("start")
+    if policy == "allow":
+        return {"answer": APPROVE}
+    if policy == "deny":
+        raise Left("the policy `start` is deny")
+    name = one_line(job.title, _TITLE)
+    message = (
+        f"Shall the {job.desk.agent.name} agent start {job.key}: {name}?\n"
+        f"`{SKIP}` leaves it as it is; `change: WORDS` starts it with your words added to what is asked."
+    )
+    try:
+        question = ask(
+            job,
+            "approve",
+            f"Start {job.key}?",
+            message,
+            options=(APPROVE, SKIP, CHANGE),
+            deadline=job.desk.options.approval_deadline,
+        )
+    except Unanswered as unanswered:
+        raise Left(str(unanswered)) from None
+    answer, who = said(question), question.answered_by or "nobody"
+    if answer == APPROVE:
+        job.tell(f"approved by {who} via {question.answered_via}")
+        return {"answer": APPROVE, "by": who}
+    beginning, _, words = answer.partition(": ")
+    if beginning == "change" and words:
+        job.tell(f"approved with a change by {who} via {question.answered_via}")
+        return {"answer": APPROVE, "by": who, "words": words}
+    raise Left(f"{who} said {answer} to question {question.id}")
+
+
+def clarify(job: Job) -> Result:
+    """Ask what is to come out of an item that does not say it."""
+    if not job.desk.options.ask_when_vague or job.results["approve"].get("words") or not is_vague(job.text):
+        return {}
+    title = f"What is {job.key} to deliver?"
+    message = (
+        f"{job.key} ({one_line(job.title, _TITLE)}) says neither what is to come out of it nor how one sees that it is "
+        "done. Please say it in your own words; it is given to the agent with the item."
+    )
+    try:
+        return {"question": title, "answer": said(ask(job, "clarify", title, message))}
+    except Unanswered as unanswered:
+        raise Left(str(unanswered)) from None
+
+
+def begin(job: Job) -> None:
+    """See to it that the item is in progress; it may be planned (taken up anew, or put back by a stop)."""
+    item = find(job.desk.editing.read(), job.key)
+    if item is not None and item.status is Status.IN_PROGRESS and "begin" in job.results:
+        return
+    if not set_status(job, Status.PLANNED, Status.IN_PROGRESS, f"taken up by {job.desk.owner}", "begin"):
+        raise Left("it is no longer planned")
+
+
+def set_status(job: Job, expected: Status, status: Status, reason: str, step: str) -> bool:
+    """Set the item's status, if it still is as expected and the claim stands at that very moment, and journal the step
+    in the same transaction; tells whether."""
+    desk = job.desk
+    result = {"status": status.value, "reason": reason}
+
+    def guard(tx: Transaction) -> None:
+        job.record(step, result, tx)
+
+    for attempt in range(_PATIENCE):
+        item = find(desk.editing.read(), job.key)
+        if item is None or item.status is not expected:
+            return False
+        told = one_line(reason, _REASON)
+        try:
+            desk.editing.set_status(
+                item.key, status, by=desk.owner, reason=told, if_revision=item.revision, guard=guard
+            )
+        except (RevisionChanged, ItemNotFound):
+            continue  # it was edited between our look and our lock: look again
+        except TryAgain:
+            if attempt + 1 == _PATIENCE:
+                raise
+            continue  # a result is worth more than one bounded wait
+        job.results.setdefault(step, result)
+        desk.publish()
+        return True
+    return False
+
+
+def open_worktree(job: Job) -> None:
+    """A work tree of its own, outside the person's; the one of before a crash as it is."""
+    desk = job.desk
+    known = job.results.get("worktree")
+    if known and os.path.isdir(str(known["path"])):
+        job.worktree = accounts.read_worktree(known)
+        return
+    path = os.path.join(desk.options.worktrees, file_name(job.key, job.title))
+    tree = job.worktree = desk.repository.open_worktree(path, branch_name(job.key, job.title))
+    job.tell(f"work tree on branch {tree.branch}")
+    if tree.aside:
+        job.tell(f"leftovers of an earlier attempt are kept in {tree.aside}")
+    result = tree._asdict()
+    with desk.store.writing() as tx:
+        job.record("worktree", result, tx)
+    job.results["worktree"] = result
+
+
+# --- after the work ----------------------------------------------------------------------------------------------
+
+
+def commit(job: Job) -> Result:
+    """Commit what the agent changed, also when the tests failed: the branch is what a person looks at then."""
+    verdict = job.results["verdict"]
+    if job.worktree is None or not verdict.get("changed"):
+        return {"commit": None}
+    reason = str(verdict.get("reason") or "").partition("\n")[0]
+    note = f"\n\nNot finished: {one_line(reason, _REASON)}" if verdict["status"] == REVIEW else ""
+    agent = one_line(job.desk.agent.name)
+    message = f"{job.key}: {one_line(job.title, _TITLE)}{note}\n\nDone-By: {agent}\n"
+    with job.desk.store.reading() as tx:
+        job.check(tx)
+    made = job.desk.repository.commit(job.worktree, message)
+    if made is not None:
+        job.tell(f"commit {made[:12]} on {job.worktree.branch}")
+    return {"commit": made}
+
+
+def publish(job: Job) -> Result:
+    """Push the branch, where the settings name a remote and the policy lets us: before anything is called done."""
+    desk, remote = job.desk, job.desk.options.push
+    if remote is None or job.worktree is None or not job.results["commit"].get("commit"):
+        return {"pushed": None}
+    if not _may_push(job, remote):
+        return {"pushed": None, "reason": f"it was not pushed to {remote}: the policy or the person said no"}
+    for attempt in range(1, _PUSHES + 1):
+        with desk.store.reading() as tx:
+            job.check(tx)
+        try:
+            desk.repository.push(job.worktree, remote)
+        except GitFailed as failed:
+            if attempt == _PUSHES:
+                return {"pushed": None, "failed": failed.message}
+            job.sleep(desk.clock.now() + desk.options.backoff * attempt, f"the remote {remote}")
+        else:
+            job.tell(f"pushed to {remote}")
+            return {"pushed": remote}
+    raise AssertionError("the last attempt returned")
+
+
+def _may_push(job: Job, remote: str) -> bool:
+    policy = job.desk.policy("push")
+    if policy != "ask":
+        return policy == "allow"
+    branch = job.worktree.branch if job.worktree else ""
+    try:
+        question = ask(
+            job,
+            "push",
+            f"Push {job.key} to {remote}?",
+            f"{job.key} is built and committed on {branch}. Shall the branch be pushed to {remote}?",
+            options=("push", "do not push"),
+        )
+    except Unanswered:
+        return False
+    return said(question) == "push"
+
+
+def report(job: Job) -> Result:
+    """The status. One that the person changed meanwhile stays theirs."""
+    status, reason = conclusion(job)
+    in_short = reason.partition("\n")[0]
+    if set_status(job, Status.IN_PROGRESS, status, in_short, "report"):
+        job.tell(status.value + (f" ({in_short})" if status is not Status.COMPLETE else ""))
+        return job.results["report"]
+    job.tell(_NOT_OURS)
+    return {"status": status.value, "reason": in_short, "not_ours": True}
+
+
+def conclusion(job: Job) -> tuple[Status, str]:
+    """What becomes of the item, and why."""
+    verdict, published = job.results["verdict"], job.results.get("publish", {})
+    status, reason = Status(str(verdict["status"])), str(verdict.get("reason") or "")
+    if status is Status.COMPLETE:
+        branch = job.worktree.branch if job.worktree else ""
+        reason = f"done by {job.desk.agent.name} on branch {branch}"
+        if published.get("failed"):
+            status, reason = Status.MANUAL_REVIEW, f"{reason}, but it could not be pushed: {published['failed']}"
+        elif published.get("reason"):
+            reason = f"{reason}; {published['reason']}"
+    return status, reason
+
+
+def tell(job: Job) -> Result:
+    """Word to the person, and the work tree of what is complete removed."""
+    status, reason = conclusion(job)
+    if job.results["report"].get("not_ours"):
+        reason = f"{_NOT_OURS}\n{reason}"
+    last = accounts.last_run(job)
+    failed = last is not None and last[1].outcome == "failed"
+    outcome = status.value if status is Status.COMPLETE or not failed else "failed"
+    commit_id = job.results.get("commit", {}).get("commit")
+    accounts.amend(job, outcome, reason, str(commit_id) if commit_id else None)
+    number = accounts.notify(job, status, reason)
+    if status is Status.COMPLETE and job.worktree is not None:
+        job.desk.repository.close_worktree(job.worktree)
+    return {"notification": number}
+
+
+def end(job: Job, outcome: str) -> None:
+    """Close the pipeline and give the claim back, in one transaction."""
+    result = {"outcome": outcome}
+    with job.desk.store.writing() as tx:
+        job.record(END, result, tx)
+        tx.claims.release(job.hold.claim)
+    job.results[END] = result
+
+
+def give_back(job: Job, *, at_most: float = 10.0) -> None:
+    """Give the claim back and leave the pipeline open, for who takes the item up again."""
+    until = time.monotonic() + at_most
+    while True:
+        try:
+            with job.desk.store.writing() as tx:
+                tx.claims.release(job.hold.claim)
+            return
+        except TryAgain:
+            if time.monotonic() > until:
+                return  # the lease runs out by itself

@@ -1,0 +1,184 @@
+"""What the daemon hears of a run, and what it answers: progress, costs and their ceilings, permissions, tools."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from coffee_maker.core.errors import Refusal
+from coffee_maker.core.limits import Reached, reached
+from coffee_maker.core.questions import Draft, Kind, Level, Source
+from coffee_maker.core.records import Action, AgentResult, Run, Usage
+from coffee_maker.utils import observing
+from coffee_maker.utils.text import one_line
+from coffee_maker.work import accounts
+from coffee_maker.work.agent_tools import AgentTools, Parts, Scope
+from coffee_maker.work.asking import Unanswered, ask, said
+
+if TYPE_CHECKING:
+    from coffee_maker.work.job import Job
+
+_KEEP = 5.0  # seconds between two writes of what a run takes
+_LOOK = 1.0  # seconds between two looks at the ceilings
+_LINE = 200
+ALLOW, DENY = "allow", "deny"
+
+
+class Watching:
+    """`Watch` and `Stop` of one run."""
+
+    def __init__(self, job: Job, attempt: int, granted: int) -> None:
+        self._job = job
+        self._attempt = attempt
+        self._granted = granted  # how often the person said to go on beyond a ceiling
+        self.number, self._run = accounts.open_run(job, attempt)
+        self._before = accounts.spent_before(job, self.number)
+        self._pipeline = Usage()
+        self._started = self._kept = self._looked = time.monotonic()
+        self._waited = 0.0
+        self._warned: set[str] = set()
+        self._lock = threading.Lock()
+        self._told_at: datetime | None = None
+        self.limit: Reached | None = None
+        self.turn = observing.NOTHING
+        desk = job.desk
+        self._tools = AgentTools(
+            Parts(editing=desk.editing, messages=desk.messages, store=desk.store, clock=desk.clock),
+            Scope(
+                item=job.key,
+                pipeline=job.pipeline,
+                owner=desk.owner,
+                guard=job.check,
+                stop=self,
+                progress=self._progress,
+                publish=desk.publish,
+            ),
+        )
+
+    # --- Stop
+
+    def requested(self) -> str | None:
+        """Why the run is to end: its job is to, or a ceiling is reached."""
+        reason = self._job.requested()
+        if reason is None and self.limit is None and time.monotonic() - self._looked > _LOOK:
+            self._look()
+            self._read_progress()
+        return reason or (f"it reached its limit: {self.limit.words}" if self.limit else None)
+
+    # --- Watch
+
+    def activity(self, words: str) -> None:
+        self._job.heard(one_line(words, _LINE))
+
+    def usage(self, usage: Usage) -> None:
+        with self._lock:
+            self._run = self._run._replace(usage=usage)
+        self._job.used = usage
+        self.turn.took(usage)
+        self._look()
+        if time.monotonic() - self._kept > _KEEP:
+            self._keep()
+
+    def session(self, session: str) -> None:
+        """Kept at once: after a crash it is what the run is resumed by."""
+        with self._lock:
+            self._run = self._run._replace(session=session)
+        self._keep()
+
+    def permit(self, action: Action) -> str | None:
+        """By the policy; a question is asked once, and its answer counts for the same action in this pipeline."""
+        policy = self._job.desk.policy(action.kind)
+        if policy == "allow":
+            return None
+        if policy == "deny":
+            return f"the project's policy `{action.kind}` is deny"
+        what, started = one_line(action.what, _LINE), time.monotonic()
+        mark = sha256(f"{action.kind}\0{action.what}".encode(errors="replace")).hexdigest()[:16]
+        try:
+            answered = ask(
+                self._job,
+                f"permit:{mark}",
+                f"{self._job.key}: allow {action.kind.replace('_', ' ')}?",
+                f"The agent that works on {self._job.key} wants to: {what}\n{action.detail}".rstrip(),
+                options=(ALLOW, DENY),
+            )
+        except Unanswered as unanswered:
+            return f"the person was asked and did not answer: {unanswered}"
+        except Exception as stopped:  # noqa: BLE001 - the run is being ended; the agent gets a no on the way
+            return f"the run is being ended: {stopped}"
+        finally:
+            self._waited += time.monotonic() - started
+        return None if said(answered) == ALLOW else f"{answered.answered_by} said no to question {answered.id}"
+
+    def call(self, tool: str, arguments: Mapping[str, object]) -> Mapping[str, object]:
+        started = time.monotonic()
+        try:
+            with self.turn.within(), observing.span("tool", tool=tool):  # maybe in another thread
+                return self._tools.call(tool, arguments)
+        finally:
+            if tool == "answer":  # it waited for a person
+                self._waited += time.monotonic() - started
+
+    def _progress(self, percent: int | None, words: str | None) -> None:
+        if percent is not None:
+            self._job.progress = percent
+        if words:
+            self.activity(words)
+
+    def _read_progress(self) -> None:
+        """What an agent told through a server of its own, as a process of its own does."""
+        job = self._job
+        with suppress(Refusal), job.desk.store.reading() as tx:
+            told = tx.progress.of(job.key)
+            if told is not None and told.pipeline == job.pipeline and told.at != self._told_at:
+                self._told_at = told.at
+                self._progress(told.percent, told.words)
+
+    # --- records
+
+    def close(self, outcome: str, detail: str, result: AgentResult | None) -> Run:
+        """Write the run's end."""
+        run = accounts.ended(self._run, outcome, detail, result)
+        run = run._replace(ended=self._job.desk.clock.now(), waited=self._waited)
+        with self._job.desk.store.runs() as runs:
+            runs.end(self.number, run)
+        self._run = run
+        return run
+
+    def _keep(self) -> None:
+        """Write what is known so far; figures that cannot be written now are written with the next."""
+        self._kept = time.monotonic()
+        with suppress(Refusal), self._job.desk.store.runs() as runs:
+            runs.end(self.number, self._run)
+
+    def _look(self) -> None:
+        """Compare with the ceilings; the first one reached ends the run, one that is near is told once."""
+        self._looked = time.monotonic()
+        length = timedelta(seconds=self._looked - self._started - self._waited)
+        spent = self._before._replace(run=self._run.usage, run_time=length)
+        for one in reached(self._job.desk.options.ceilings, spent, extra=self._granted):
+            if one.share >= 1:
+                self.limit = self.limit or one
+            elif one.name not in self._warned:
+                self._warned.add(one.name)
+                self._warn(one)
+
+    def _warn(self, near: Reached) -> None:
+        job, words = self._job, f"{near.share:.0%} of a limit is used: {near.words}"
+        job.tell(words, "warning")
+        draft = Draft(
+            source=Source.DAEMON,
+            kind=Kind.ALERT,
+            level=Level.NORMAL,
+            title=f"{job.key} comes near a limit",
+            message=words,
+            item=job.key,
+            idempotency_key=f"{job.pipeline}:warn:{near.name}:{self._granted}",
+        )
+        with suppress(Refusal):
+            job.desk.messages.notify(draft)
