@@ -217,3 +217,4 @@ class AgentResult(NamedTuple):
     usage: Usage = Usage()
     session: str | None = None
     model: str | None = None
+    limit: Literal["turns", "cost"] | None = None  # the ceiling of the run that it has reached

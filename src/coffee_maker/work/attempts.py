@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 from coffee_maker.core.attempts import Try, decide, fingerprint, in_words
 from coffee_maker.core.errors import ClaimLost
 from coffee_maker.core.items import Status
+from coffee_maker.core.limits import Reached
 from coffee_maker.core.questions import Draft, Kind, Level, Source
 from coffee_maker.core.records import AgentResult, Task, Worktree
 from coffee_maker.utils import observing
@@ -17,9 +17,6 @@ from coffee_maker.work import accounts
 from coffee_maker.work.asking import Unanswered, ask, said
 from coffee_maker.work.job import Job, Result, Stopped
 from coffee_maker.work.watching import Watching
-
-if TYPE_CHECKING:
-    from coffee_maker.core.limits import Reached
 
 GO_ON, STOP_HERE = "go on", "stop here"
 _TAIL = 1500  # characters of an output in a message
@@ -132,7 +129,7 @@ def _run(job: Job, number: int, granted: int) -> tuple[AgentResult, Reached | No
         last = accounts.last_run(job)
         watch = Watching(job, number, granted)
         job.tell(f"the {agent.name} agent is at work (output in {accounts.log_path(job, watch.number, 'agent')})")
-        task = _task(job, watch.number, "agent")
+        task = _with_more(_task(job, watch.number, "agent"), granted)
         session = last[1].session if last and last[1].attempt == number else None
         with observing.turn(agent.name) as watch.turn:
             watch.turn.text(input=task.text)
@@ -142,8 +139,9 @@ def _run(job: Job, number: int, granted: int) -> tuple[AgentResult, Reached | No
             watch.turn.text(output=result.output_tail)
         detail = result.reason or ""
         job.go_on()
-        outcome = "complete" if result.ok else "lost" if result.outage or watch.limit else "failed"
-        return result, watch.limit
+        limit = watch.limit or _own_limit(result)
+        outcome = "complete" if result.ok else "lost" if result.outage or limit else "failed"
+        return result, limit
     except Exception as stopped:
         detail = detail or str(stopped)
         raise
@@ -151,6 +149,22 @@ def _run(job: Job, number: int, granted: int) -> tuple[AgentResult, Reached | No
         job.slots.give_back()
         if watch is not None:
             watch.close(outcome, detail, result)
+
+
+def _with_more(task: Task, granted: int) -> Task:
+    """The run's own ceilings, as often as the person said to go on beyond them."""
+    turns, cost = task.max_turns, task.max_cost
+    return task._replace(
+        max_turns=turns * (1 + granted) if turns is not None else None,
+        max_cost=cost * (1 + granted) if cost is not None else None,
+    )
+
+
+def _own_limit(result: AgentResult) -> Reached | None:
+    """A ceiling of the run that the agent's own program has noticed."""
+    if result.limit is None:
+        return None
+    return Reached(f"run_{result.limit}", 1.0, f"all {result.limit} of this run")
 
 
 def _built(job: Job, number: int, result: AgentResult) -> Result:

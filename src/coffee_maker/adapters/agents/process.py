@@ -14,6 +14,7 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import IO, NamedTuple
 
+from coffee_maker.adapters.agents.talk import Talk
 from coffee_maker.core.ports import Stop, Watch
 from coffee_maker.core.records import AgentResult
 from coffee_maker.utils.durations import format_duration
@@ -30,6 +31,7 @@ _TELL = 1.0  # seconds between two lines that are told as activity
 _ACTIVITY = 160  # characters of one
 _LONGEST_LINE = 4_000_000  # bytes
 _DRAIN = 2.0  # seconds for reading what is left in the pipe
+_FAREWELL = 2.0  # seconds that a program which was told to end gets before it is ended
 # What any program needs to find its files and speak the person's language; secrets are passed by name only.
 _ALLOWED = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TMPDIR", "TERM")
 _ALLOWED_PREFIXES = ("LC_", "XDG_")
@@ -52,6 +54,7 @@ class Program(NamedTuple):
     grace: float = _GRACE
     stall: float | None = None  # seconds of silence after which it is ended
     watchdog: float | None = None  # seconds: see `keeper`
+    talk: Talk | None = None  # keeps its standard input open after `stdin` was written
 
 
 def environment(environ: Mapping[str, str], names: Sequence[str], extra: Mapping[str, str]) -> dict[str, str]:
@@ -78,7 +81,12 @@ def missing(argv: Sequence[str], path: str | None = None) -> str | None:
     return None if shutil.which(argv[0], path=path) else f"the program {argv[0]} was not found on the PATH"
 
 
-def run(program: Program, stop: Stop, watch: Watch, take: Callable[[str], None] | None = None) -> AgentResult:
+SILENT = "it said nothing for"  # the beginning of the reason when a program was ended because of its silence
+# Takes a line that the program printed; gives what the log is to hold in its place, None for the line itself.
+Reader = Callable[[str], str | None]
+
+
+def run(program: Program, stop: Stop, watch: Watch, take: Reader | None = None) -> AgentResult:
     """Run to the end, to a limit or to the stop; all of its processes are gone afterwards (see `keeper`). Every line
     that it prints goes to `take`, for programs that speak of themselves; without it the last one is told as activity.
     """
@@ -104,7 +112,7 @@ def run(program: Program, stop: Stop, watch: Watch, take: Callable[[str], None] 
             os.close(lifeline_end)
             os.close(report_end)
         os.set_blocking(alive.fileno(), False)
-        output = _Output(log, program.max_output, _Lines(watch, take))
+        output = _Output(log, program.max_output, _Told(watch) if take is None else _Read(take))
         with process:
             loop = _Loop(process, output, program, alive, told)
             try:
@@ -115,32 +123,55 @@ def run(program: Program, stop: Stop, watch: Watch, take: Callable[[str], None] 
     return AgentResult(*_judge(loop), output_tail=printable(output.tail.decode(errors="replace")).strip())
 
 
-class _Lines:
-    """The output as lines: each to who reads them, or the newest, once in a while, as a sign of life."""
+class _Told:
+    """The output as it is; its newest line is told once in a while, as a sign of life."""
 
-    def __init__(self, watch: Watch, take: Callable[[str], None] | None) -> None:
+    def __init__(self, watch: Watch) -> None:
         self._watch = watch
-        self._take = take
         self._rest = b""
         self._told = 0.0
 
-    def feed(self, data: bytes) -> None:
+    def feed(self, data: bytes) -> bytes:
         *lines, self._rest = (self._rest + data).split(b"\n")
         self._rest = self._rest[-_LONGEST_LINE:]
-        if self._take is not None:
-            for line in lines:
-                self._take(line.decode(errors="replace"))
-        elif lines and time.monotonic() - self._told > _TELL:
+        if lines and time.monotonic() - self._told > _TELL:
             words = one_line(lines[-1].decode(errors="replace"), _ACTIVITY)
             if words:
                 self._watch.activity(words)
                 self._told = time.monotonic()
+        return data
+
+    def rest(self) -> bytes:
+        return b""
+
+
+class _Read:
+    """The output line by line, in the words of who reads it."""
+
+    def __init__(self, take: Reader) -> None:
+        self._take = take
+        self._rest = b""
+
+    def feed(self, data: bytes) -> bytes:
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        self._rest = self._rest[-_LONGEST_LINE:]
+        return b"".join(map(self._shown, lines))
+
+    def rest(self) -> bytes:
+        """What the last line said, if it had no end."""
+        return self._shown(self._rest) if self._rest else b""
+
+    def _shown(self, line: bytes) -> bytes:
+        words = self._take(line.decode(errors="replace"))
+        if words is None:
+            return line + b"\n"
+        return words.encode(errors="replace") + b"\n" if words else b""
 
 
 class _Output:
     """The bounded log: what came first, a note of how much was left out, and what came last."""
 
-    def __init__(self, log: IO[bytes], limit: int, lines: _Lines) -> None:
+    def __init__(self, log: IO[bytes], limit: int, lines: _Told | _Read) -> None:
         self._log = log
         self._limit = limit
         self._lines = lines
@@ -148,12 +179,15 @@ class _Output:
         self.tail = b""
 
     def take(self, data: bytes) -> None:
+        self._keep(self._lines.feed(data))
+
+    def _keep(self, data: bytes) -> None:
         self._log.write(data[: max(self._limit - self._size, 0)])
         self._size += len(data)
         self.tail = (self.tail + data)[-TAIL:]
-        self._lines.feed(data)
 
     def close(self, left: int) -> None:
+        self._keep(self._lines.rest())
         if self._size > self._limit:
             self._log.write(f"\n[{self._size - self._limit} bytes more; the end was:]\n".encode() + self.tail)
         if left:
@@ -171,13 +205,13 @@ class _Loop:
         self._program = program
         self._alive = alive
         self._told = told
-        self._pending = memoryview(program.stdin)
+        self._pending = bytearray(program.stdin)
         self._report = b""
         self._over = False
         self.ended_because: str | None = None
         self.code: int | None = None
         self.left = 0
-        self._heard = self._ticked = time.monotonic()
+        self._heard = self._ticked = self._looked = time.monotonic()
 
     def until_the_end(self, stop: Stop) -> None:
         deadline = time.monotonic() + self._program.timeout
@@ -189,9 +223,11 @@ class _Loop:
                 self._tick()
                 if self.ended_because is None:
                     deadline = self._look(stop, deadline)
-                elif time.monotonic() > deadline:  # the keeper itself does not answer any more
-                    self._process.kill()
-                    break
+                elif time.monotonic() > deadline:
+                    if self._alive.closed:  # the keeper itself does not answer any more
+                        self._process.kill()
+                        break
+                    deadline = self._end()
             self._drain(selector)
         words = self._report.split()
         if len(words) == 3:
@@ -207,18 +243,31 @@ class _Loop:
         selector.register(self._process.stdin, selectors.EVENT_WRITE, self._feed)
         selector.register(self._process.stdout, selectors.EVENT_READ, self._read)
         selector.register(self._told, selectors.EVENT_READ, self._hear)
+        if self._program.talk is not None:
+            selector.register(self._program.talk.woken, selectors.EVENT_READ, self._listen)
 
     def _look(self, stop: Stop, deadline: float) -> float:
         """End the run when it is time or told so; the deadline that counts from now on."""
-        reason, now, stall = stop.requested(), time.monotonic(), self._program.stall
+        reason, now, stall, talk = stop.requested(), time.monotonic(), self._program.stall, self._program.talk
+        if talk is not None and talk.waits:
+            deadline += now - self._looked
+            self._heard = now
+        self._looked = now
         if reason is None and now > deadline:
             limit = format_duration(timedelta(seconds=self._program.timeout))
             reason = f"it did not end within its time limit of {limit}"
         if reason is None and stall is not None and now - self._heard > stall:
-            reason = f"it said nothing for {format_duration(timedelta(seconds=stall))}"
+            reason = f"{SILENT} {format_duration(timedelta(seconds=stall))}"
         if reason is None:
             return deadline
         self.ended_because = reason
+        if talk is None or talk.farewell is None:
+            return self._end()
+        talk.say(talk.farewell())
+        return now + min(self._program.grace, _FAREWELL)
+
+    def _end(self) -> float:
+        """Have the keeper end it; until when it must have done so."""
         self._alive.close()
         return time.monotonic() + self._program.grace + _KEEPER_PATIENCE
 
@@ -237,12 +286,20 @@ class _Loop:
         except BlockingIOError:
             return
         except BrokenPipeError:  # it does not read its input, which is its right
-            self._pending = self._pending[:0]
+            self._pending.clear()
             written = 0
-        self._pending = self._pending[written:]
+        del self._pending[:written]
         if stdin and not self._pending:
             selector.unregister(stdin)
-            stdin.close()
+            if self._program.talk is None:
+                stdin.close()
+
+    def _listen(self, selector: selectors.BaseSelector) -> None:
+        """Something is to be said to it."""
+        stdin = self._process.stdin
+        self._pending += self._program.talk.take() if self._program.talk else b""
+        if stdin and self._pending and stdin not in selector.get_map():
+            selector.register(stdin, selectors.EVENT_WRITE, self._feed)
 
     def _read(self, selector: selectors.BaseSelector) -> None:
         stdout = self._process.stdout
@@ -276,11 +333,20 @@ def _judge(watch: _Loop) -> tuple[bool, int | None, str | None]:
         return False, watch.code, watch.ended_because
     if watch.code == 0:
         return True, 0, None
-    if watch.code is None:
-        return False, None, "it ended its own keeper, so nothing is known about it"
-    if watch.code < 0:
-        return False, watch.code, f"it was ended by signal {_signal_name(-watch.code)}"
-    return False, watch.code, f"it ended with exit code {watch.code}"
+    return False, watch.code, _own_end(watch.code)
+
+
+def by_itself(result: AgentResult) -> bool:
+    """Whether a program that failed ended by itself: nobody had it ended."""
+    return result.reason == _own_end(result.exit_code)
+
+
+def _own_end(code: int | None) -> str:
+    if code is None:
+        return "it ended its own keeper, so nothing is known about it"
+    if code < 0:
+        return f"it was ended by signal {_signal_name(-code)}"
+    return f"it ended with exit code {code}"
 
 
 def _signal_name(number: int) -> str:
