@@ -90,7 +90,8 @@ def test_a_command_pays_for_no_import_that_it_does_not_need(command: str) -> Non
         "import sys; before = set(sys.modules)\n"
         f"import coffee_maker.cli.roadmap_cli, coffee_maker.wiring, coffee_maker.cli.commands.{command}\n"
         "import coffee_maker.core.document, coffee_maker.core.choosing, coffee_maker.adapters.roadmap_file\n"
-        "import coffee_maker.store.sqlite, coffee_maker.work.editing, coffee_maker.work.project, coffee_maker.work.looking\n"
+        "import coffee_maker.store.sqlite, coffee_maker.work.editing\n"
+        "import coffee_maker.work.project, coffee_maker.work.looking\n"
         "import coffee_maker.cli.texts.changes, coffee_maker.cli.texts.roadmap\n"
         "print(*(set(sys.modules) - before))"
     )
