@@ -93,7 +93,8 @@ def read_fields(flat: str, begin: int, stop: int, first: int, opaque: list[tuple
     margin, seen = 4, 0  # the smallest indentation of a list item on the lines before `seen`
     for candidate in _LINE.finditer(flat, begin - 1, stop):
         line = candidate[1]
-        if not (parts := _field_parts(line)):
+        parts = _field_parts(line) if len(line) <= _LONG else _take_apart(line)
+        if not parts:
             continue
         start, after = candidate.span(1)
         number, at = number + flat.count("\n", at, start), start
@@ -129,7 +130,7 @@ def _rest_of_field(lines: list[str], number: int, last: int, value: str) -> tupl
     if not value and end + 1 < last and not lines[end].strip(" \t") and LIST_MARKER.match(lines[end + 1].lstrip(" \t")):
         end += 1
     while end < last and (line := lines[end]):
-        if (line[0] in _FIRST and _field_parts(line)) or _ends_field(line.lstrip(" \t"), not value):
+        if (line[0] in _FIRST and _take_apart(line)) or _ends_field(line.lstrip(" \t"), not value):
             break
         end += 1
     if end > number + 1:
@@ -156,15 +157,8 @@ def _list_indents(lines: list[str], first: int, last: int) -> Iterator[int]:
             yield lead
 
 
-def _field_parts(line: str) -> _Parts | None:
-    """The parts of a field's line. A plain `Status:` without bold counts when a status follows.
-
-    They are remembered, for roadmaps repeat few such lines often.
-    """
-    return _remembered(line) if len(line) <= _LONG else _take_apart(line)
-
-
 def _take_apart(line: str) -> _Parts | None:
+    """The parts of a field's line. A plain `Status:` without bold counts when a status follows."""
     found = _FIELD.match(line)
     if not found and "tatus" in line[:30]:
         found = _ALL_BOLD.match(line) or _PLAIN_STATUS.match(line)
@@ -176,12 +170,13 @@ def _take_apart(line: str) -> _Parts | None:
     return (name, label.strip(), value, value, lead, found.start(4)) if name else None
 
 
-_remembered = lru_cache(maxsize=512)(_take_apart)
+_field_parts = lru_cache(maxsize=512)(_take_apart)
+"""They are remembered, for roadmaps repeat few such lines often."""
 
 
 def is_field(line: str) -> bool:
     """Whether a line is a field's."""
-    return line[:1] in _FIRST and _field_parts(line) is not None
+    return line[:1] in _FIRST and _take_apart(line) is not None
 
 
 def read_boxes(lines: list[tuple[int, str]]) -> list[Box]:

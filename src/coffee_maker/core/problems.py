@@ -19,8 +19,8 @@ def find_problems(items: Sequence[Item], entries: Sequence[Entry], blocks: Block
 
 
 def _duplicates(items: Sequence[Item]) -> Iterator[Problem]:
-    if len({item.id.upper() for item in items}) == len(items):
-        return
+    if not [item for item in items if item.key != item.id]:
+        return  # a key is the id alone where no other item has it
     first: dict[str, Item] = {}
     for item in items:
         known = first.setdefault(item.id.upper(), item)
