@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.engines import Engine
 from tests.postgres_server import NoServer, Server
 from tests.stores import open_store
 
@@ -62,3 +63,11 @@ def sqlite_store(sqlite_databases: Databases) -> Iterator[SharedStore]:
     opened = SqliteStore(sqlite_databases)
     yield opened
     opened.close()
+
+
+@pytest.fixture(scope="session")
+def docker_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """One real Docker Engine for the whole session."""
+    engine = Engine(tmp_path_factory.mktemp("engine"))
+    yield engine
+    engine.close()

@@ -79,7 +79,7 @@ class Api:
 
     def take(self, request: Mapping[str, Any], headers: Mapping[str, str]) -> Turn:
         """The turn that answers a request."""
-        if not any(tool.get("name") == "Bash" for tool in request.get("tools") or ()):
+        if not any(str(tool.get("name")).lower() == "bash" for tool in request.get("tools") or ()):
             return text('{"title": "x"}')
         with self._changed:
             self.asked.append(request)

@@ -64,6 +64,7 @@ def test_every_setting_of_the_project_file_is_read(tmp_path: Path) -> None:
         waiting = 4
         ask_when_vague = true
         push = "origin"
+        repository = "own.git"
         [agent]
         command = ["agent", "--file", "{item_file}"]
         timeout = "90m"
@@ -78,6 +79,8 @@ def test_every_setting_of_the_project_file_is_read(tmp_path: Path) -> None:
         processes = 99
         image = "agent:1"
         hooks = true
+        readable = ["tools"]
+        filters = ["lfs"]
         [limits]
         run_turns = 10
         run_tokens = 20
@@ -119,7 +122,16 @@ def test_every_setting_of_the_project_file_is_read(tmp_path: Path) -> None:
         timedelta(seconds=0.5),
         str(Path("~/trees").expanduser()),
     )
-    assert found.daemon[6:] == (5, timedelta(minutes=1), timedelta(days=3), 2, 4, True, "origin")
+    assert found.daemon[6:] == (
+        5,
+        timedelta(minutes=1),
+        timedelta(days=3),
+        2,
+        4,
+        True,
+        str(tmp_path / "own.git"),
+        "origin",
+    )
     assert found.agent == (
         ("agent", "--file", "{item_file}"),
         "codex",
@@ -134,6 +146,8 @@ def test_every_setting_of_the_project_file_is_read(tmp_path: Path) -> None:
         99,
         "agent:1",
         True,
+        (str(tmp_path / "tools"),),
+        ("lfs",),
     )
     assert found.limits == (10, 20, 1.0, timedelta(hours=1), 30, 2.5, timedelta(hours=8), 40, 0.0)
     assert found.policy == ("allow", "deny", "allow", "deny", "ask")
@@ -190,6 +204,7 @@ def test_every_setting_can_come_from_the_environment(tmp_path: Path) -> None:
         "daemon.waiting": "5",
         "daemon.ask_when_vague": "yes",
         "daemon.push": "origin",
+        "daemon.repository": "own.git",
         "agent.preset": "aider",
         "agent.model": "m",
         "agent.stall": "5m",
@@ -199,6 +214,8 @@ def test_every_setting_can_come_from_the_environment(tmp_path: Path) -> None:
         "agent.processes": "7",
         "agent.image": "i",
         "agent.hooks": "no",
+        "agent.readable": "one two",
+        "agent.filters": "lfs",
         "limits.run_turns": "1",
         "limits.run_tokens": "2",
         "limits.run_cost": "0.5",

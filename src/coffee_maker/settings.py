@@ -78,6 +78,7 @@ class DaemonSettings(NamedTuple):
     parallel: int = 1  # agents that run at the same time
     waiting: int = 3  # items that may wait for a person while it goes on with others
     ask_when_vague: bool = False
+    repository: str | None = None  # absolute once loaded; where branches are kept instead of the person's repository
     push: str | None = None  # the remote to which finished branches are pushed
 
 
@@ -97,6 +98,8 @@ class AgentSettings(NamedTuple):
     processes: int = 512  # of a sandboxed agent
     image: str | None = None  # of the docker sandbox
     hooks: bool = False  # whether the repository's hooks run for the agent's own commits
+    readable: tuple[str, ...] = ()  # further paths that a sandboxed agent can read; absolute once loaded
+    filters: tuple[str, ...] = ()  # git's filters (such as lfs) that may run on what agents leave
 
 
 class LimitSettings(NamedTuple):
@@ -196,6 +199,10 @@ def _levels(value: Any, base: str) -> tuple[str, ...]:
     return tuple(read.one_of(*_LEVELS)(level, base) for level in read.words(value, base))
 
 
+def _paths(value: Any, base: str) -> tuple[str, ...]:
+    return tuple(read.path(one, base) for one in read.words(value, base))
+
+
 _READERS: Mapping[str, read.Reader] = {
     "roadmap.path": read.path,
     "roadmap.item_pattern": read.pattern,
@@ -217,6 +224,7 @@ _READERS: Mapping[str, read.Reader] = {
     "daemon.parallel": read.count,
     "daemon.waiting": read.count,
     "daemon.ask_when_vague": read.flag,
+    "daemon.repository": read.path,
     "daemon.push": read.text,
     "agent.command": read.command,
     "agent.preset": read.one_of("claude", "codex", "gemini", "opencode", "aider"),
@@ -231,6 +239,8 @@ _READERS: Mapping[str, read.Reader] = {
     "agent.processes": read.count,
     "agent.image": read.text,
     "agent.hooks": read.flag,
+    "agent.readable": _paths,
+    "agent.filters": read.words,
     "limits.run_turns": read.count,
     "limits.run_tokens": read.count,
     "limits.run_cost": read.money,
@@ -308,7 +318,7 @@ def _read_variable(key: str, text: str, name: str, cwd: str) -> Any:
         value = int(text)
     elif reader is read.money:
         value = read.number(text)
-    elif reader is read.words:
+    elif reader in (read.words, _paths):
         value = text.replace(",", " ").split()
     return _checked(reader, value, cwd, name)
 

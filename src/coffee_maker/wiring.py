@@ -23,7 +23,17 @@ if TYPE_CHECKING:
     from coffee_maker.adapters.daemon_log import DaemonLog
     from coffee_maker.adapters.liveness import Liveness
     from coffee_maker.core.document import Document
-    from coffee_maker.core.ports import Agent, Channel, Clock, Maintenance, Repository, RoadmapFile, Store, System
+    from coffee_maker.core.ports import (
+        Agent,
+        Channel,
+        Clock,
+        Maintenance,
+        Repository,
+        RoadmapFile,
+        Sandbox,
+        Store,
+        System,
+    )
     from coffee_maker.core.records import Finding, Line
     from coffee_maker.core.state import Claim
     from coffee_maker.utils.connection import Databases
@@ -272,7 +282,9 @@ class Operations:
             clock=self.clock,
             repository=self.repository,
             agent=self.agent,
-            tests=CommandAgent(command, name="tests", names=settings.agent.environment) if command else None,
+            tests=CommandAgent(command, name="tests", names=settings.agent.environment, sandbox=self.sandbox)
+            if command
+            else None,
             # Two containers can share host name and process number.
             owner=f"{settings.daemon.name or os.uname().nodename}-{os.getpid()}-{os.urandom(2).hex()}",
             started=self.clock.now(),
@@ -290,6 +302,10 @@ class Operations:
 
         root = self.settings.root
         return os.path.join(state_directory(os.environ), "projects", project_name(os.path.basename(root), root))
+
+    @property
+    def _worktrees(self) -> str:
+        return self.settings.daemon.worktrees or os.path.join(self.scratch, "worktrees")
 
     @cached_property
     def log(self) -> DaemonLog:
@@ -368,7 +384,7 @@ class Operations:
         policy = settings.policy._asdict()
         return Options(
             scratch=self.scratch,
-            worktrees=daemon.worktrees or os.path.join(self.scratch, "worktrees"),
+            worktrees=self._worktrees,
             policy=policy if ask else {**policy, "start": "allow"},
             approval_deadline=daemon.approval_deadline,
             lease=daemon.lease,
@@ -384,8 +400,49 @@ class Operations:
             max_output=agent.max_output,
             ceilings=Ceilings(**settings.limits._asdict()),
             leave_out=tuple(path for path in inside if not path.startswith("..")),
-            environment={"COFFEE_ROADMAP": settings.roadmap.path, "COFFEE_DATA_DIR": settings.data.dir},
+            environment=self._agents_environment,
         )
+
+    @property
+    def _agents_environment(self) -> Mapping[str, str]:
+        """Where the agent asks the person, unless it is in a box, which the data directory is not in; and none of the
+        person's hooks for its commits, unless they are wanted (in a box, the repository sees to that)."""
+        settings = self.settings
+        if settings.agent.sandbox != "none":
+            return {}
+        shared = {"COFFEE_ROADMAP": settings.roadmap.path, "COFFEE_DATA_DIR": settings.data.dir}
+        if settings.agent.hooks:
+            return shared
+        no_hooks = {"COUNT": "1", "KEY_0": "core.hooksPath", "VALUE_0": os.devnull}
+        return {**shared, **{f"GIT_CONFIG_{name}": value for name, value in no_hooks.items()}}
+
+    @cached_property
+    def sandbox(self) -> Sandbox | None:
+        """The box for agents and tests; None when they run without."""
+        agent = self.settings.agent
+        if agent.sandbox == "none":
+            return None
+        from coffee_maker.adapters.sandbox.box import Bounds
+
+        # Files that the settings themselves name as part of a command are to be read there.
+        commands = (*agent.command, *(self.settings.daemon.test_command or ()))
+        named = [part for part in commands if os.path.isabs(part) and os.path.isfile(part)]
+        bounds = Bounds(
+            scratch=self.scratch,
+            worktrees=self._worktrees,
+            network=agent.network,
+            memory=agent.memory,
+            processes=agent.processes,
+            readable=(*agent.readable, *named),
+            image=agent.image,
+        )
+        if agent.sandbox == "docker":
+            from coffee_maker.adapters.sandbox.docker import DockerSandbox
+
+            return DockerSandbox(bounds)
+        from coffee_maker.adapters.sandbox.bwrap import BwrapSandbox
+
+        return BwrapSandbox(bounds)
 
     @cached_property
     def agent(self) -> Agent:
@@ -394,10 +451,19 @@ class Operations:
         if self.settings.daemon.agent == "runbook":
             from coffee_maker.adapters.agents.runbook import RunbookAgent
 
-            return RunbookAgent(names=settings.environment)
+            return RunbookAgent(names=settings.environment, sandbox=self.sandbox)
+        if self.settings.daemon.agent == "claude":
+            from coffee_maker.adapters.agents import claude
+            from coffee_maker.core.tools import AGENT_TOOLS
+
+            return claude.ClaudeAgent(claude.Settings(AGENT_TOOLS, settings.model, settings.environment))
+        if settings.preset is not None:
+            from coffee_maker.adapters.agents.presets import PresetAgent
+
+            return PresetAgent(settings.preset, model=settings.model, names=settings.environment)
         from coffee_maker.adapters.agents.command import CommandAgent
 
-        return CommandAgent(settings.command, names=settings.environment)
+        return CommandAgent(settings.command, names=settings.environment, sandbox=self.sandbox)
 
     @cached_property
     def repository(self) -> Repository | None:
@@ -406,9 +472,18 @@ class Operations:
 
         if not inside_git(os.path.dirname(os.path.realpath(self.settings.roadmap.path))):
             return None
-        from coffee_maker.adapters.git import GitRepository
+        from coffee_maker.adapters.git import GitRepository, Rules, is_read_only
 
-        return GitRepository(self.settings.root, self.settings.roadmap.path)
+        agent, root, roadmap = self.settings.agent, self.settings.root, self.settings.roadmap.path
+        own = self.settings.daemon.repository
+        if own is None and is_read_only(root):
+            own = os.path.join(self.scratch, "repository.git")
+        rules = Rules(filters=agent.filters, hooks=agent.hooks, own=own)
+        if agent.sandbox != "none":
+            from coffee_maker.adapters.git_boxed import BoxedRepository
+
+            return BoxedRepository(root, roadmap, rules)
+        return GitRepository(root, roadmap, rules)
 
     @cached_property
     def publishing(self) -> Publishing | None:

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from tests.adapters.git_states import PERSON, STATES, git, make, put, snapshot, write
 
-from coffee_maker.adapters.git import GitRepository
+from coffee_maker.adapters.git import GitRepository, Rules
+from coffee_maker.adapters.git_boxed import BoxedRepository
 from coffee_maker.core.errors import (
     BareRepository,
     BranchInUse,
@@ -30,6 +31,18 @@ def person(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, value)
 
 
+class Kind:
+    """The kind of work trees that a test is about."""
+
+    repository: type[GitRepository] = GitRepository
+
+
+@pytest.fixture(autouse=True, params=[GitRepository, BoxedRepository], ids=["linked", "boxed"])
+def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> type[GitRepository]:
+    monkeypatch.setattr(Kind, "repository", request.param)
+    return Kind.repository
+
+
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     return make(tmp_path / "project with spaces")
@@ -41,7 +54,7 @@ def tree(tmp_path: Path) -> str:
 
 
 def repository(project: Path) -> GitRepository:
-    return GitRepository(str(project), str(project / "docs/ROADMAP.md"))
+    return Kind.repository(str(project), str(project / "docs/ROADMAP.md"))
 
 
 def done(repo: GitRepository, worktree: Worktree, message: str = "m", leave_out: tuple[str, ...] = ()) -> str | None:
@@ -130,6 +143,7 @@ def test_leftovers_are_kept_aside_as_they_are(project: Path, tree: str) -> None:
     assert git(Path(tree), "symbolic-ref", "HEAD") == f"refs/heads/{BRANCH}"
 
 
+@pytest.mark.parametrize("kind", [GitRepository], indirect=True)  # in a box it is the agent's own git that merges
 def test_a_work_tree_in_the_middle_of_a_merge_is_kept_aside(project: Path, tree: str) -> None:
     repo = repository(project)
     worktree = repo.open_worktree(tree, BRANCH)
@@ -209,6 +223,7 @@ def test_deleted_and_renamed_files_count(project: Path, tree: str) -> None:
     ]
 
 
+@pytest.mark.parametrize("kind", [GitRepository], indirect=True)  # in a box it is a branch that nobody reads
 def test_leaving_the_branch_is_told(project: Path, tree: str) -> None:
     repo = repository(project)
     worktree = repo.open_worktree(tree, BRANCH)
@@ -224,7 +239,7 @@ def test_a_project_below_the_top_of_the_repository(project: Path, tree: str) -> 
     write(inner / "ROADMAP.md", "# Inner\n")
     git(project, "add", "-A")
     git(project, "commit", "-q", "-m", "inner")
-    repo = GitRepository(str(inner), str(inner / "ROADMAP.md"))
+    repo = Kind.repository(str(inner), str(inner / "ROADMAP.md"))
     worktree = repo.open_worktree(tree, BRANCH)
     assert worktree.project == f"{tree}/code/inner"
     write(Path(worktree.project) / "ROADMAP.md", "changed\n")
@@ -257,9 +272,9 @@ def test_signing_never_asks(project: Path, tree: str) -> None:
 
 OPENER = """
 import sys
-from coffee_maker.adapters.git import GitRepository
-project, trees, number = sys.argv[1:]
-repo = GitRepository(project, project + "/docs/ROADMAP.md")
+from importlib import import_module
+module, name, project, trees, number = sys.argv[1:]
+repo = getattr(import_module(module), name)(project, project + "/docs/ROADMAP.md")
 tree = repo.open_worktree(f"{trees}/{number}", f"roadmap/{number}")
 open(f"{tree.path}/{number}.txt", "w").close()
 repo.stage(tree, leave_out=())
@@ -268,8 +283,8 @@ repo.close_worktree(tree)
 """
 
 
-def test_several_daemons_at_once(project: Path, tmp_path: Path) -> None:
-    argv = [sys.executable, "-c", OPENER, str(project), str(tmp_path / "trees")]
+def test_several_daemons_at_once(project: Path, tmp_path: Path, kind: type[GitRepository]) -> None:
+    argv = [sys.executable, "-c", OPENER, kind.__module__, kind.__name__, str(project), str(tmp_path / "trees")]
     racers = [subprocess.Popen([*argv, str(number)]) for number in range(8)]
     assert [racer.wait() for racer in racers] == [0] * 8
     assert git(project, "for-each-ref", "--format=%(refname:short)", "refs/heads/roadmap").split() == [
@@ -283,3 +298,25 @@ def test_git_s_own_lock_is_waited_for_and_then_told(project: Path, tree: str, mo
         repository(project).open_worktree(tree, BRANCH)
     lock.unlink()
     assert repository(project).open_worktree(tree, BRANCH)
+
+
+def test_a_repository_that_cannot_be_written_is_only_read(project: Path, tree: str, tmp_path: Path) -> None:
+    """A daemon in a container sees the person's ``.git`` read only, and keeps the branches in one of its own."""
+    before = snapshot(project)
+    for path in (project / ".git").rglob("*"):
+        path.chmod(path.stat().st_mode & ~0o222)
+    own = tmp_path / "own.git"
+    repo = Kind.repository(str(project), str(project / "docs/ROADMAP.md"), Rules(own=str(own)))
+    worktree = repo.open_worktree(tree, BRANCH)
+    write(Path(tree) / "made.py", "1\n")
+    commit = done(repo, worktree)
+    repo.close_worktree(worktree)
+    assert snapshot(project) == before
+    write(Path(repo.open_worktree(tree, BRANCH).path) / "half.py", "1\n")
+    assert repo.open_worktree(tree, BRANCH).aside == f"{tree}.left-1"
+    assert snapshot(project) == before
+    for path in (project / ".git").rglob("*"):
+        path.chmod(path.stat().st_mode | 0o200)
+    git(project, "fetch", "-q", str(own), "refs/heads/roadmap/*:refs/heads/roadmap/*")
+    assert git(project, "rev-parse", BRANCH) == commit
+    assert git(project, "diff", "--name-only", "main", BRANCH) == "made.py"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -13,8 +14,10 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from tests.fake_messages_api import Api, text, use
 
 from coffee_maker.adapters.agents import keeper, process
+from coffee_maker.adapters.agents.claude import ClaudeAgent, Settings
 from coffee_maker.adapters.agents.command import CommandAgent
 from coffee_maker.adapters.agents.runbook import RunbookAgent
 from coffee_maker.core.ports import Agent
@@ -86,6 +89,9 @@ class Bench:
     def agent(self, script: str) -> Agent:
         if self.kind == "runbook":
             return RunbookAgent(names=MEASURED, grace=0.3)
+        if self.kind == "claude":
+            (self.home / "script.sh").write_text(script)
+            return ClaudeAgent(Settings(names=MEASURED, grace=0.3))
         path = self.home / "script.sh"
         path.write_text(script)
         return CommandAgent(["sh", "-eu", str(path)], names=MEASURED, grace=0.3)
@@ -109,6 +115,15 @@ class Bench:
         return self.agent(script).run(self.task(script, **bounds), stop, self.heard)  # type: ignore[arg-type]
 
     @property
+    def short(self) -> float:
+        """Seconds that are enough for it to begin."""
+        return 4 if self.kind == "claude" else 0.3
+
+    @property
+    def short_in_words(self) -> str:
+        return "4s" if self.kind == "claude" else "300ms"
+
+    @property
     def log(self) -> bytes:
         return (self.home / "scratch/run.log").read_bytes()
 
@@ -116,6 +131,21 @@ class Bench:
 @pytest.fixture(params=["command", "runbook"])
 def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Bench:
     return Bench(request.param, tmp_path)
+
+
+@pytest.fixture(params=["command", "runbook", "claude"])
+def any_bench(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+    """For what holds for an agent that thinks, too: the real Claude Code, whose model wants to run the script."""
+    found = Bench(request.param, tmp_path)
+    if request.param != "claude":
+        yield found
+        return
+    turns = use(("Bash", {"command": f"sh -eu {shlex.quote(str(tmp_path / 'script.sh'))}"})), text("done")
+    with Api(turns).serving() as api:
+        environment = {"HOME": tmp_path, "CLAUDE_CONFIG_DIR": tmp_path / "config", "ANTHROPIC_BASE_URL": api.url}
+        for name, value in {**environment, "ANTHROPIC_API_KEY": "sk-ant-none"}.items():
+            monkeypatch.setenv(name, str(value))
+        yield found
 
 
 @pytest.fixture
@@ -155,8 +185,8 @@ def test_success(bench: Bench) -> None:
     assert bench.log == b"said\n"
 
 
-def test_it_is_ready_to_run(bench: Bench) -> None:
-    assert bench.agent("true").check() is None
+def test_it_is_ready_to_run(any_bench: Bench) -> None:
+    assert any_bench.agent("true").check() is None
 
 
 def test_failure_is_a_result_with_the_exit_code_and_the_end_of_the_output(bench: Bench) -> None:
@@ -173,22 +203,22 @@ def test_a_signal_is_told_by_name(bench: Bench) -> None:
     assert bench.run("kill -SEGV $$").reason == "it was ended by signal SIGSEGV"
 
 
-def test_the_time_limit(bench: Bench, mark: Callable[[], list[str]]) -> None:
-    result = bench.run("sleep 600 & sleep 600", timeout=0.3)
-    assert result.reason == "it did not end within its time limit of 300ms"
+def test_the_time_limit(any_bench: Bench, mark: Callable[[], list[str]]) -> None:
+    result = any_bench.run("sleep 600 & tail -f /dev/null", timeout=any_bench.short)
+    assert result.reason == f"it did not end within its time limit of {any_bench.short_in_words}"
     assert not result.ok
 
 
-def test_a_stop_request(bench: Bench, mark: Callable[[], list[str]]) -> None:
+def test_a_stop_request(any_bench: Bench, mark: Callable[[], list[str]]) -> None:
     stop = Flag()
 
     def ask() -> None:
-        until(lambda: (bench.work / "started").exists())
+        until(lambda: (any_bench.work / "started").exists())
         stop.reason = "the lease was lost"
 
     asking = threading.Thread(target=ask)
     asking.start()
-    result = bench.run("touch started; sleep 600", stop)
+    result = any_bench.run("touch started; sleep 600", stop)
     asking.join()
     assert (result.ok, result.reason) == (False, "the lease was lost")
 
@@ -259,27 +289,27 @@ def test_input_that_is_not_read_harms_nothing(bench: Bench) -> None:
     assert bench.agent(script).run(task, NEVER, bench.heard) == AgentResult(True, 0, None, "fine")
 
 
-def test_hostile_text_stays_text(bench: Bench) -> None:
+def test_hostile_text_stays_text(any_bench: Bench) -> None:
     title = "$(touch pwned) `touch pwned` ; touch pwned \x1b[31m \u202e {item} \0"
-    assert bench.run("echo quiet", title=title).ok
-    assert [path.name for path in bench.work.iterdir()] == []
+    assert any_bench.run("echo quiet", title=title).ok, any_bench.log
+    assert [path.name for path in any_bench.work.iterdir()] == []
 
 
-def test_secrets_of_the_daemon_are_not_passed_on(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_secrets_of_the_daemon_are_not_passed_on(any_bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLACK_BOT_TOKEN", "xoxb-1")
     monkeypatch.setenv("GIT_DIR", "/elsewhere")
-    assert bench.run("env").ok
-    assert b"xoxb-1" not in bench.log
-    assert b"GIT_DIR" not in bench.log
+    assert any_bench.run("env").ok
+    assert b"xoxb-1" not in any_bench.log
+    assert b"GIT_DIR" not in any_bench.log
 
 
 def test_it_finds_the_command_to_ask_the_person_with(bench: Bench) -> None:
     assert os.path.dirname(sys.executable).encode() in (bench.run("echo $PATH"), bench.log)[1]
 
 
-def test_a_work_tree_that_is_gone_is_a_result(bench: Bench) -> None:
-    task = bench.task()._replace(directory=str(bench.home / "gone"))
-    result = bench.agent("true").run(task, NEVER, bench.heard)
+def test_a_work_tree_that_is_gone_is_a_result(any_bench: Bench) -> None:
+    task = any_bench.task()._replace(directory=str(any_bench.home / "gone"))
+    result = any_bench.agent("true").run(task, NEVER, any_bench.heard)
     assert not result.ok
     assert "could not be started" in (result.reason or "")
 
@@ -299,21 +329,21 @@ def test_one_that_stops_its_keeper_is_ended_all_the_same(
     until(lambda: not mark())
 
 
-def test_it_dies_with_the_daemon(bench: Bench, mark: Callable[[], list[str]]) -> None:
+def test_it_dies_with_the_daemon(any_bench: Bench, mark: Callable[[], list[str]]) -> None:
     """kill -9 of the daemon: the kernel closes the lifeline, and the keeper ends all."""
-    script = f"setsid sleep 600 & touch '{bench.work}/started'; sleep 600"
+    script = f"setsid sleep 600 & touch '{any_bench.work}/started'; sleep 600"
     daemon = (
         "import sys\n"
         f"sys.path.insert(0, {os.getcwd()!r})\n"
         "from pathlib import Path\n"
         "from tests.contract.test_agents import Bench, Heard, NEVER\n"
-        "bench = Bench.__new__(Bench)\n"
-        "bench.heard = Heard()\n"
-        f"bench.kind, bench.home, bench.work = {bench.kind!r}, Path({str(bench.home)!r}), Path({str(bench.work)!r})\n"
+        "bench = Bench.__new__(Bench); bench.heard = Heard()\n"
+        f"bench.kind, bench.home = {any_bench.kind!r}, Path({str(any_bench.home)!r})\n"
+        f"bench.work = Path({str(any_bench.work)!r})\n"
         f"bench.run({script!r})\n"
     )
     running = subprocess.Popen([sys.executable, "-c", daemon])
-    until(lambda: (bench.work / "started").exists())
+    until(lambda: (any_bench.work / "started").exists())
     running.kill()
     running.wait()
     until(lambda: not mark())
@@ -411,29 +441,30 @@ def test_keeper_without_proc_knows_the_group(monkeypatch: pytest.MonkeyPatch) ->
     assert keeper._descendants(child.pid) == []
 
 
-def test_one_that_says_nothing_is_ended(bench: Bench, mark: Callable[[], list[str]]) -> None:
+def test_one_that_says_nothing_is_ended(any_bench: Bench, mark: Callable[[], list[str]]) -> None:
     script = "echo first; sleep 600"
-    result = bench.agent(script).run(bench.task(script)._replace(stall=timedelta(seconds=0.3)), NEVER, bench.heard)
-    assert (result.ok, result.reason) == (False, "it said nothing for 300ms")
-    assert bench.heard.words == ["first"]
+    task = any_bench.task(script)._replace(stall=timedelta(seconds=any_bench.short))
+    result = any_bench.agent(script).run(task, NEVER, any_bench.heard)
+    assert (result.ok, result.reason) == (False, f"it said nothing for {any_bench.short_in_words}")
+    assert any_bench.kind == "claude" or any_bench.heard.words == ["first"]
     assert mark() == []
 
 
-def test_one_whose_daemon_is_frozen_is_ended(bench: Bench, mark: Callable[[], list[str]], tmp_path: Path) -> None:
+def test_one_whose_daemon_is_frozen_is_ended(any_bench: Bench, mark: Callable[[], list[str]], tmp_path: Path) -> None:
     """SIGSTOP of the daemon: its lease will run out, and by then nothing of its agent may be at work any more."""
     script = "echo $$ > pid; sleep 600"
     program = (
         "from datetime import timedelta; from pathlib import Path\n"
         "from tests.contract.test_agents import NEVER, Bench, Heard\n"
-        f"bench = Bench.__new__(Bench); bench.heard = Heard(); bench.kind = {bench.kind!r}\n"
-        f"bench.home = Path({str(bench.home)!r}); bench.work = Path({str(bench.work)!r})\n"
+        f"bench = Bench.__new__(Bench); bench.heard = Heard(); bench.kind = {any_bench.kind!r}\n"
+        f"bench.home = Path({str(any_bench.home)!r}); bench.work = Path({str(any_bench.work)!r})\n"
         f"task = bench.task({script!r})._replace(watchdog=timedelta(seconds=1))\n"
         f"bench.agent({script!r}).run(task, NEVER, bench.heard)\n"
     )
     daemon = subprocess.Popen([sys.executable, "-c", program], cwd=Path(__file__).parents[2])
     try:
-        until(lambda: (bench.work / "pid").exists() and (bench.work / "pid").read_text().strip())
-        agent = Path("/proc") / (bench.work / "pid").read_text().strip()
+        until(lambda: (any_bench.work / "pid").exists() and (any_bench.work / "pid").read_text().strip())
+        agent = Path("/proc") / (any_bench.work / "pid").read_text().strip()
         time.sleep(1.5)  # longer than the watchdog: as long as the daemon lives, so does its agent
         assert agent.exists()
         daemon.send_signal(signal.SIGSTOP)
@@ -441,3 +472,4 @@ def test_one_whose_daemon_is_frozen_is_ended(bench: Bench, mark: Callable[[], li
     finally:
         daemon.kill()
         daemon.wait()
+    until(lambda: not mark())

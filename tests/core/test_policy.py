@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import posixpath
+import re
+from pathlib import Path
 
 import pytest
 
@@ -126,6 +128,7 @@ git -c alias.x='!curl y' x
 git -c core.sshCommand=x status
 git $VERB
 gh api repos
+gh pr view 7
 docker run alpine
 docker pull alpine
 exec 3<>/dev/tcp/host/80
@@ -375,3 +378,19 @@ def test_a_tree_below_the_scratch_directory_is_not_removed_through_it() -> None:
 )
 def test_other_tools(tool: str, arguments: dict[str, object], found: list[str]) -> None:
     assert [action.kind for action in judge(tool, arguments, GROUND).actions] == found
+
+
+def test_the_guide_says_what_is_so() -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "guides" / "agents.md").read_text()
+    rows = re.findall(r"^  \| `(\w+)` \| (.+?) \| ([^|]+) \|$", guide, re.MULTILINE)
+    assert [kind for kind, _, _ in rows] == ["new_dependency", "network", "push", "pull_request"]
+    for kind, counts, does_not in rows:
+        for line in _lines(counts):
+            assert kind in kinds(line), line
+        for line in _lines(does_not.partition("(")[0]):
+            assert kind not in kinds(line), line
+
+
+def _lines(cell: str) -> list[str]:
+    found = [line.replace("\\|", "|") for line in re.findall("`([^`]+)`", cell)]
+    return [line.replace("…", "x") for line in found if not line.startswith("-")]

@@ -7,11 +7,14 @@ deleted: a work tree with leftovers of an earlier attempt is moved aside as it i
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 from coffee_maker.adapters import git_log
-from coffee_maker.adapters.git_program import FALLBACK_IDENTITY, SLOW, Git, in_a_line, plain_message
+from coffee_maker.adapters.git_program import SLOW, Git, in_a_line
+from coffee_maker.adapters.git_tree import TreeGit, without_filters
 from coffee_maker.core.errors import (
     BareRepository,
     BranchInUse,
@@ -22,11 +25,18 @@ from coffee_maker.core.errors import (
     WorktreeMoved,
 )
 from coffee_maker.core.records import Worktree
+from coffee_maker.utils.boxes import boxed_git
 
 # The HEAD of these is a passing state of the person's, no place to branch from.
 _NOT_WHILE = frozenset({"rebase", "bisect"})
-_MOST_LEFTOVERS = 2000  # paths that are looked at one by one
-_ADD_TRIES = 5  # git's own locks (config, refs) are held for milliseconds by other daemons that do the same
+_LONGEST_PATH = 8192
+FETCHING = (
+    "-c", "fetch.fsckObjects=true", "-c", "protocol.file.allow=always", "-c", "core.logAllRefUpdates=false",
+    "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--no-auto-maintenance",
+)  # fmt: skip
+# git's own locks (config, refs) are held for milliseconds by other daemons that do the same; for as long it stumbles
+# over a work tree of theirs that is half made.
+_TRIES = 5
 
 
 class _Registered(NamedTuple):
@@ -36,13 +46,29 @@ class _Registered(NamedTuple):
     branch: str | None  # full ref name
 
 
-class GitRepository:
-    """`Repository` for the roadmap at `roadmap`, whose project is the directory `project`."""
+class Rules(NamedTuple):
+    """What the settings and the place say about agents' repositories."""
 
-    def __init__(self, project: str, roadmap: str, *, program: str = "git") -> None:
+    filters: tuple[str, ...] = ()  # names of git's filters that may run on what agents leave
+    hooks: bool = False  # whether the person's hooks run for the agent's commits in its box
+    own: str | None = None  # where a repository of ours is kept when the person's cannot be written
+
+
+_NO_RULES = Rules()
+
+
+class GitRepository:
+    """`Repository` for the roadmap at `roadmap`, whose project is the directory `project`.
+
+    Branches and work trees are the person's repository's, or those of a bare one of our own: a daemon in a container
+    sees the person's ``.git`` read only. The person fetches from it then."""
+
+    def __init__(self, project: str, roadmap: str, rules: Rules = _NO_RULES, *, program: str = "git") -> None:
         self._project = os.path.realpath(project)
         self._roadmap = roadmap
+        self._rules = rules
         self._git = Git(self._project, program=program)
+        self._own = self._git.at(rules.own) if rules.own else self._git
 
     # --- the roadmap's versions
 
@@ -81,75 +107,124 @@ class GitRepository:
 
     def open_worktree(self, path: str, branch: str) -> Worktree:
         """See the port. An earlier attempt's branch is gone on with; its leftovers are kept aside, unchanged."""
-        self.check()
+        head = self._begin()
         path = os.path.realpath(path)
         ref = f"refs/heads/{branch}"
-        head = self._git.must("rev-parse", "HEAD^0")
-        trees = self._worktrees()
-        for tree in trees:
-            if tree.branch == ref and tree.path != path and os.path.isdir(tree.path):
-                raise BranchInUse(branch=branch, where=tree.path)
-        known = next((tree for tree in trees if tree.path == path), None)
+        known = self._look_for(path, ref)
         aside = self._make_way(path, ref, known)
         if not os.path.isdir(path):
             self._add(path, branch, head)
-        base = self._git.must("merge-base", head, ref)
-        prefix = os.path.relpath(self._project, _top(self._git))
-        return Worktree(path, branch, base, os.path.normpath(os.path.join(path, prefix)), aside)
+        return self._as_worktree(path, branch, head, aside)
 
     def stage(self, worktree: Worktree, *, leave_out: Sequence[str]) -> bool:
         """See the port. What the agent committed itself counts too; ignore rules are respected."""
-        git = self._on_its_branch(worktree)
-        git.must("reset", "--quiet", timeout=SLOW)  # only this run's index; what the agent staged is staged again below
-        without = [f":(top,exclude,literal){path}" for path in _inside(worktree, leave_out)]
-        everything = ("--", ":(top)", *without)
-        if git.ask("add", "--all", *everything, timeout=SLOW).code != 0:  # a sparse work tree wants it said
-            git.must("add", "--all", "--sparse", *everything, timeout=SLOW)
-        return _is_staged(git) or git.must("rev-parse", "HEAD^0") != worktree.base
+        return self._on_its_branch(worktree).stage(_inside(worktree, leave_out), worktree.base)
 
     def leftovers(self, worktree: Worktree) -> Mapping[str, str | None]:
         """See the port."""
-        git = self._git.at(worktree.path)
-        listed = git.must("ls-files", "-z", "--others", "--modified", "--deleted", "--exclude-standard", timeout=SLOW)
-        paths = sorted(set(filter(None, listed.split("\0"))))[:_MOST_LEFTOVERS]
-        there = [path for path in paths if os.path.isfile(os.path.join(worktree.path, path)) and "\n" not in path]
-        stdin = "".join(f"{path}\n" for path in there).encode(errors="surrogateescape")
-        hashes = git.must("hash-object", "--no-filters", "--stdin-paths", stdin=stdin, timeout=SLOW).split()
-        known: dict[str, str | None] = {**dict.fromkeys(paths), **dict(zip(there, hashes, strict=True))}
         start = os.path.relpath(worktree.project, worktree.path)
-        return {os.path.relpath(path, start): content for path, content in known.items()}
+        found = self._on_its_branch(worktree).leftovers()
+        return {os.path.relpath(path, start): content for path, content in found.items()}
 
     def push(self, worktree: Worktree, remote: str) -> None:
         """See the port. No hook of the person's runs; git asks for nothing, so credentials have to be at hand."""
         ref = f"refs/heads/{worktree.branch}"
-        self._git.must("push", "--quiet", "--no-verify", "--", remote, f"{ref}:{ref}", timeout=SLOW)
+        url = self._git.must("remote", "get-url", "--push", remote) if self._rules.own else remote
+        self._own.must("push", "--quiet", "--no-verify", "--", url, f"{ref}:{ref}", timeout=SLOW)
 
     def commit(self, worktree: Worktree, message: str) -> str | None:
         """See the port. No hook runs: they are the person's, and for the person's own commits."""
-        git = self._on_its_branch(worktree)
-        if _is_staged(git):
-            command = ["commit", "--quiet", "--no-verify", "--no-gpg-sign", "--cleanup=whitespace", "-F", "-"]
-            text = plain_message(message).encode()
-            if git.ask(*command, stdin=text, timeout=SLOW).code != 0:  # perhaps for want of an identity
-                git.must(*command, stdin=text, timeout=SLOW, extra=FALLBACK_IDENTITY)
-        tip = git.must("rev-parse", "HEAD^0")
+        tip = self._on_its_branch(worktree).commit(message)
         return None if tip == worktree.base else tip
 
-    def _on_its_branch(self, worktree: Worktree) -> Git:
-        """git in the work tree; raises `WorktreeMoved` when the agent has left the branch."""
-        git = self._git.at(worktree.path)
-        head = git.ask("symbolic-ref", "--quiet", "HEAD").text
+    def close_worktree(self, worktree: Worktree) -> None:
+        """See the port. One that still holds something uncommitted, or is locked, stays where it is."""
+        admin = self._admin(worktree.path)
+        if admin is None or os.path.exists(os.path.join(admin, "locked")):
+            return
+        if self._tree(worktree.path, admin).is_clean():
+            shutil.rmtree(worktree.path, ignore_errors=True)
+            self._own.ask("worktree", "remove", worktree.path, timeout=SLOW)
+
+    # --- their parts
+
+    def _begin(self) -> str:
+        """The commit to branch from, known to the repository that holds the branches."""
+        self.check()
+        head = self._git.must("rev-parse", "HEAD^0")
+        if self._rules.own is not None:
+            if not os.path.isdir(self._rules.own):
+                self._make_own(self._rules.own)
+            source = self._git.must("rev-parse", "--absolute-git-dir")
+            everything = ("+refs/heads/*:refs/remotes/person/*", f"+{head}:refs/remotes/person/HEAD")
+            self._own.must(*FETCHING, source, *everything, timeout=SLOW)
+        return head
+
+    def _make_own(self, path: str) -> None:
+        """A bare repository that borrows the objects of the person's."""
+        objects = os.path.realpath(os.path.join(common_directory(self._git), "objects"))
+        form = self._git.ask("rev-parse", "--show-object-format").text or "sha1"
+        new = f"{path}.new-{os.getpid()}"
+        self._git.must("init", "--quiet", "--bare", "--template=", f"--object-format={form}", new)
+        os.makedirs(os.path.join(new, "objects/info"), exist_ok=True)
+        with open(os.path.join(new, "objects/info/alternates"), "wb") as file:
+            file.write(os.fsencode(objects) + b"\n")
+        try:
+            os.rename(new, path)
+        except OSError:  # another daemon was faster
+            shutil.rmtree(new, ignore_errors=True)
+
+    def _as_worktree(self, path: str, branch: str, head: str, aside: str | None) -> Worktree:
+        base = self._own.must("merge-base", head, f"refs/heads/{branch}")
+        prefix = os.path.relpath(self._project, _top(self._git))
+        return Worktree(path, branch, base, os.path.normpath(os.path.join(path, prefix)), aside)
+
+    def _look_for(self, path: str, ref: str) -> _Registered | None:
+        """The work tree at `path`, when git knows of one; raises `BranchInUse` when the branch is out elsewhere."""
+        trees = self._worktrees()
+        for tree in trees:
+            if tree.branch == ref and tree.path != path and os.path.isdir(tree.path):
+                raise BranchInUse(branch=ref.removeprefix("refs/heads/"), where=tree.path)
+        return next((tree for tree in trees if tree.path == path), None)
+
+    def _tree(self, path: str, git_dir: str) -> TreeGit:
+        return TreeGit(self._own, git_dir, path, filters=self._rules.filters)
+
+    def _on_its_branch(self, worktree: Worktree) -> TreeGit:
+        """git on the work tree; raises `WorktreeMoved` when the agent has left the branch."""
+        admin = self._admin(worktree.path)
+        if admin is None:
+            raise WorktreeMoved(path=worktree.path, branch=worktree.branch, head="no work tree of the repository")
+        tree = self._tree(worktree.path, admin)
+        head = tree.head()
         if head != f"refs/heads/{worktree.branch}":
             raise WorktreeMoved(path=worktree.path, branch=worktree.branch, head=head or "no branch")
-        return git
+        return tree
 
-    def close_worktree(self, worktree: Worktree) -> None:
-        """See the port. One that still holds something uncommitted stays where it is."""
-        self._git.ask("worktree", "remove", worktree.path, timeout=SLOW)
+    def _admin(self, path: str) -> str | None:
+        """The git directory that the repository keeps for the work tree at `path`: found in the repository, since an
+        agent can make the ``.git`` in its own directory lead anywhere."""
+        folder = os.path.join(self._common(), "worktrees")
+        with suppress(FileNotFoundError):
+            for name in os.listdir(folder):
+                with suppress(OSError), open(os.path.join(folder, name, "gitdir"), "rb") as file:
+                    if os.path.realpath(os.path.dirname(os.fsdecode(file.read().strip()))) == path:
+                        return os.path.join(folder, name)
+        return None
+
+    def _common(self) -> str:
+        """The git directory of the repository that holds the branches."""
+        return common_directory(self._own)
 
     def _worktrees(self) -> list[_Registered]:
+        for _ in range(_TRIES):
+            done = self._own.ask("worktree", "list", "--porcelain")
+            if done.code == 0:
+                break
+        else:
+            raise GitFailed(command="worktree list", problem=in_a_line(done.err))
         found = []
-        for block in self._git.must("worktree", "list", "--porcelain").split("\n\n"):
+        for block in done.text.split("\n\n"):
             facts = dict(line.partition(" ")[::2] for line in block.splitlines())
             if "worktree" in facts:
                 found.append(_Registered(os.path.realpath(facts["worktree"]), facts.get("branch")))
@@ -159,41 +234,61 @@ class GitRepository:
         """Leave `path` either free or a clean work tree on `ref`; where what was in the way lies now."""
         if not os.path.lexists(path):
             return None
-        if known and known.branch == ref and self._is_clean(path):
+        admin = self._admin(path) if known else None
+        if admin is None:
+            return move_aside(path)
+        tree = self._tree(path, admin)
+        if known and known.branch == ref and _leads_to(path, admin) and tree.is_clean():
             return None
-        aside = next(name for name in _names_beside(path) if not os.path.lexists(name))
-        if known is None:
-            os.rename(path, aside)
-            return aside
         # A branch can be out in one work tree only: the one kept aside lets go of it, its files stay as they are.
-        tree = self._git.at(path)
-        tree.must("update-ref", "--no-deref", "HEAD", tree.must("rev-parse", "HEAD^0"))
-        self._git.must("worktree", "move", path, aside, timeout=SLOW)
+        tree.git.must("update-ref", "--no-deref", "HEAD", tree.tip())
+        aside = move_aside(path)
+        with open(os.path.join(admin, "gitdir"), "wb") as file:
+            file.write(os.fsencode(os.path.join(aside, ".git")) + b"\n")
         return aside
-
-    def _is_clean(self, path: str) -> bool:
-        status = self._git.at(path).ask("status", "--porcelain", timeout=SLOW)
-        return status.code == 0 and not status.out
 
     def _add(self, path: str, branch: str, head: str) -> None:
         """Check the branch out at `path`, made from `head` when it is new. --force: only over a stale registration."""
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        exists = self._git.ask("show-ref", "--verify", "--quiet", f"refs/heads/{branch}").code == 0
-        what = [path, branch] if exists else ["-b", branch, "--no-track", path, head]
-        for attempt in range(_ADD_TRIES):
-            done = self._git.ask("worktree", "add", "--force", "--quiet", *what, timeout=SLOW)
+        plain = without_filters(self._own, self._common(), self._rules.filters)
+        for attempt in range(_TRIES):
+            exists = self._own.ask("show-ref", "--verify", "--quiet", f"refs/heads/{branch}").code == 0
+            what = [path, branch] if exists else ["-b", branch, "--no-track", path, head]
+            done = self._own.ask("worktree", "add", "--force", "--quiet", *what, timeout=SLOW, extra=plain)
             if done.code == 0:
                 return
-            if attempt + 1 == _ADD_TRIES or "lock" not in done.err:
+            if attempt + 1 == _TRIES or not ("lock" in done.err or "commondir" in done.err):
                 raise GitFailed(command="worktree add", problem=in_a_line(done.err) or f"exit code {done.code}")
 
 
-def _is_staged(git: Git) -> bool:
-    return git.ask("diff", "--cached", "--quiet", timeout=SLOW).code != 0
+def is_read_only(project: str) -> bool:
+    """Whether the project's own ``.git`` is there and cannot be written: a container sees it so."""
+    git_dir = os.path.join(project, ".git")
+    return os.path.isdir(git_dir) and not os.access(git_dir, os.W_OK)
 
 
-def _names_beside(path: str) -> list[str]:
-    return [f"{path}.left-{number}" for number in range(1, 1000)]
+def common_directory(git: Git) -> str:
+    """The git directory that a repository's work trees share."""
+    return os.path.join(git.directory, git.must("rev-parse", "--git-common-dir"))
+
+
+def move_aside(path: str) -> str:
+    """Rename to the first free ``….left-1``; the new name."""
+    names = (f"{path}.left-{number}" for number in range(1, 1000))
+    aside = next(name for name in names if not (os.path.lexists(name) or os.path.lexists(boxed_git(name).home)))
+    os.rename(path, aside)
+    return aside
+
+
+def _leads_to(path: str, admin: str) -> bool:
+    """Whether a work tree's ``.git`` is still the file that leads to its git directory."""
+    try:
+        fd = os.open(os.path.join(path, ".git"), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with open(fd, "rb") as file:
+            line = os.fsdecode(file.read(_LONGEST_PATH))
+    except OSError:
+        return False
+    return line.startswith("gitdir: ") and os.path.realpath(line[8:].rstrip("\n")) == os.path.realpath(admin)
 
 
 def _inside(worktree: Worktree, paths: Sequence[str]) -> list[str]:

@@ -8,7 +8,7 @@ speaks plain English and has bounded time. Measured: 2.5 to 4 ms a call.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from coffee_maker.core.errors import GitFailed, GitMissing
@@ -43,6 +43,8 @@ _QUIET = (
     "core.hooksPath=/dev/null",
     "core.fsmonitor=false",
     "commit.gpgSign=false",
+    "submodule.recurse=false",
+    "fetch.recurseSubmodules=false",
     "gc.auto=0",
     "maintenance.auto=false",
     "core.quotePath=false",
@@ -75,15 +77,16 @@ def clean_environment(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 class Git:
-    """git in one directory."""
+    """git in one directory; `environment` names a repository that is not found by the directory (`GIT_DIR`, …)."""
 
-    def __init__(self, directory: str, *, program: str = "git") -> None:
+    def __init__(self, directory: str, *, program: str = "git", environment: Mapping[str, str] | None = None) -> None:
         self.directory = directory
         self._program = program
+        self._environment = environment or {}
 
-    def at(self, directory: str) -> Git:
+    def at(self, directory: str, *, environment: Mapping[str, str] | None = None) -> Git:
         """The same git in another directory."""
-        return Git(directory, program=self._program)
+        return Git(directory, program=self._program, environment=environment)
 
     def ask(
         self, *args: str, stdin: bytes = b"", timeout: float = QUICK, extra: Mapping[str, str] | None = None
@@ -93,7 +96,7 @@ class Git:
 
         settings = [part for setting in _QUIET for part in ("-c", setting)]
         argv = [self._program, *settings, *args]
-        environment = {**clean_environment(os.environ), **(extra or {})}
+        environment = {**clean_environment(os.environ), **self._environment, **(extra or {})}
         try:
             with subprocess.Popen(
                 argv,
@@ -123,7 +126,7 @@ class Git:
         """Run; the output as text. Raises `GitFailed` with git's own words when it exits other than 0."""
         done = self.ask(*args, stdin=stdin, timeout=timeout, extra=extra)
         if done.code != 0:
-            raise GitFailed(command=args[0], problem=in_a_line(done.err) or f"exit code {done.code}")
+            raise GitFailed(command=_command(args), problem=in_a_line(done.err) or f"exit code {done.code}")
         return done.text
 
     def commit_tree(self, tree: str, message: str, *, parent: str | None) -> str:
@@ -135,6 +138,11 @@ class Git:
         if done.code == 0:
             return done.text
         return self.must(*command, stdin=text, extra=FALLBACK_IDENTITY)
+
+
+def _command(args: Sequence[str]) -> str:
+    """What git was asked to do, after settings for this one call (``-c key=value``)."""
+    return next((word for word in args if not word.startswith("-") and "=" not in word), args[0])
 
 
 def plain_message(message: str) -> str:

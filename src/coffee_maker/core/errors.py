@@ -377,6 +377,12 @@ class BareRepository(Refusal):
     default_hint = "Clone it and run the daemon in the clone."
 
 
+class NotForAContainer(Refusal):
+    """The project cannot be brought into a container: {problem}."""
+
+    code = "not_for_a_container"
+
+
 class NoCommitYet(Refusal):
     """The git repository at {path} has no commit yet, so there is nothing to branch from."""
 
@@ -396,6 +402,13 @@ class BranchInUse(Conflict):
 
     code = "branch_in_use"
     default_hint = "Switch that work tree to another branch, then try again."
+
+
+class BranchMoved(Conflict):
+    """The branch {branch} was changed elsewhere (it is at {now}); what was done in {path} does not build on that."""
+
+    code = "branch_moved"
+    default_hint = "Both are kept: rename the branch, or look at the work tree there; then try again."
 
 
 class WorktreeMoved(Conflict):

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 
-from coffee_maker.core import programs, shell
+from coffee_maker.core import programs, shell, wrappers
 from coffee_maker.core.records import Action
-from coffee_maker.core.shell import UNKNOWN, Command, Unreadable
+from coffee_maker.core.shell_words import UNKNOWN, Command, Unreadable
 
 Kind = Literal["new_dependency", "network", "push", "pull_request"]
 
@@ -128,7 +128,7 @@ class _Looker:
         self._look_at_words(command.words, command.stdin)
 
     def _look_at_words(self, words: Sequence[str], stdin: str | None) -> None:
-        for start in programs.unwrapped(words):
+        for start in wrappers.unwrapped(words):
             self._look_at_program(words[start:], stdin)
             if words[start].rpartition("/")[2] in _APPENDING and words[-1] != UNKNOWN:
                 words = (*words, UNKNOWN)

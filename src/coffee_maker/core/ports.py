@@ -394,6 +394,26 @@ class Agent(Protocol):
     def run(self, task: Task, stop: Stop, watch: Watch) -> AgentResult: ...
 
 
+class Sandbox(Protocol):
+    """The box that an agent's program runs in: it can write in the run's work tree and in scratch of its own, read the
+    machine's programs, and reach the hosts that the settings allow; nothing else. Who runs the program keeps what it
+    kept without a box: streams, exit code, signals, and nothing left when it is over."""
+
+    name: str
+    own_programs: bool
+    """Whether the programs are others than the machine's, so that their being here says nothing."""
+
+    def check(self) -> str | None:
+        """What is missing for a box to be made, and how to get it; or None."""
+
+    def wrap(self, argv: Sequence[str], task: Task) -> Sequence[str]:
+        """The command that runs `argv` in the task's box, to be started in its directory and with its environment. Its
+        end is the end of `argv`, so that arguments can be added."""
+
+    def clear(self, task: Task) -> None:
+        """Take away what a run has left outside its work tree and home; to be called after each."""
+
+
 class Watch(Protocol):
     """Hears what goes on in a run, and answers what the agent asks. May be called from any thread."""
 

@@ -19,7 +19,7 @@ from coffee_maker.core.items import Item, Status
 from coffee_maker.core.records import Control, Entry
 from coffee_maker.work import ceilings, pipeline
 from coffee_maker.work.controlling import Controls
-from coffee_maker.work.job import END, Desk, Job, Slots
+from coffee_maker.work.job import END, REPORT, Desk, Job, Slots
 from coffee_maker.work.pipeline import Done
 from coffee_maker.work.supervisor import GLANCE, Supervisor, glance
 
@@ -187,14 +187,15 @@ class Daemon:
             unfinished = tx.journal.unfinished()
             skipped = {key: f"skipped by {one.asked_by}{_why(one)}" for key, one in tx.controls.skipped().items()}
             live = tx.claims.held(now)
+            reported = {key for key in unfinished if any(one.step == REPORT for one in tx.journal.newest(key))}
         left = self._left | skipped | self._refused_lately(now)
         looked_at = (document, unfinished, live, left, len(self._jobs))
         if looked_at == self._in_vain:
             return
         self._in_vain = None
         held = {claim.item for claim in live} | {job.key for job in self._jobs}
-        self._close_orphans(document, unfinished, held)
-        yield from self._abandoned(document, unfinished, held | left.keys())
+        self._close_orphans(document, unfinished, held | reported)
+        yield from self._abandoned(document, unfinished, reported, held | left.keys())
         choice = choose(document.items, live, left)
         if choice.item is not None:
             yield _Next(choice.item, document.text_of(choice.item), resumed=choice.item.key in unfinished)
@@ -203,11 +204,14 @@ class Daemon:
             self._say(_elsewhere(elsewhere) if elsewhere else _nothing(choice))
             self._in_vain = looked_at
 
-    def _abandoned(self, document: Document, unfinished: Mapping[str, int], held: Set[str]) -> Iterator[_Next]:
-        """Items in progress whose pipeline is open and that no daemon holds. What is in progress without that is a
-        person's own."""
+    def _abandoned(
+        self, document: Document, unfinished: Mapping[str, int], reported: Set[str], held: Set[str]
+    ) -> Iterator[_Next]:
+        """Items in progress whose pipeline is open and that no daemon holds, and those whose status was reported and
+        nobody was told. What is in progress without that is a person's own."""
         for item in document.items:
-            if item.status is Status.IN_PROGRESS and item.key in unfinished and item.key not in held:
+            open_one = item.status is Status.IN_PROGRESS or item.key in reported
+            if open_one and item.key in unfinished and item.key not in held:
                 yield _Next(item, document.text_of(item), resumed=True)
 
     def _bury(self) -> None:

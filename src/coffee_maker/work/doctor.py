@@ -166,11 +166,26 @@ def _data(subject: Subject) -> Findings:
         cure = "Run as its owner (in a container: `--user $(id -u):$(id -g)`), or share a group with it."
         yield _problem(f"The data directory {directory} cannot be written by user {os.getuid()}.", cure)
         return
-    foreign = sorted(entry.name for entry in os.scandir(directory) if entry.stat().st_uid != os.getuid())
+    foreign = sorted((entry for entry in os.scandir(directory) if _is_foreign(entry)), key=lambda entry: entry.name)
     if foreign and os.getuid() != 0:
-        message = f"Files in {directory} belong to another user: {', '.join(foreign[:3])}."
-        yield _notice(message, "Run everything that shares it as one user, else one locks the other out.")
+        names = ", ".join(entry.name for entry in foreign[:3])
+        message = f"Files in {directory} belong to another user: {names}."
+        shut_out = not all(os.access(entry.path, os.R_OK | os.W_OK) for entry in foreign)
+        yield (_problem if shut_out else _notice)(message, _ONE_USER.format(uid=foreign[0].stat().st_uid))
     yield _ok(f"The data directory is {directory}.")
+
+
+_ONE_USER = (
+    "Run everything that shares it as one user, else one locks the other out: a mere read leaves files behind.\n"
+    "In a container: `--user {uid}:GROUP`, or `user:` in docker-compose.yml."
+)
+
+
+def _is_foreign(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.stat(follow_symlinks=False).st_uid != os.getuid()
+    except FileNotFoundError:  # a file of a transaction that is over
+        return False
 
 
 def _mounts(subject: Subject) -> Findings:
@@ -254,10 +269,17 @@ def _daemon(subject: Subject) -> Findings:
     if missing:
         yield _notice(f"The daemon's agent cannot run: {missing}", "See [agent] in coffee-roadmap.toml.")
     else:
-        yield _ok(f"The daemon's agent ({subject.settings.daemon.agent}) is there.")
+        yield _ok(f"The daemon's agent ({subject.settings.daemon.agent}) is there. {_box(subject.settings)}")
     if subject.settings.daemon.test_command is None:
         cure = 'Name one in coffee-roadmap.toml: [daemon] test_command = "make test".'
         yield _notice("No test command is set: what agents build is not tested before it counts.", cure)
+
+
+def _box(settings: Settings) -> str:
+    kind, hosts = settings.agent.sandbox, settings.agent.network
+    if kind == "none":
+        return "It runs with your rights, in no box ([agent] sandbox)."
+    return f"It runs in a {kind} box, {'with ' + ' '.join(hosts) if hosts else 'without'} network."
 
 
 def _traces(subject: Subject) -> Findings:

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from coffee_maker.work.editing import Editing
     from coffee_maker.work.messages import Messages
 
+REPORT = "report"
+"""The step that writes what became of the item."""
+
 END = "end"
 """The step that closes a pipeline."""
 

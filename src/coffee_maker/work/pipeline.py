@@ -16,8 +16,8 @@ from coffee_maker.core.items import Item, Status
 from coffee_maker.core.records import Entry
 from coffee_maker.core.state import Claim
 from coffee_maker.utils import observing
-from coffee_maker.work import attempts, steps
-from coffee_maker.work.job import END, Desk, Job, Left, Result, Slots, Stopped
+from coffee_maker.work import accounts, attempts, steps
+from coffee_maker.work.job import END, REPORT, Desk, Job, Left, Result, Slots, Stopped
 from coffee_maker.work.supervisor import Hold
 
 
@@ -91,6 +91,25 @@ def run(job: Job) -> Done:
 
 
 def _run(job: Job) -> Done:
+    if REPORT not in job.results:
+        _begin(job)
+        try:
+            _work(job)
+        except ClaimLost:
+            raise
+        except Refusal as refusal:  # no work tree, a moved branch, a database that stays away: a person must look
+            _give_up(job, refusal)
+    elif "worktree" in job.results:
+        job.worktree = accounts.read_worktree(job.results["worktree"])
+    job.once(REPORT, steps.report)
+    job.once("tell", steps.tell)
+    status, reason = steps.conclusion(job)
+    steps.end(job, status.value)
+    job.desk.publish()
+    return Done(job.key, status.value, reason)
+
+
+def _begin(job: Job) -> None:
     try:
         job.once("approve", steps.approve)
         job.once("clarify", steps.clarify)
@@ -101,18 +120,6 @@ def _run(job: Job) -> Done:
             raise
         steps.give_back(job)
         raise
-    try:
-        _work(job)
-    except ClaimLost:
-        raise
-    except Refusal as refusal:  # no work tree, a moved branch, a database that stays away: a person must look
-        _give_up(job, refusal)
-    job.once("report", steps.report)
-    job.once("tell", steps.tell)
-    status, reason = steps.conclusion(job)
-    steps.end(job, status.value)
-    job.desk.publish()
-    return Done(job.key, status.value, reason)
 
 
 def _work(job: Job) -> None:
@@ -154,6 +161,8 @@ def _lose(job: Job, why: str) -> Done:
 def _put_back(job: Job, why: str) -> Done:
     """The daemon ends in order: the item is planned again, and its pipeline goes on when it is taken up again."""
     try:
+        with job.desk.store.reading() as tx:
+            job.check(tx)
         if "begin" in job.results:
             steps.set_status(job, Status.IN_PROGRESS, Status.PLANNED, f"daemon stopped: {why}", "put-back")
     except ClaimLost as lost:

@@ -38,20 +38,32 @@ _SETTINGS = """\
 # keep_days = 90
 
 [daemon]
-# agent = "command"        # or "runbook": runs the item's own ```sh run``` block
+# agent = "command"        # or "claude", or "runbook": runs the item's own ```sh run``` block
 # test_command = "make test"
 # lease = "60s"
 # max_attempts = 3
 
 [agent]
 # command = ["my-agent", "--prompt-file", "{{item_file}}"]
+# preset = "codex"         # a known program instead of `command`: claude, codex, gemini, opencode or aider
+# model = "…"              # for claude and the presets; their own default without it
+# stall = "10m"            # an agent that says nothing for so long is ended
 # timeout = "1h"
 # max_output = "10MB"
 # environment = ["MY_AGENT_TOKEN"]   # variables that are passed on to it
+# sandbox = "bwrap"        # or "docker": a box that the agent cannot get out of
+# network = ["api.example.com"]   # hosts that it can reach from there; without it, none
 
 [traces]
 # The daemon sends them where LANGFUSE_PUBLIC_KEY and LANGFUSE_SECRET_KEY, or OTEL_EXPORTER_OTLP_ENDPOINT, are set.
 # content = false   # true sends texts too; secrets are never sent
+
+[limits]
+# run_turns = 200          # of one run of an agent
+# run_cost = 10            # US dollars; also item_cost, day_cost, and tokens and time likewise
+
+[policy]
+# new_dependency = "ask"   # or "allow" or "deny"; also start, network, push and pull_request
 
 # [channels.desktop]
 # kind = "command"
@@ -82,7 +94,7 @@ An item is a heading with a number, a status, fields as you need them, a text an
 class Part(NamedTuple):
     """One part of a project, and whether it was made now."""
 
-    name: str  # settings | data | roadmap
+    name: str  # settings | data | roadmap | docker
     path: str
     made: bool
 

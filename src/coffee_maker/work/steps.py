@@ -16,7 +16,7 @@ from coffee_maker.core.vague import is_vague
 from coffee_maker.utils.text import one_line
 from coffee_maker.work import accounts
 from coffee_maker.work.asking import Unanswered, ask, said
-from coffee_maker.work.job import END, Job, Left, Result
+from coffee_maker.work.job import END, REPORT, Job, Left, Result
 from coffee_maker.work.naming import branch_name, file_name
 
 if TYPE_CHECKING:
@@ -211,9 +211,9 @@ def report(job: Job) -> Result:
     """The status. One that the person changed meanwhile stays theirs."""
     status, reason = conclusion(job)
     in_short = reason.partition("\n")[0]
-    if set_status(job, Status.IN_PROGRESS, status, in_short, "report"):
+    if set_status(job, Status.IN_PROGRESS, status, in_short, REPORT):
         job.tell(status.value + (f" ({in_short})" if status is not Status.COMPLETE else ""))
-        return job.results["report"]
+        return job.results[REPORT]
     job.tell(_NOT_OURS)
     return {"status": status.value, "reason": in_short, "not_ours": True}
 
@@ -235,7 +235,7 @@ def conclusion(job: Job) -> tuple[Status, str]:
 def tell(job: Job) -> Result:
     """Word to the person, and the work tree of what is complete removed."""
     status, reason = conclusion(job)
-    if job.results["report"].get("not_ours"):
+    if job.results[REPORT].get("not_ours"):
         reason = f"{_NOT_OURS}\n{reason}"
     last = accounts.last_run(job)
     failed = last is not None and last[1].outcome == "failed"

@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from typing import Any, NamedTuple
 
-from coffee_maker.adapters.agents import claude_outcome, claude_prompt, process, task_files
+from coffee_maker.adapters.agents import claude_outcome, process, prompts, task_files
 from coffee_maker.adapters.agents.streams import ClaudeStream
 from coffee_maker.adapters.agents.talk import Talk
 from coffee_maker.core import policy
@@ -91,18 +91,18 @@ class ClaudeAgent:
         task_files.write_item(task)
         if task.session is not None:
             run = _Run(task, watch, stop)
-            result = run.go(self._program(task, claude_prompt.again(task)))
+            result = run.go(self._program(task, prompts.again(task)))
             if run.stream.began or result.ok or stop.requested() is not None:
                 return result
             watch.activity("the session could not be resumed; a fresh one begins")
             task = task._replace(session=None)
-        return _Run(task, watch, stop).go(self._program(task, claude_prompt.first(task)))
+        return _Run(task, watch, stop).go(self._program(task, prompts.first(task)))
 
     def _program(self, task: Task, prompt: str) -> process.Program:
         settings = self._settings
         job = {
             "prompt": prompt,
-            "system": claude_prompt.system(task),
+            "system": prompts.system(task),
             "directory": task.directory,
             "program": self._wrapped(task),
             "session": task.session,
@@ -162,7 +162,7 @@ class _Run:
     def go(self, program: process.Program) -> AgentResult:
         with self._talk as talk:
             ended = process.run(program._replace(talk=talk), self, self._watch, self._take)
-        return claude_outcome.judge(ended, self.stream, time.time(), _secrets(program.environment))
+        return claude_outcome.judge(ended, self.stream, time.time(), claude_outcome.secrets(program.environment))
 
     def requested(self) -> str | None:
         """Why the run is to end: it was told to, or its service has sent it away."""
@@ -246,9 +246,3 @@ def _ground(task: Task) -> policy.Ground:
 def _resolve(path: str, base: str) -> str:
     """A path as a shell or a tool means it, without links."""
     return os.path.realpath(os.path.join(base, os.path.expanduser(path).replace("\0", "")))
-
-
-def _secrets(environment: Mapping[str, str]) -> tuple[str, ...]:
-    """Values that must not come up in a report."""
-    names = [name for name in environment if name.endswith(("_KEY", "_TOKEN", "_SECRET", "_PASSWORD"))]
-    return tuple(value for name in names if len(value := environment[name]) >= 8)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from coffee_maker.adapters.agents import process
-from coffee_maker.adapters.agents.streams import ClaudeStream
+from coffee_maker.adapters.agents.streams import ClaudeStream, Reading
 from coffee_maker.core.records import AgentResult
 from coffee_maker.utils.text import one_line
 
@@ -40,7 +40,11 @@ def given_up(stream: ClaudeStream, patience: float, max_cost: float | None = Non
 
 def judge(ended: AgentResult, stream: ClaudeStream, now: float, secrets: Sequence[str]) -> AgentResult:
     """The result of a run, from how its process ended and from what it said."""
-    result = _judge(ended, stream, now)
+    return known(_judge(ended, stream, now), stream, secrets)
+
+
+def known(result: AgentResult, stream: Reading, secrets: Sequence[str]) -> AgentResult:
+    """The result with what the stream knows, and without secrets."""
     return result._replace(
         reason=_without(result.reason, secrets) if result.reason else None,
         output_tail=_without(result.output_tail, secrets),
@@ -48,6 +52,12 @@ def judge(ended: AgentResult, stream: ClaudeStream, now: float, secrets: Sequenc
         session=stream.session,
         model=stream.model,
     )
+
+
+def secrets(environment: Mapping[str, str]) -> tuple[str, ...]:
+    """Values that must not come up in a report."""
+    names = [name for name in environment if name.endswith(("_KEY", "_TOKEN", "_SECRET", "_PASSWORD"))]
+    return tuple(value for name in names if len(value := environment[name]) >= 8)
 
 
 def _judge(ended: AgentResult, stream: ClaudeStream, now: float) -> AgentResult:

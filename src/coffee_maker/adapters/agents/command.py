@@ -14,8 +14,8 @@ import os
 import re
 from collections.abc import Sequence
 
-from coffee_maker.adapters.agents import process, task_files
-from coffee_maker.core.ports import Stop, Watch
+from coffee_maker.adapters.agents import boxing, process, task_files
+from coffee_maker.core.ports import Sandbox, Stop, Watch
 from coffee_maker.core.records import AgentResult, Task
 
 _PLACEHOLDER = re.compile(r"\{(item|title|item_file|worktree|branch)\}")
@@ -25,16 +25,23 @@ class CommandAgent:
     """`Agent` that runs `argv`; `names` are the variables that it gets besides the usual ones."""
 
     def __init__(
-        self, argv: Sequence[str], *, name: str = "command", names: Sequence[str] = (), grace: float = 5.0
+        self,
+        argv: Sequence[str],
+        *,
+        name: str = "command",
+        names: Sequence[str] = (),
+        grace: float = 5.0,
+        sandbox: Sandbox | None = None,
     ) -> None:
         self.name = name
         self._argv = tuple(argv)
         self._names = tuple(names)
         self._grace = grace
+        self._sandbox = sandbox
 
     def check(self) -> str | None:
         """See the port."""
-        return process.missing(self._argv)
+        return boxing.missing(self._argv, self._sandbox)
 
     def run(self, task: Task, stop: Stop, watch: Watch) -> AgentResult:
         """See the port."""
@@ -54,7 +61,7 @@ class CommandAgent:
             stall=task.stall.total_seconds() if task.stall else None,
             watchdog=task.watchdog.total_seconds() if task.watchdog else None,
         )
-        return process.run(program, stop, watch)
+        return boxing.run(program, task, self._sandbox, stop, watch)
 
 
 def fill_in(argument: str, task: Task) -> str:

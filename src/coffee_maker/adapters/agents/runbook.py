@@ -14,10 +14,10 @@ import os
 import re
 from collections.abc import Sequence
 
-from coffee_maker.adapters.agents import process, task_files
+from coffee_maker.adapters.agents import boxing, process, task_files
 from coffee_maker.core import blocks
 from coffee_maker.core.lines import Lines
-from coffee_maker.core.ports import Stop, Watch
+from coffee_maker.core.ports import Sandbox, Stop, Watch
 from coffee_maker.core.records import AgentResult, Task
 
 _OPENING = re.compile(r"(?P<indent>[ \t]*)(?:`{3,}|~{3,})[ \t]*sh[ \t]+run[ \t]*\Z")
@@ -29,13 +29,14 @@ class RunbookAgent:
 
     name = "runbook"
 
-    def __init__(self, *, names: Sequence[str] = (), grace: float = 5.0) -> None:
+    def __init__(self, *, names: Sequence[str] = (), grace: float = 5.0, sandbox: Sandbox | None = None) -> None:
         self._names = tuple(names)
         self._grace = grace
+        self._sandbox = sandbox
 
     def check(self) -> str | None:
         """See the port."""
-        return process.missing(["sh"])
+        return boxing.missing(["sh"], self._sandbox)
 
     def run(self, task: Task, stop: Stop, watch: Watch) -> AgentResult:
         """See the port."""
@@ -59,7 +60,7 @@ class RunbookAgent:
             stall=task.stall.total_seconds() if task.stall else None,
             watchdog=task.watchdog.total_seconds() if task.watchdog else None,
         )
-        return process.run(program, stop, watch)
+        return boxing.run(program, task, self._sandbox, stop, watch)
 
 
 def script_of(text: str) -> str | None:

@@ -36,7 +36,7 @@ def _highest(one: Usage, other: Usage) -> Usage:
     return Usage(**values)
 
 
-class _Reading:
+class Reading:
     """What all streams share."""
 
     def __init__(self, watch: Watch) -> None:
@@ -50,28 +50,28 @@ class _Reading:
         """One line; what the log is to hold in its place."""
         try:
             message = json.loads(line)
-            words = self._hear(message) if isinstance(message, dict) else None
+            words = self.hear(message) if isinstance(message, dict) else None
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return None
         return words if words is None else printable(words)
 
-    def _hear(self, message: Mapping[str, Any]) -> str | None:
+    def hear(self, message: Mapping[str, Any]) -> str | None:
         raise NotImplementedError
 
-    def _tell(self, words: str) -> str:
+    def tell(self, words: str) -> str:
         line = one_line(words, _ACTIVITY)
         if line:
             self._watch.activity(line)
         return words
 
-    def _use(self, usage: Usage) -> None:
+    def use(self, usage: Usage) -> None:
         """The total so far."""
         highest = _highest(usage, self.usage)
         if highest != self.usage:
             self.usage = highest
             self._watch.usage(highest)
 
-    def _begin(self, session: object, model: object = None) -> None:
+    def begin(self, session: object, model: object = None) -> None:
         if isinstance(session, str) and session and session != self.session:
             self.session = session
             self._watch.session(session)
@@ -79,7 +79,7 @@ class _Reading:
             self.model = model
 
 
-class ClaudeStream(_Reading):
+class ClaudeStream(Reading):
     """``claude -p --output-format stream-json``, and what our own worker says (see `claude_worker`)."""
 
     def __init__(self, watch: Watch) -> None:
@@ -96,7 +96,7 @@ class ClaudeStream(_Reading):
         self._turns: set[str] = set()
         self._current: dict[object, str] = {}  # the message that is being streamed, by who speaks
 
-    def _hear(self, message: Mapping[str, Any]) -> str | None:
+    def hear(self, message: Mapping[str, Any]) -> str | None:
         kind = message.get("type")
         hear = getattr(self, f"_hear_{kind}", None) if kind in _CLAUDE else None
         return hear(message) if hear is not None else None
@@ -104,13 +104,13 @@ class ClaudeStream(_Reading):
     def _hear_system(self, message: Mapping[str, Any]) -> str:
         if message["subtype"] == "init":
             self.began = True
-            self._begin(message.get("session_id"), message.get("model"))
+            self.begin(message.get("session_id"), message.get("model"))
             return f"[session {self.session}, model {self.model}]"
         if message["subtype"] == "api_retry":
             self.retry = message
             status, seconds = message.get("error_status"), float(message.get("retry_delay_ms") or 0) / 1000
             answer = f"answered {status}" if status else "could not be reached"
-            return self._tell(f"[the API {answer}, trying again in {seconds:.1f} s]")
+            return self.tell(f"[the API {answer}, trying again in {seconds:.1f} s]")
         return ""
 
     def _hear_stream_event(self, message: Mapping[str, Any]) -> str:
@@ -132,7 +132,7 @@ class ClaudeStream(_Reading):
         elif inner.get("model") != "<synthetic>":
             self._count(inner["id"], inner.get("usage"), message.get("parent_tool_use_id") or message.get("parent"))
         self._wait_for_model(not any(block["type"] == "tool_use" for block in inner["content"]))
-        return _lines(self._tell(_claude_block(block)) for block in inner["content"] if block["type"] != "thinking")
+        return _lines(self.tell(_claude_block(block)) for block in inner["content"] if block["type"] != "thinking")
 
     def _hear_user(self, message: Mapping[str, Any]) -> str:
         self._wait_for_model(True)
@@ -155,7 +155,7 @@ class ClaudeStream(_Reading):
 
     def _hear_result(self, message: Mapping[str, Any]) -> str:
         self.result = message
-        self._begin(message.get("session_id"))
+        self.begin(message.get("session_id"))
         self._use_models(message.get("modelUsage"), message.get("total_cost_usd"))
         if message.get("is_error") or message.get("subtype") != "success":
             errors = message.get("errors") or ()
@@ -190,13 +190,13 @@ class ClaudeStream(_Reading):
         total = Usage()
         for one in self._messages.values():
             total = total.plus(one)
-        self._use(total._replace(turns=len(self._turns)))
+        self.use(total._replace(turns=len(self._turns)))
 
     def _use_models(self, models: Mapping[str, Any] | None, cost: object) -> None:
         """What the program counted itself, side requests included."""
         told, earlier = _of_models(models, cost), self._earlier
         own = {name: getattr(told, name) - getattr(earlier, name) for name in Usage._fields if name != "turns"}
-        self._use(Usage(**own, turns=len(self._turns)))
+        self.use(Usage(**own, turns=len(self._turns)))
 
     def retry_after(self, now: float) -> timedelta | None:
         """What the service said about when to come again; short waits are the program's own."""
@@ -231,7 +231,7 @@ def _claude_block(block: Mapping[str, Any]) -> str:
         if isinstance(content, list):
             content = "\n".join(str(part.get("text", f"[{part.get('type')}]")) for part in content)
         sign = "✗" if block.get("is_error") else "←"
-        return f"{sign} {_cut(str(content or ''))}"
+        return f"{sign} {cut(str(content or ''))}"
     return ""
 
 
@@ -243,7 +243,7 @@ def _arguments(arguments: Mapping[str, Any]) -> str:
     return json.dumps(arguments, ensure_ascii=False)
 
 
-def _cut(text: str) -> str:
+def cut(text: str) -> str:
     return text if len(text) <= _RESULT else f"{text[:_RESULT]}\n[{len(text) - _RESULT} characters more]"
 
 

@@ -19,7 +19,12 @@ def item_text(task: Task) -> str:
 
 def write_item(task: Task) -> bytes:
     """Write the item's file; its bytes."""
-    content = item_text(task).encode(errors="replace")
+    return write(task, item_text(task))
+
+
+def write(task: Task, text: str) -> bytes:
+    """Write a text into the item's file; its bytes."""
+    content = text.encode(errors="replace")
     os.makedirs(os.path.dirname(task.item_file), exist_ok=True)
     os.makedirs(os.path.dirname(task.log), exist_ok=True)
     with open(task.item_file, "wb") as file:

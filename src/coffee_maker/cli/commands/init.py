@@ -13,18 +13,27 @@ if TYPE_CHECKING:
 EXAMPLES = """
   coffee-roadmap init                               in the git work tree around you, else in this directory
   coffee-roadmap init --roadmap PLAN.md             with a roadmap that stands elsewhere
+  coffee-roadmap init --docker                      also what the daemon needs to run in a container
   coffee-roadmap init --data-dir ../shared-data     with a data directory that stands elsewhere
 """
 
 
 def arguments(parser: Parser) -> None:
-    """Nothing but the options of every command."""
+    parser.add_argument(
+        "--docker",
+        action="store_true",
+        help="also put Dockerfile and docker-compose.yml into deploy/coffee-roadmap, for the daemon in a container",
+    )
 
 
 def run(args: Namespace, operations: Operations, output: Output) -> int:
     from coffee_maker.work.project import set_up
 
     parts = set_up(operations.settings, operations.file)
+    if args.docker:
+        from coffee_maker.work.containers import set_up_docker
+
+        parts += set_up_docker(operations.settings)
     document = operations.editing.reconcile()
     operations.publish()
     data = {

@@ -21,6 +21,8 @@ def init(data: Any, page: Page) -> None:
     page.line("  coffee-roadmap view                    look at it")
     page.line('  coffee-roadmap add "TITLE"             add an item')
     page.line("  coffee-roadmap doctor                  check the whole set-up")
+    if any(part["name"] == "docker" for part in data["parts"]):
+        page.line("  docker compose up --build --detach     the daemon in a container; in deploy/coffee-roadmap")
 
 
 def doctor(data: Any, page: Page) -> None:

@@ -1,0 +1,109 @@
+"""git in a directory that an agent can write.
+
+Nothing of what lies there may run: the git directory is named and not found (the directory's own ``.git`` is not looked
+at), hooks and file system monitors are off, filters are off whatever attributes say, and
+repositories inside of it are not looked into. A filter that is trusted all the same (``lfs``) can be named.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Mapping, Sequence
+
+from coffee_maker.adapters.git_program import FALLBACK_IDENTITY, SLOW, Git, plain_message
+
+_NOT_INTO = "--ignore-submodules=all"  # git asks a repository inside by a git of its own, with that one's settings
+_FILTER = re.compile(r"filter\.(?P<name>.*)\.(clean|smudge|process|required)\Z", re.DOTALL)
+_GITLINK = "160000 "
+_MOST_LEFTOVERS = 2000  # paths that are looked at one by one
+
+
+class TreeGit:
+    """git on the work tree `tree` with the git directory `git_dir`; `filters` are the names of those that stay on."""
+
+    def __init__(self, git: Git, git_dir: str, tree: str, *, filters: Sequence[str] = ()) -> None:
+        where = {"GIT_DIR": git_dir, "GIT_WORK_TREE": tree}
+        self.tree = tree
+        self.git = git.at(tree, environment={**where, **without_filters(git, git_dir, filters)})
+
+    def head(self) -> str | None:
+        """The branch's full name; None when it is on none."""
+        return self.git.ask("symbolic-ref", "--quiet", "HEAD").text or None
+
+    def tip(self) -> str:
+        return self.git.must("rev-parse", "HEAD^0")
+
+    def is_clean(self) -> bool:
+        status = self.git.ask("status", "--porcelain", _NOT_INTO, timeout=SLOW)
+        return status.code == 0 and not status.out
+
+    def stage(self, without: Sequence[str], base: str) -> bool:
+        """Put what changed into the index, except these paths below the top; whether it or a commit differs from
+        `base`."""
+        git = self.git
+        git.must("reset", "--quiet", timeout=SLOW)  # only this run's index; what the agent staged is staged again below
+        left_out = [f":(top,exclude,literal){path}" for path in (*without, *self._repositories_inside())]
+        everything = ("--", ":(top)", *left_out)
+        if git.ask("add", "--all", *everything, timeout=SLOW).code != 0:  # a sparse work tree wants it said
+            git.must("add", "--all", "--sparse", *everything, timeout=SLOW)
+        return self._is_staged() or self.tip() != base
+
+    def leftovers(self) -> Mapping[str, str | None]:
+        """What differs from the index: path -> a hash of its content, None when it is gone."""
+        kinds = ("--others", "--modified", "--deleted", "--exclude-standard")
+        listed = self.git.must("ls-files", "-z", *kinds, timeout=SLOW)
+        paths = sorted(set(filter(None, listed.split("\0"))))[:_MOST_LEFTOVERS]
+        there = [path for path in paths if "\n" not in path and self._is_file(path)]
+        stdin = "".join(f"{path}\n" for path in there).encode(errors="surrogateescape")
+        hashes = self.git.must("hash-object", "--no-filters", "--stdin-paths", stdin=stdin, timeout=SLOW).split()
+        return {**dict.fromkeys(paths), **dict(zip(there, hashes, strict=True))}
+
+    def _is_file(self, path: str) -> bool:
+        """A file of the tree's own: what a link leads to may be anywhere."""
+        try:
+            return stat.S_ISREG(os.lstat(os.path.join(self.tree, path)).st_mode)
+        except OSError:
+            return False
+
+    def commit(self, message: str) -> str:
+        """Commit what is staged, if anything is; the newest commit."""
+        if self._is_staged():
+            command = ["commit", "--quiet", "--no-verify", "--no-gpg-sign", "--cleanup=whitespace", "-F", "-"]
+            text = plain_message(message).encode()
+            if self.git.ask(*command, stdin=text, timeout=SLOW).code != 0:  # perhaps for want of an identity
+                self.git.must(*command, stdin=text, timeout=SLOW, extra=FALLBACK_IDENTITY)
+        return self.tip()
+
+    def _is_staged(self) -> bool:
+        quiet = ("--cached", "--quiet", "--no-ext-diff", "--no-textconv", _NOT_INTO)
+        return self.git.ask("diff", *quiet, timeout=SLOW).code != 0
+
+    def _repositories_inside(self) -> list[str]:
+        """Repositories in the tree, known to the index or not: what they hold is not this run's result."""
+        known = self.git.ask("ls-files", "--stage", "-z", timeout=SLOW).out
+        found = {entry.partition("\t")[2] for entry in _names(known) if entry.startswith(_GITLINK)}
+        new = self.git.ask("ls-files", "--others", "--exclude-standard", "-z", timeout=SLOW).out
+        return sorted(found | {name.rstrip("/") for name in _names(new) if name.endswith("/")})
+
+
+def without_filters(git: Git, git_dir: str, keep: Sequence[str] = ()) -> Mapping[str, str]:
+    """The environment in which git runs none of the filters that any of its settings name."""
+    done = git.ask("config", "--null", "--name-only", "--get-regexp", r"^filter\.", extra={"GIT_DIR": git_dir})
+    found = [_FILTER.match(key) for key in _names(done.out)]
+    names = sorted({match["name"] for match in found if match} - set(keep))
+    values = [
+        (f"filter.{name}.{key}", value)
+        for name in names
+        for key, value in (("clean", ""), ("smudge", ""), ("process", ""), ("required", "false"))
+    ]
+    environment = {"GIT_CONFIG_COUNT": str(len(values))}
+    for number, (key, value) in enumerate(values):
+        environment[f"GIT_CONFIG_KEY_{number}"] = key
+        environment[f"GIT_CONFIG_VALUE_{number}"] = value
+    return environment
+
+
+def _names(out: bytes) -> list[str]:
+    return [os.fsdecode(part) for part in out.split(b"\0") if part]
