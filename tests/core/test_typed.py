@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import copy
+import importlib.util
 import pickle
 import subprocess
 import sys
 import typing
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -109,3 +113,30 @@ def test_a_command_pays_for_no_import_that_it_does_not_need(command: str) -> Non
         "psycopg",
     }
     assert not dear & set(done.stdout.split())
+
+
+def runtime_imports(tree: ast.AST) -> Iterator[ast.ImportFrom]:
+    """What a module imports from this project when it runs: not what only type checkers see."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            yield from (found for other in node.orelse for found in runtime_imports(other))
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("coffee_maker"):
+            yield node
+        else:
+            yield from runtime_imports(node)
+
+
+def is_there(module: str, name: str) -> bool:
+    found = importlib.import_module(module)
+    return hasattr(found, name) or (hasattr(found, "__path__") and bool(importlib.util.find_spec(f"{module}.{name}")))
+
+
+def test_what_only_type_checkers_see_is_imported_by_nobody_who_runs() -> None:
+    package = Path(typed.__file__).parents[1]
+    imports = (
+        (path, node.lineno, str(node.module), name.name)
+        for path in sorted(package.rglob("*.py"))
+        for node in runtime_imports(ast.parse(path.read_text(encoding="utf-8")))
+        for name in node.names
+    )
+    assert not [(str(path), line, name) for path, line, module, name in imports if not is_there(module, name)]
