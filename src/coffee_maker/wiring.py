@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Self
 
 from coffee_maker.core.errors import WrongUsage
+from coffee_maker.core.lean import UTC, datetime
 from coffee_maker.settings import Flags, Settings, load
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
+    from datetime import timedelta
+    from typing import Self
 
     from coffee_maker.adapters.background import Started
     from coffee_maker.adapters.daemon_log import DaemonLog

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from datetime import timedelta
-from typing import TYPE_CHECKING
 
 from coffee_maker.core.items import Status
+from coffee_maker.core.lean import timedelta
 from coffee_maker.core.limits import Spent
 from coffee_maker.core.questions import Draft, Kind, Level, Source
 from coffee_maker.core.records import AgentResult, Run, Usage, Worktree
 from coffee_maker.work.naming import file_name
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from coffee_maker.core.ports import RunLog
     from coffee_maker.work.job import Desk, Job
