@@ -274,8 +274,10 @@ def in_the_morning(project: Project, tormentor: Tormentor) -> None:
     check = project.start("db", "check", "--json")
     out, err = check.communicate(timeout=60)
     assert check.returncode == 0, out + err
-    figures = project.ask("metrics")
-    assert figures["cost"] > 0 if "cost" in figures else True  # type: ignore[index, operator]
+    total = project.ask("metrics")["total"]  # type: ignore[index]
+    assert total["done"] == ITEMS - len(review)
+    assert total["cost"] > 0
+    assert total["turns"] >= ITEMS
     left = [one for one in project.processes() if one[0] != os.getpid()]
     assert not left
     assert tormentor.daemons + len(tormentor.agents) == KILLS
