@@ -50,9 +50,12 @@ def open_run(job: Job, attempt: int) -> tuple[int, Run]:
 
 
 def close_left_open(runs: RunLog, job: Job) -> None:
-    for number, lost in runs.list(item=job.key):
-        if lost.ended is None:
-            runs.end(number, lost._replace(ended=job.desk.clock.now(), outcome="lost", detail=GONE))
+    """One that has ended well waits for its tests to say how it came out, unless its daemon died before it could note
+    that the work is there: then the work is done again."""
+    for number, run in runs.list(item=job.key):
+        noted = run.pipeline == job.pipeline and f"build:{run.attempt}" in job.results
+        if run.ended is None or (run.outcome is None and not noted):
+            runs.end(number, run._replace(ended=run.ended or job.desk.clock.now(), outcome="lost", detail=GONE))
 
 
 def settle(job: Job) -> None:
@@ -88,7 +91,7 @@ def _length(run: Run) -> timedelta:
     return run.ended - run.started if run.ended else timedelta()
 
 
-def ended(run: Run, outcome: str, detail: str, result: AgentResult | None) -> Run:
+def ended(run: Run, outcome: str | None, detail: str, result: AgentResult | None) -> Run:
     """The run's record at its end."""
     run = run._replace(outcome=outcome, detail=detail)
     if result is None:

@@ -146,7 +146,7 @@ class Watching:
 
     # --- records
 
-    def close(self, outcome: str, detail: str, result: AgentResult | None) -> Run:
+    def close(self, outcome: str | None, detail: str, result: AgentResult | None) -> Run:
         """Write the run's end."""
         self._closed = True
         run = accounts.ended(self._run, outcome, detail, result)
