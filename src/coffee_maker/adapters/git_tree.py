@@ -39,6 +39,11 @@ class TreeGit:
         status = self.git.ask("status", "--porcelain", _NOT_INTO, timeout=SLOW)
         return status.code == 0 and not status.out
 
+    def can_go(self) -> bool:
+        """Whether nothing would be lost with the tree: it is clean, and no repository in it holds anything."""
+        inside = (os.path.join(self.tree, path, ".git") for path in self._repositories_inside())
+        return self.is_clean() and not any(os.path.lexists(path) for path in inside)
+
     def stage(self, without: Sequence[str], base: str) -> bool:
         """Put what changed into the index, except these paths below the top; whether it or a commit differs from
         `base`."""
