@@ -11,13 +11,17 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from datetime import timedelta
-from typing import Any, NamedTuple
 
 from coffee_maker.core.errors import BadSetting
+from coffee_maker.core.lean import timedelta
+from coffee_maker.core.typed import NamedTuple
 from coffee_maker.utils import values as read
 from coffee_maker.utils.durations import format_duration
 from coffee_maker.utils.places import default_roadmap, find_project, user_file
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 ENVIRONMENT_NAMES = {"roadmap.path": "COFFEE_ROADMAP", "data.dir": "COFFEE_DATA_DIR"}
 FLAGS = {"roadmap.path": "--roadmap", "data.dir": "--data-dir"}

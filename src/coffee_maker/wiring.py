@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Self
 
 from coffee_maker.core.errors import WrongUsage
+from coffee_maker.core.lean import UTC, datetime
 from coffee_maker.settings import Flags, Settings, load
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
+    from datetime import timedelta
+    from typing import Self
 
     from coffee_maker.adapters.background import Started
     from coffee_maker.adapters.daemon_log import DaemonLog
@@ -454,11 +456,12 @@ class Operations:
             from coffee_maker.adapters.agents import claude
             from coffee_maker.core.tools import AGENT_TOOLS
 
-            return claude.ClaudeAgent(claude.Settings(AGENT_TOOLS, settings.model, settings.environment))
+            return claude.ClaudeAgent(claude.Settings(AGENT_TOOLS, settings.model, settings.environment, self.sandbox))
         if settings.preset is not None:
-            from coffee_maker.adapters.agents.presets import PresetAgent
+            from coffee_maker.adapters.agents import presets
 
-            return PresetAgent(settings.preset, model=settings.model, names=settings.environment)
+            chosen = presets.Settings(settings.model, settings.environment, self.sandbox)
+            return presets.PresetAgent(settings.preset, chosen)
         from coffee_maker.adapters.agents.command import CommandAgent
 
         return CommandAgent(settings.command, names=settings.environment, sandbox=self.sandbox)

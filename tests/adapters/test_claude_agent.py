@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -17,8 +18,10 @@ from tests.contract.test_agents import Flag, Heard, until
 from tests.fake_messages_api import Cut, Fault, Garbage, Stall, text, use
 
 from coffee_maker.adapters.agents import claude as claude_module
+from coffee_maker.adapters.sandbox.box import Bounds
+from coffee_maker.adapters.sandbox.bwrap import BwrapSandbox
 from coffee_maker.core.errors import WrongUsage
-from coffee_maker.core.records import Action, Task
+from coffee_maker.core.records import Action
 from coffee_maker.core.tools import AGENT_TOOLS
 
 
@@ -136,14 +139,31 @@ def test_the_model_is_passed_on(claude: Claude) -> None:
     assert api.asked[0]["model"] == "claude-some-model" == result.model
 
 
-def test_claude_code_alone_is_put_into_a_box(claude: Claude) -> None:
-    def wrap(argv: list[str], task: Task) -> list[str]:
-        return ["env", f"BOX=it's {task.key}", *argv]
+@pytest.fixture
+def boxed(claude: Claude) -> Claude:
+    if shutil.which("bwrap") is None:
+        pytest.skip("bubblewrap is not installed")
+    return claude
 
-    with claude.api(use(bash("echo $BOX")), text("done")) as api:
-        assert claude.agent(wrap=wrap).run(claude.task(), Flag(), claude.heard).ok
-    assert api.results() == ["it's PRIORITY-1"]
-    assert [path.name for path in claude.work.iterdir()] == []
+
+def test_claude_code_in_a_box_works_asks_and_resumes(boxed: Claude) -> None:
+    """The worker is outside, so permissions and tools come through; what Claude Code starts is in the box."""
+    boxed.heard.refuse = "no"
+    look = bash(f"echo $HOME; ls {boxed.home / 'config'} {boxed.home / 'scratch/run.log'}; echo in > made")
+    with boxed.api(use(look), use(bash("git push")), use(tool("view")), text("done")) as api:
+        bounds = Bounds(str(boxed.home / "scratch"), str(boxed.home), network=(api.url.removeprefix("http://"),))
+        agent = boxed.agent(sandbox=BwrapSandbox(bounds))
+        assert agent.check() is None
+        result = agent.run(boxed.task(), Flag(), boxed.heard)
+        assert result.ok, (result, boxed.log)
+        shown, refused, called = api.results()
+        again = agent.run(boxed.task(session=result.session), Flag(), boxed.heard)
+    assert shown.splitlines()[0] == "/home/agent"
+    assert shown.count("No such file") == 2
+    assert "not permitted" in refused
+    assert called == "{}"
+    assert (boxed.work / "made").read_text() == "in\n"
+    assert again.session == result.session
 
 
 # --- what it asks ----------------------------------------------------------------------------------------------

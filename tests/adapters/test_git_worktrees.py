@@ -211,6 +211,23 @@ def test_what_comes_after_staging_is_not_committed(project: Path, tree: str) -> 
     assert (Path(tree) / "left-by-tests.txt").exists()
 
 
+@pytest.mark.parametrize("known", [True, False])
+def test_a_repository_inside_is_left_out_and_never_deleted(project: Path, tree: str, known: bool) -> None:
+    repo = repository(project)
+    worktree = repo.open_worktree(tree, BRANCH)
+    inner = make(Path(tree) / "inner")
+    write(inner / "work.py", "not committed\n")
+    if known:  # as an agent commits it by `git add .`
+        git(Path(tree), "add", "inner")
+        git(Path(tree), "commit", "-q", "-m", "a gitlink")
+    write(Path(tree) / "made.py", "1\n")
+    assert done(repo, worktree)
+    changed = git(project, "diff", "--name-only", "main", BRANCH).split()
+    assert changed == (["inner", "made.py"] if known else ["made.py"])
+    repo.close_worktree(worktree)
+    assert (inner / "work.py").read_text() == "not committed\n"
+
+
 def test_deleted_and_renamed_files_count(project: Path, tree: str) -> None:
     repo = repository(project)
     worktree = repo.open_worktree(tree, BRANCH)

@@ -19,7 +19,7 @@ from coffee_maker.adapters.agents import claude as claude_module
 from coffee_maker.adapters.agents.claude import ClaudeAgent
 from coffee_maker.adapters.agents.command import CommandAgent
 from coffee_maker.adapters.agents.other_streams import CodexStream, OpencodeStream
-from coffee_maker.adapters.agents.presets import PRESETS, PresetAgent
+from coffee_maker.adapters.agents.presets import PRESETS, PresetAgent, Settings
 from coffee_maker.adapters.agents.runbook import RunbookAgent
 from coffee_maker.adapters.agents.streams import ClaudeStream
 from coffee_maker.core.records import AgentResult, Usage
@@ -42,7 +42,7 @@ def stand_in(place: Claude, name: str, script: str) -> None:
 
 
 def run(place: Claude, name: str, **more: object) -> AgentResult:
-    return PresetAgent(name, model="some-model", grace=0.3).run(place.task(**more), NEVER, place.heard)
+    return PresetAgent(name, Settings(model="some-model", grace=0.3)).run(place.task(**more), NEVER, place.heard)
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -206,7 +206,7 @@ def test_opencode_itself(place: Claude, monkeypatch: pytest.MonkeyPatch) -> None
     with place.api(use(("bash", {"command": "echo hi > made.txt", "description": "x"})), text("done")) as api:
         options = {"provider": {"anthropic": {"options": {"baseURL": f"{api.url}/v1", "apiKey": "x"}}}}
         monkeypatch.setenv("OPENCODE_CONFIG_CONTENT", json.dumps(options))
-        agent = PresetAgent("opencode", model="anthropic/claude-sonnet-4-5", names=["OPENCODE_CONFIG_CONTENT"])
+        agent = PresetAgent("opencode", Settings("anthropic/claude-sonnet-4-5", ["OPENCODE_CONFIG_CONTENT"]))
         result = agent.run(place.task(), NEVER, place.heard)
     assert result.ok, result
     assert (place.work / "made.txt").read_text() == "hi\n"

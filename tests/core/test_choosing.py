@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coffee_maker.core.choosing import Waiting, choose
+from coffee_maker.core.choosing import Choice, Waiting, choose, weigh
+from coffee_maker.core.document import Document
 from coffee_maker.core.items import Item, Status
 from coffee_maker.core.state import Claim
 
@@ -92,3 +93,15 @@ def test_every_planned_item_is_chosen_or_waits_with_a_reason(rows: list[tuple[St
     if choice.item:
         complete = {one.key for one in items if one.status is DONE}
         assert set(choice.item.depends_on) <= complete
+
+
+def test_how_items_stand_is_enough_to_choose() -> None:
+    text = (
+        "## US-1: a\n**Status**: Planned\n**Dependencies**: US-2, US-9\n## US-2: b\n**Status**: Planned\n"
+        "## US-3: c ✅\n## US-4: d\n**Status**: planned\n**Depends on**: US-4\n## US-2: again\n**Status**: Planned\n"
+    )
+    for document in (Document.from_text(text), Document.from_text(text.replace("\n", "\r\n"))):
+        assert document.standings == tuple((one.key, one.status, one.depends_on) for one in document.items)
+        place, waiting = weigh(document.standings)
+        assert place is not None
+        assert Choice(document.item_at(place), waiting) == choose(document.items)

@@ -136,6 +136,12 @@ def test_a_schema_from_the_future(store: SharedStore, databases: Databases) -> N
         write(store)
 
 
+def next_migration(folder: Path, name: str) -> Path:
+    """The file of one migration more than the program has."""
+    there = folder / "sqlite" / "notifications"
+    return there / f"{len(list(there.glob('*.sql'))) + 1:04d}_{name}.sql"
+
+
 def test_an_old_schema_is_brought_up_by_a_reader_too(
     sqlite_store: SharedStore, database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -144,7 +150,7 @@ def test_an_old_schema_is_brought_up_by_a_reader_too(
 
     folder = tmp_path / "migrations"
     shutil.copytree(migrate._FOLDER, folder)
-    (folder / "sqlite" / "notifications" / "0002_more.sql").write_text("CREATE TABLE more (x TEXT) STRICT;\n")
+    next_migration(folder, "more").write_text("CREATE TABLE more (x TEXT) STRICT;\n")
     newer = SqliteStore(Databases(str(database.parent)))
     newer._file.schema = migrate.Schema("notifications", newer._file.schema._dialect, folder=str(folder))
     assert count(newer) == 1
@@ -160,7 +166,7 @@ def test_a_migration_that_fails_leaves_no_trace(database: Path, sqlite_store: Sh
 
     folder = tmp_path / "migrations"
     shutil.copytree(migrate._FOLDER, folder)
-    (folder / "sqlite" / "notifications" / "0002_bad.sql").write_text("CREATE TABLE a (x); SELECT nonsense;")
+    next_migration(folder, "bad").write_text("CREATE TABLE a (x); SELECT nonsense;")
     newer = SqliteStore(Databases(str(database.parent)))
     newer._file.schema = migrate.Schema("notifications", newer._file.schema._dialect, folder=str(folder))
     with pytest.raises(apsw.SQLError, match="nonsense"):

@@ -143,7 +143,7 @@ class GitRepository:
         admin = self._admin(worktree.path)
         if admin is None or os.path.exists(os.path.join(admin, "locked")):
             return
-        if not os.path.isdir(worktree.path) or self._tree(worktree.path, admin).is_clean():
+        if not os.path.isdir(worktree.path) or self._tree(worktree.path, admin).can_go():
             shutil.rmtree(worktree.path, ignore_errors=True)
             self._own.ask("worktree", "remove", worktree.path, timeout=SLOW)
 

@@ -64,7 +64,7 @@ class BoxedRepository(GitRepository):
     def close_worktree(self, worktree: Worktree) -> None:
         """See the port."""
         git = boxed_git(worktree.path)
-        if os.path.isdir(git.trusted) and self._trusted(worktree.path).is_clean():
+        if os.path.isdir(git.trusted) and self._trusted(worktree.path).can_go():
             shutil.rmtree(worktree.path, ignore_errors=True)
             shutil.rmtree(git.home, ignore_errors=True)
 

@@ -40,6 +40,11 @@ class TreeGit:
         status = self.git.ask("status", "--porcelain", _NOT_INTO, timeout=SLOW)
         return status.code == 0 and not status.out
 
+    def can_go(self) -> bool:
+        """Whether nothing would be lost with the tree: it is clean, and no repository in it holds anything."""
+        inside = (os.path.join(self.tree, path, ".git") for path in self._repositories_inside())
+        return self.is_clean() and not any(os.path.lexists(path) for path in inside)
+
     def unlock(self) -> None:
         """Clear the locks that a git left behind which died here."""
         names = ["index.lock", "HEAD.lock", *(f"{head}.lock" for head in [self.head()] if head)]

@@ -19,21 +19,23 @@ import stat
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from hashlib import sha256
-from signal import SIGURG
-from typing import TYPE_CHECKING, TypeVar
 
 from coffee_maker.core.errors import RoadmapMissing, RoadmapUnusable
+from coffee_maker.core.lean import SIGURG, sha256
 from coffee_maker.utils.mounts import mount_id
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import TypeVar
+
     from coffee_maker.core.state import Taken
+
+    _T = TypeVar("_T")
 
 MAX_BYTES = 20_000_000
 """A text beyond this is no roadmap that a person reads; the largest real one that we know has 1.2 MB."""
 
 _RENAME_EXCHANGE = 2  # see rename(2)
-_T = TypeVar("_T")
 _TEXT_ENDINGS = (".md", ".markdown", ".mdown", ".txt")
 _MARK = ".coffee-"
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC

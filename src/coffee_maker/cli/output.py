@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, TextIO
 
 from coffee_maker.core.errors import OutputLost, Refusal
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any, TextIO
+
     from coffee_maker.cli.render import Page
 
 SCHEMA_VERSION = 1
@@ -41,7 +43,7 @@ class Output:
     def show(self, kind: str, data: Any, *, form: str | None = None) -> None:
         """Print the data: as the JSON document of this kind, or as the text that `form` (default: the kind) names."""
         if self.json:
-            self.write(self._document({"schema_version": SCHEMA_VERSION, "kind": kind, "data": data}))
+            self.write(*self._document({"schema_version": SCHEMA_VERSION, "kind": kind, "data": data}))
         else:
             from coffee_maker.cli import render
 
@@ -50,7 +52,7 @@ class Output:
     def show_one_of_many(self, kind: str, data: Any) -> None:
         """Print one of a stream: a JSON document on a line of its own, or its text and an empty line."""
         if self.json:
-            self.write(self._document({"schema_version": SCHEMA_VERSION, "kind": kind, "data": data}, one_line=True))
+            self.write(*self._document({"schema_version": SCHEMA_VERSION, "kind": kind, "data": data}, one_line=True))
         else:
             from coffee_maker.cli import render
 
@@ -72,18 +74,18 @@ class Output:
                 "retryable": refusal.retryable,
             }
             document = {"schema_version": SCHEMA_VERSION, "kind": "error", "error": error}
-            self._complain(self._document(document, stream=sys.stderr))
+            self._complain("".join(self._document(document, stream=sys.stderr)))
         else:
             from coffee_maker.cli import render
 
             self._complain(render.refusal(refusal, self._page(sys.stderr)))
 
-    def write(self, text: str) -> None:
+    def write(self, *parts: str) -> None:
         """Print to standard output, whole or not at all as far as we are told; `OutputLost` says when it was not."""
         if sys.stdout is None:
             raise OutputLost(problem="it is closed")
         try:
-            sys.stdout.write(text)
+            sys.stdout.writelines(parts)
             sys.stdout.flush()
         except BrokenPipeError:
             _let_go_of_stdout()
@@ -101,22 +103,20 @@ class Output:
         except (OSError, ValueError):
             pass
 
-    def _document(self, document: Any, stream: TextIO | None = None, *, one_line: bool = False) -> str:
-        """Compact, except on a terminal; escaped where the stream has no UTF-8."""
-        import json
-
+    def _document(self, document: Any, stream: TextIO | None = None, *, one_line: bool = False) -> list[str]:
+        """In parts. Compact, except on a terminal; escaped where the stream has no UTF-8."""
         stream = stream or sys.stdout
         utf8 = stream is None or (stream.encoding or "").lower().replace("-", "") == "utf8"
         terminal = stream is not None and stream.isatty()
-        pretty = terminal and not one_line
-        text = json.dumps(
-            document,
-            ensure_ascii=not utf8,
-            check_circular=False,
-            indent=2 if pretty else None,
-            separators=None if pretty else (",", ":"),
-        )
-        return (_escaped(text) if terminal else text) + "\n"
+        if one_line or not terminal:
+            from coffee_maker.cli.json_text import compact
+
+            parts = compact(document, ascii=not utf8)
+        else:
+            import json
+
+            parts = [json.dumps(document, ensure_ascii=not utf8, check_circular=False, indent=2, default=list)]
+        return [*(map(_escaped, parts) if terminal else parts), "\n"]
 
     def _page(self, stream: TextIO | None) -> Page:
         """Rich, with its import, only for a terminal that can show it."""

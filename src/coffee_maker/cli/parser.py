@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
-from argparse import SUPPRESS, ArgumentParser, RawDescriptionHelpFormatter
-from typing import NoReturn
 
+from coffee_maker.cli.untranslated import SUPPRESS, ArgumentParser, RawDescriptionHelpFormatter
 from coffee_maker.core.errors import WrongUsage
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from typing import NoReturn
 
 _EVERY_COMMAND = """\
 options of every command:
@@ -18,9 +22,11 @@ _WIDEST = 120
 class HelpAsked(Exception):
     """The help is to be printed, by the one who prints everything."""
 
-    def __init__(self, text: str) -> None:
-        super().__init__(text)
-        self.text = text
+    text = ""
+
+
+class _Misused(Exception):
+    """What is wrong with the words."""
 
 
 class Parser(ArgumentParser):
@@ -37,12 +43,28 @@ class Parser(ArgumentParser):
             add_help=help_option,
         )
 
+    def read(self, words: list[str]) -> Namespace:
+        """Take the words apart, options and arguments in any order; raises `WrongUsage` and `HelpAsked`.
+
+        Given a usage, `argparse` does not write one at every command for the error that there might be.
+        """
+        self.usage = SUPPRESS
+        try:
+            return self.parse_intermixed_args(words)
+        except HelpAsked as asked:
+            self.usage = None
+            asked.text = self.format_help()
+            raise
+        except _Misused as misused:
+            self.usage = None
+            message, hint = str(misused), f"{self.format_usage().strip()}\n`{self.prog} --help` shows examples."
+            raise WrongUsage(problem=f"{message[:1].upper()}{message[1:]}.", hint=hint) from None
+
     def error(self, message: str) -> NoReturn:
-        problem = f"{message[:1].upper()}{message[1:]}."
-        raise WrongUsage(problem=problem, hint=f"{self.format_usage().strip()}\n`{self.prog} --help` shows examples.")
+        raise _Misused(message)
 
     def print_help(self, file: object = None) -> NoReturn:
-        raise HelpAsked(self.format_help())
+        raise HelpAsked
 
 
 def add_global_options(parser: ArgumentParser) -> None:

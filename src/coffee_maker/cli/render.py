@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, Protocol
 
 from coffee_maker.core.errors import Refusal
+from coffee_maker.core.typed import NamedTuple, Protocol
 from coffee_maker.utils.text import one_line, printable
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    Line = Callable[[Any, "Page"], None]
+
 Cell = str | tuple[str, str]  # text, or text and style
-Line = Callable[[Any, "Page"], None]
 
 
 class Column(NamedTuple):

@@ -6,10 +6,13 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
+from coffee_maker.core.typed import NamedTuple
+
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import ModuleType
+    from typing import NoReturn
 
     from coffee_maker.cli.output import Output
     from coffee_maker.cli.parser import Parser
@@ -102,7 +105,7 @@ def _run(words: list[str], output: Output) -> int:
         if name is None:
             return _without_command(rest, output)
         module = load(name)
-        args = parser_of(name, module).parse_intermixed_args(rest)
+        args = parser_of(name, module).read(rest)
     except HelpAsked as asked:
         output.write(asked.text)
         return 0
@@ -140,9 +143,9 @@ def load(name: str) -> ModuleType:
             problem=f"There is no command {name}{nearest(name, known)}.",
             hint=f"Commands: {', '.join(known)}. `coffee-roadmap --help` tells what they do.",
         )
-    from importlib import import_module
-
-    return import_module(f"coffee_maker.cli.commands.{command.module}")
+    name = f"coffee_maker.cli.commands.{command.module}"
+    __import__(name)  # `importlib` would be one import more
+    return sys.modules[name]
 
 
 def parser_of(name: str, module: ModuleType) -> Parser:
@@ -162,7 +165,7 @@ def _without_command(words: list[str], output: Output) -> int:
     parser = Parser("coffee-roadmap", "", "", help_option=False)
     parser.add_argument("-h", "--help", action="store_true")
     add_global_options(parser)
-    args = parser.parse_args(words)
+    args = parser.read(words)
     output.write(version_text() if args.version else help_text())
     return 0
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from io import StringIO
-from typing import TextIO
 
 from rich.cells import cell_len
 from rich.console import Console
@@ -14,6 +13,10 @@ from rich.text import Text
 
 from coffee_maker.cli.render import Cell, Column
 from coffee_maker.utils.text import one_line, printable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TextIO
 
 _STYLES = {
     "key": "bold cyan",

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import sys
 from argparse import ArgumentTypeError
-from datetime import timedelta
-from typing import TYPE_CHECKING
 
 from coffee_maker.core.errors import InputMissing, NeedsYes, WrongUsage
 from coffee_maker.utils.durations import parse_duration
 from coffee_maker.utils.text import one_line
 from coffee_maker.work import looking
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
+    from datetime import timedelta
 
     from coffee_maker.cli.output import Output
     from coffee_maker.core.edits import Place

@@ -11,11 +11,11 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from itertools import pairwise
-from typing import NamedTuple
 
 from coffee_maker.core.document import Document
 from coffee_maker.core.items import Item
 from coffee_maker.core.matching import common_ends, rising
+from coffee_maker.core.typed import NamedTuple
 
 _HEADING_AHEAD = re.compile(r"\n(?=#{1,6}[ \t])")
 _HEADING_AHEAD_OF_ANY_END = re.compile(r"[\r\n](?=#{1,6}[ \t])")

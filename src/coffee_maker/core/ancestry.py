@@ -13,7 +13,8 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from typing import NamedTuple
+
+from coffee_maker.core.typed import NamedTuple
 
 _NUMBER = re.compile(r"\b([A-Z]{2,})[ \-]?(\d+(?:\.\d+)*)\b")
 _LETTERS = re.compile(r"[^\W\d_]+")

@@ -18,14 +18,27 @@ from coffee_maker.core.structure import Blocks, Fence, Heading
 __all__ = ["Blocks", "Fence", "Heading", "scan"]
 
 # Lines that open no heading, fence, quote or HTML block and underline nothing, whatever is open.
-_WORD = r"(?:[A-Za-z]|\*\*[^\s*]|[^\s#>~<=_*+`\-0-9\[✅❌🔄⏳]|`(?!``)|[0-9]++(?![.)])|--*+[^\s\-]|__*+[^\s_])"
 _MARKER = r"(?:[-*+]|[0-9]{1,9}[.)]) "
-_RUN = rf"(?:\n|(?: {{0,3}}(?:{_MARKER})?{_WORD}|[\[✅❌🔄⏳])[^\n]*+\n|[ \t]++\n)*+"
-_HEADING = r"(?P<heading>(?P<marks>#{1,6})(?:[ \t][^\n]*+)?)"
-_FENCE = r"(?P<fence>(?P<ticks>`{3,})[^`\n]*+\n(?:(?! {0,3}(?P=ticks))[^\n]*+\n)*+ {0,3}(?P=ticks)`*+[ \t]*+)"
+_TEXT = r"[^\s#>~<=_*+`\-0-9]"
+_OTHER_TEXT = r"\*\*[^\s*]|`(?!``)|[0-9]++(?![.)])|--*+[^\s\-]|__*+[^\s_]"
+_UNBOXED = rf"(?:(?![\[✅❌🔄⏳]){_TEXT}|{_OTHER_TEXT})"
+_RUN = rf"(?:\n|{_TEXT}[^\n]*+\n| {{0,3}}(?:{_UNBOXED}|{_MARKER}{_UNBOXED})[^\n]*+\n|[ \t]++\n)*+"
+_HEADING = r"(?P<heading>(?P<marks>#{1,6})(?:[ \t]([^\n]*+))?)"
+# Inside a fence, ticks that certainly do not close it: behind text, too far to the right, too few, or before text.
+_TICKS_INSIDE = r"(?:(?<![\n ])|(?<=[^\n ] )|(?<=    )|(?!(?P=ticks))|(?=`++[ \t]*+[^\s`]))`++"
+_CLOSING = r"(?:(?<=\n)|(?<=\n )|(?<=\n  )|(?<=\n   ))(?P=ticks)`*+[ \t]*+"
+_FENCE = rf"(?P<fence>(?P<ticks>`{{3,}})[^`\n]*+\n(?:[^`]++|{_TICKS_INSIDE})*+{_CLOSING})"
+# An indented fence is one whether a list item is open or none, if no line in it stands further to the left.
+_INNER_LINE = r"(?!(?P=lead) *+(?P=marker))(?:(?P=lead)[^\n]*+|[ \t]*+)\n"
+_INNER = rf"(?P<inner>(?P<lead> {{1,3}})(?P<marker>`{{3,}})[^`\n]*+\n(?:{_INNER_LINE})*+(?P=lead)(?P=marker)`*+[ \t]*+)"
 _RULE = r"(?P<rule>---+[ \t]*+)"
 _BOX = rf"(?P<box> {{0,3}}{_MARKER}[\[✅❌🔄⏳][^\n]*+)"
-_NEXT = on_demand(rf"(?P<run>{_RUN})(?:(?:{_HEADING}|{_FENCE}|{_RULE}|{_BOX})(?:\n|\Z)|)")
+_NEXT = on_demand(rf"(?P<run>{_RUN})(?:(?:{_HEADING}|{_FENCE}|{_RULE}|{_BOX}|{_INNER})(?:\n|\Z)|)")
+# Its groups; numbers are faster than names.
+_AT_RUN, _AT_HEADING, _AT_MARKS, _AT_WORDS, _AT_FENCE, _, _AT_RULE, _AT_BOX, _AT_INNER = range(1, 10)
+_LOOSE = (_AT_BOX, _AT_INNER)
+
+_heading = Heading._make  # looked up once: it is called for each
 
 
 def scan(text: Sequence[str]) -> Blocks:
@@ -51,35 +64,51 @@ class _Scanner(LineScanner):
 
         The state is then that of the last place where everything was closed: they see what the line may continue.
         """
-        text, blocks, following = self.text, self.blocks, _NEXT.match
-        at, number, size = self.at, self.number, len(self.text)
-        known = len(blocks.boxes)
-        while at < size:
-            found = following(text, at)
-            assert found is not None  # it matches nothing too
-            kind = found.lastgroup
-            start = found.end("run")
-            number += text.count("\n", at, start)
-            at = found.end()
-            if kind == "heading":
-                level = found.end("marks") - start
-                line = found["heading"]
-                column, words = markup.atx_content(line, level)
-                blocks.headings.append(Heading(number, number + 1, level, words, column, False, start, at))
-            elif kind == "fence":
-                first, number = number, number + text.count("\n", start, found.end("fence"))
-                blocks.fences.append(Fence(first, number + 1, True))
-                blocks.opaque.append((first, number + 1))
-            elif kind == "box":
-                blocks.boxes.append((number, found["box"]))
-                number += 1
+        text, blocks, at, number = self.text, self.blocks, self.at, self.number
+        count, loose = text.count, None
+        for found in _NEXT.finditer(text, at):  # one behind the other: each begins where the last one ends
+            kind, start, end = found.lastindex, found.end(_AT_RUN), found.end()
+            if start > at:
+                number += count("\n", at, start)
+            if kind == _AT_HEADING:
+                level, words = found.end(_AT_MARKS) - start, found[_AT_WORDS]
+                column = level + 1
+                if not words or words[0] in " \t" or words[-1] in " \t#":
+                    column, words = markup.atx_content(found[kind], level)
+                blocks.headings.append(_heading((number, number + 1, level, words, column, False, start, end)))
+            elif kind in _LOOSE:  # what it may stand in goes on
+                loose = loose or self._lengths()
+                if kind == _AT_BOX:
+                    blocks.boxes.append((number, found[kind]))
+                else:
+                    number = self._note_fence(number, count("\n", start, found.end(kind)))
+                number, at = number + 1, end
                 continue
-            elif kind != "rule" or (start > self.at and text[start - 2 : start] != "\n\n"):
-                if start < size:
-                    del blocks.boxes[known:]
+            elif kind == _AT_FENCE:
+                number = self._note_fence(number, count("\n", start, found.end(kind)))
+            elif kind != _AT_RULE or (start > self.at and text[start - 2 : start] != "\n\n"):
+                if start < len(text):
+                    self._forget(loose)
                     return start
                 number -= 1  # the text ends in a line that opens nothing
-            number += 1
-            self.at, self.number, known = at, number, len(blocks.boxes)
-        self.at, self.number = size, number
-        return size
+            number, at, loose = number + 1, end, None
+            self.at, self.number = at, number
+            if at >= len(text):
+                break
+        self.at, self.number = len(text), number
+        return len(text)
+
+    def _note_fence(self, number: int, lines: int) -> int:
+        """Keep a fence that begins on a line; the line of its end."""
+        self.blocks.fences.append(Fence(number, number + lines + 1, True))
+        self.blocks.opaque.append((number, number + lines + 1))
+        return number + lines
+
+    def _lengths(self) -> tuple[int, int, int]:
+        return len(self.blocks.boxes), len(self.blocks.fences), len(self.blocks.opaque)
+
+    def _forget(self, loose: tuple[int, int, int] | None) -> None:
+        """Forget what was found since the last place where everything was closed: the exact rules find it again."""
+        if loose:
+            boxes, fences, opaque = loose
+            del self.blocks.boxes[boxes:], self.blocks.fences[fences:], self.blocks.opaque[opaque:]

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import chain
-from typing import NamedTuple, overload
+from typing import overload
 
 from coffee_maker.core.align import ITEM_WEIGHT, PROSE_WEIGHT, Block, align, moved, place_after, split, unchanged
 from coffee_maker.core.diffs import diff as diff
 from coffee_maker.core.document import Document
-from coffee_maker.core.history import ChangeType
 from coffee_maker.core.items import Item
 from coffee_maker.core.threeway import STATUS, Hunk, hunks, line_kind, split_lines
+from coffee_maker.core.typed import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from coffee_maker.core.history import ChangeType
 
 _MOST_STEPS = 200
 _LONGEST_TOLD = 2000  # characters of changed lines that are told; the diff has them all

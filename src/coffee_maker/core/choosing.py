@@ -7,12 +7,14 @@ is complete, nobody holds a claim on it, and no one said to leave it for now.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
-from typing import TYPE_CHECKING, NamedTuple
 
-from coffee_maker.core.items import Item, Status
+from coffee_maker.core.items import Item, Standing, Status
+from coffee_maker.core.typed import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from coffee_maker.core.state import Claim
 
 
@@ -33,26 +35,36 @@ class Choice(NamedTuple):
 def choose(items: Sequence[Item], claims: Iterable[Claim] = (), left: Mapping[str, str] | None = None) -> Choice:
     """Choose among `items` (in document order). `claims` are those whose lease runs; `left` says of items that are to
     be left alone for now why that is."""
+    place, waiting = weigh(items, claims, left)
+    return Choice(None if place is None else items[place], waiting)
+
+
+def weigh(
+    items: Sequence[Item | Standing], claims: Iterable[Claim] = (), left: Mapping[str, str] | None = None
+) -> tuple[int | None, tuple[Waiting, ...]]:
+    """The same for those who know no more of the items than how they stand: which of them is next, and who waits."""
     by_key = {item.key: item for item in items}
     held = {claim.item: claim for claim in claims}
-    chosen: Item | None = None
-    waiting = []
-    for item in items:
-        if item.status is not Status.PLANNED:
+    chosen: int | None = None
+    waiting, planned, later = [], Status.PLANNED, ""
+    for place, item in enumerate(items):
+        if item.status is not planned:
             continue
-        reasons = list(_reasons(item, by_key, held.get(item.key)))
-        if left and item.key in left:
-            reasons.append(left[item.key])
+        key = item.key
+        reasons = list(_reasons(item, by_key, held.get(key))) if item.depends_on or key in held else []
+        if left and key in left:
+            reasons.append(left[key])
         if reasons:
-            waiting.append(Waiting(item.key, "; ".join(reasons)))
+            waiting.append(Waiting._make((key, "; ".join(reasons))))
         elif chosen is None:
-            chosen = item
+            chosen, later = place, f"{key} comes first"
         else:
-            waiting.append(Waiting(item.key, f"{chosen.key} comes first"))
-    return Choice(chosen, tuple(waiting))
+            waiting.append(Waiting._make((key, later)))
+    return chosen, tuple(waiting)
 
 
-def _reasons(item: Item, by_key: Mapping[str, Item], claim: Claim | None) -> Iterable[str]:
+def _reasons(item: Item | Standing, by_key: Mapping[str, Item | Standing], claim: Claim | None) -> Iterable[str]:
+    """Why an item waits that depends on others or is claimed."""
     circle = _circle(item, by_key)
     if circle:
         yield f"depends on itself: {' -> '.join(circle)}"
@@ -68,7 +80,7 @@ def _reasons(item: Item, by_key: Mapping[str, Item], claim: Claim | None) -> Ite
         yield f"is claimed by {claim.owner} until {_shown(claim.until)}"
 
 
-def _circle(item: Item, by_key: Mapping[str, Item]) -> list[str]:
+def _circle(item: Item | Standing, by_key: Mapping[str, Item | Standing]) -> list[str]:
     """The way along unfinished dependencies from the item back to itself, or nothing."""
     came_from: dict[str, str] = {}
     unseen = [item.key]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 from coffee_maker.core.matching import Pair, common_ends, match
+from coffee_maker.core.typed import NamedTuple
 
 _CONTEXT = 3
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from functools import cached_property
-from typing import NamedTuple
 
 from coffee_maker.core.blocks import Blocks, scan
 from coffee_maker.core.errors import AmbiguousReference, EditRefused, ItemNotFound, NotText
 from coffee_maker.core.headings import compile_item_pattern
-from coffee_maker.core.items import Item, Problem
+from coffee_maker.core.items import Item, Problem, Standing
+from coffee_maker.core.lean import sha256_of_large
 from coffee_maker.core.lines import Lines
-from coffee_maker.core.reading import Entry, build_item, make_keys, read_entries
+from coffee_maker.core.reading import Entry, build_item, build_standing, make_keys, read_entries
 from coffee_maker.core.references import References
 from coffee_maker.core.revisions import revision_of_hash
+from coffee_maker.core.typed import NamedTuple
 from coffee_maker.core.wording import parse_status
 
 __all__ = ["Document", "Splice", "parse_status"]
@@ -53,22 +53,38 @@ class Document:
         return read_entries(self.lines.flat, self.blocks, self._pattern)
 
     @cached_property
+    def _keys(self) -> list[str]:
+        return make_keys([entry.parts.id for entry in self.entries])
+
+    @cached_property
     def _places(self) -> dict[str, int]:
         """Key -> which of the items it is."""
-        keys = make_keys([entry.parts.id for entry in self.entries])
-        return {key: place for place, key in enumerate(keys)}
+        return {key: place for place, key in enumerate(self._keys)}
 
     @cached_property
     def _references(self) -> References:
-        return References(list(self._places))
+        return References(self._keys)
 
     @cached_property
     def items(self) -> tuple[Item, ...]:
         """The items, in the order of the document."""
-        return tuple([self._item(key) for key in self._places])
+        text, lines, references = self.text, self.lines, self._references
+        pairs = zip(self.entries, self._keys, strict=True)
+        return tuple([build_item(text, lines, entry, key, references) for entry, key in pairs])
+
+    @cached_property
+    def standings(self) -> tuple[Standing, ...]:
+        """What of each item says when its turn comes: half the work, where thousands are only compared."""
+        references = self._references
+        pairs = zip(self.entries, self._keys, strict=True)
+        return tuple([build_standing(entry, key, references) for entry, key in pairs])
+
+    def item_at(self, place: int) -> Item:
+        """One of the items, counted from 0; only that one is read."""
+        return build_item(self.text, self.lines, self.entries[place], self._keys[place], self._references)
 
     def _item(self, key: str) -> Item:
-        return build_item(self.text, self.lines, self.entries[self._places[key]], key, self._references)
+        return self.item_at(self._places[key])
 
     @staticmethod
     def from_bytes(data: bytes, *, item_pattern: str | None = None) -> Document:
@@ -98,7 +114,7 @@ class Document:
     @cached_property
     def digest(self) -> str:
         """The sha256 of the bytes, in hexadecimal."""
-        return hashlib.sha256(self.data).hexdigest()
+        return sha256_of_large(self.data)
 
     @property
     def revision(self) -> str:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Literal, NamedTuple
 
 from coffee_maker.core.blocks import scan
 from coffee_maker.core.document import Document, Splice
 from coffee_maker.core.errors import EditRefused
 from coffee_maker.core.items import Item
 from coffee_maker.core.lines import Lines
+from coffee_maker.core.typed import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Literal
 
 
 class Edit(NamedTuple):

@@ -7,7 +7,10 @@ A refusal is raised with the values that its sentence and hint name: ``raise Ite
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, ClassVar
 
 DONE = 0
 REFUSED = 1

@@ -6,11 +6,11 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import NamedTuple
 
 from coffee_maker.core.items import Check
 from coffee_maker.core.markup import LIST_MARKER, atx_level, opens_fence
 from coffee_maker.core.patterns import on_demand
+from coffee_maker.core.typed import NamedTuple
 from coffee_maker.core.wording import read_status
 
 
@@ -36,6 +36,7 @@ class Box(NamedTuple):
     sign: bool  # an emoji instead of a box
 
 
+_field, _one_check = Field._make, Check._make  # looked up once: they are called thousands of times
 _SYNONYMS = {
     "effort": "estimated_effort estimated_duration duration estimated_time time_estimate estimate estimated "
     "effort_estimate estimated_time_to_complete",
@@ -46,19 +47,18 @@ _SYNONYMS = {
 _WRITTEN = {"effort": "Estimated Effort", "depends_on": "Dependencies"}
 _CANONICAL = {other: name for name, others in _SYNONYMS.items() for other in others.split()}
 
-_LEAD = r"(?P<indent> {0,3})(?:[-*+][ \t]+)?(?P<lead_end>)(?!\[)"
-_LABEL = r"(?P<mark>\*\*|__)(?P<label>[^*:\n]{1,60})(?:(?P=mark)[ \t]*:|[ \t]*:[ \t]*(?P=mark))"
-_FIELD = on_demand(rf"{_LEAD}{_LABEL}(?P<value>.*)", re.DOTALL)
-_ALL_BOLD = on_demand(
-    rf"{_LEAD}(?P<mark>\*\*|__)(?P<label>(?:Current )?Status)[ \t]*:(?P<value>[^*_]+)(?P=mark)[ \t]*\Z"
-)
-_PLAIN_STATUS = on_demand(rf"{_LEAD}(?P<label>(?:Current )?Status)[ \t]*:(?P<value>.*)", re.DOTALL)
+# The groups of all three: what leads, the mark of bold, label and value.
+_LEAD = r"( {0,3}(?:[-*+][ \t]+)?)(?!\[)"
+_LABEL = r"(\*\*|__)([^*:\n]{1,60})(?:\2[ \t]*:|[ \t]*:[ \t]*\2)"
+_FIELD = on_demand(rf"{_LEAD}{_LABEL}[ \t]*(.*)", re.DOTALL)
+_ALL_BOLD = on_demand(rf"{_LEAD}(\*\*|__)((?:Current )?Status)[ \t]*:[ \t]*([^*_]+)\2[ \t]*\Z")
+_PLAIN_STATUS = on_demand(rf"{_LEAD}()((?:Current )?Status)[ \t]*:[ \t]*(.*)", re.DOTALL)
 _NOT_WORD = on_demand(r"[\W_]+")
 _RULE = on_demand(r"[ \t]*(?:(?:-[ \t]*){3,}|(?:\*[ \t]*){3,}|(?:_[ \t]*){3,}|=+[ \t]*)\Z")
 
 _BOX = on_demand(
     r"[ \t>]*(?:(?:[-*+]|[0-9]{1,9}[.)])[ \t]+)+"
-    r"(?:\[(?P<box>[ xX])\](?=[ \t]|\Z)|(?P<sign>✅|❌|🔄|⏳)\ufe0f?)[ \t]*(?P<text>.*)",
+    r"(?:\[([ xX])\](?=[ \t]|\Z)|([✅❌🔄⏳])\ufe0f?)[ \t]*(.*)",
     re.DOTALL,
 )
 
@@ -77,60 +77,65 @@ def written(label: str) -> str:
     return label.replace("_", " ").title() if label == label.lower() else label
 
 
-_FIRST = frozenset("*-+_ SC")  # what a field's line can begin with
-_Parts = re.Match[str]
-_Values = tuple[int, str, str, str, str, str, int]  # those of a `Field` without its end
+# A line that begins as a field's can; with a line end in front, that one search passes all others in one step.
+_LINE = on_demand(r"\n([*+_ SC-][^\n]*)")
+_FIRST = frozenset("*+_ SC-")
+_Parts = tuple[str, str, str, str, str, int]  # of a field's first line: a `Field` without its lines
+_NEVER = 2**62
+_LONG = 200  # characters of a line that need not be remembered
 
 
-def read_fields(lines: list[str], first: int, opaque: list[tuple[int, int]]) -> list[Field]:
-    """The fields on some lines of the document, of which the first is the one numbered `first`."""
+def read_fields(flat: str, begin: int, stop: int, first: int, opaque: list[tuple[int, int]]) -> list[Field]:
+    """The fields in a part of the document (its lines joined by ``\\n``); `first` is the number of its first line."""
     found: list[Field] = []
+    lines: list[str] = []
+    at, number, end = begin, 0, 0
     margin, seen = 4, 0  # the smallest indentation of a list item on the lines before `seen`
-    for start, stop in _visible(opaque, first, first + len(lines)):
-        number, parts = start, None
-        while number < stop:
-            line = lines[number]
-            if not parts and line[:1] in _FIRST:
-                parts = _field_parts(line)
-            if parts and (indent := parts.end("indent")):
-                # An indented field of a list item further left belongs to that and not to the roadmap's item.
-                margin, seen = min([margin, *_list_indents(lines, seen, number)]), number
-                parts = parts if indent <= margin else None
-            if parts:
-                values, number, parts = _read_field(lines, number, stop, parts)
-                found.append(Field(first + values[0], first + number, *values[1:]))
-            else:
-                number += 1
+    for candidate in _LINE.finditer(flat, begin - 1, stop):
+        line = candidate[1]
+        parts = _field_parts(line) if len(line) <= _LONG else _take_apart(line)
+        if not parts:
+            continue
+        start, after = candidate.span(1)
+        number, at = number + flat.count("\n", at, start), start
+        visible = _visible_until(opaque, first + number) - first if opaque else _NEVER
+        if number < end or visible <= number:
+            continue
+        if line[0] == " ":
+            # An indented field of a list item further left belongs to that and not to the roadmap's item.
+            lines = lines or flat[begin:stop].split("\n")
+            margin, seen = min([margin, *_list_indents(lines, seen, number)]), number
+            if len(line) - len(line.lstrip(" ")) > margin:
+                continue
+        name, label, value, told, lead, column = parts
+        end = number + 1
+        if not value or (after + 1 < stop and flat[after + 1] != "\n"):
+            lines = lines or flat[begin:stop].split("\n")
+            end, value = _rest_of_field(lines, number, min(visible, len(lines) - (not lines[-1])), value)
+        found.append(_field((first + number, first + end, name, label, value, told, lead, column)))
     return found
 
 
-def _visible(opaque: list[tuple[int, int]], first: int, last: int) -> Iterator[tuple[int, int]]:
-    """The ranges of lines between `first` and `last` that are no code, fence or HTML block, counted from `first`."""
-    number, start = bisect_right(opaque, (first,)) if opaque else 0, first
-    while number < len(opaque) and opaque[number][0] < last:
-        yield start - first, opaque[number][0] - first
-        start = opaque[number][1]
-        number += 1
-    if start < last:
-        yield start - first, last - first
+def _visible_until(opaque: list[tuple[int, int]], line: int) -> int:
+    """Where the next code, fence or HTML block behind a line begins; the line itself, when it stands in one."""
+    place = bisect_right(opaque, (line, _NEVER))
+    if place and line < opaque[place - 1][1]:
+        return line
+    return opaque[place][0] if place < len(opaque) else _NEVER
 
 
-def _read_field(lines: list[str], number: int, last: int, parts: _Parts) -> tuple[_Values, int, _Parts | None]:
-    """The field on a line, with its further lines; where it ends, and the field's parts there if another begins."""
-    label, raw = parts["label"].strip(), parts["value"]
-    first_value = value = raw.strip(" \t")
-    end, following = number + 1, None
+def _rest_of_field(lines: list[str], number: int, last: int, value: str) -> tuple[int, str]:
+    """Where a field ends, and its value with its further lines."""
+    end = number + 1
     if not value and end + 1 < last and not lines[end].strip(" \t") and LIST_MARKER.match(lines[end + 1].lstrip(" \t")):
         end += 1
     while end < last and (line := lines[end]):
-        if (line[0] in _FIRST and (following := _field_parts(line))) or _ends_field(line.lstrip(" \t"), not value):
+        if (line[0] in _FIRST and _take_apart(line)) or _ends_field(line.lstrip(" \t"), not value):
             break
         end += 1
     if end > number + 1:
-        value = "\n".join(part.strip(" \t") for part in [value, *lines[number + 1 : end]]).strip("\n")
-    start = parts.start("value") + len(raw) - len(raw.lstrip(" \t"))
-    lead = lines[number][: parts.start("lead_end")]
-    return (number, canonical(label), label, value, first_value, lead, start), end, following
+        value = "\n".join([part.strip(" \t") for part in [value, *lines[number + 1 : end]]]).strip("\n")
+    return end, value
 
 
 def _ends_field(line: str, listed: bool) -> bool:
@@ -152,31 +157,42 @@ def _list_indents(lines: list[str], first: int, last: int) -> Iterator[int]:
             yield lead
 
 
-def _field_parts(line: str) -> _Parts | None:
-    """The parts of a field's line. A plain `Status:` without bold counts when a status follows.
-
-    Asked only for lines that begin with one of `_FIRST`: testing that first is what keeps thousands of items fast.
-    """
-    parts = _FIELD.match(line)
-    if parts:
-        return parts if canonical(parts["label"]) else None
-    if "tatus" not in line[:30]:
+def _take_apart(line: str) -> _Parts | None:
+    """The parts of a field's line. A plain `Status:` without bold counts when a status follows."""
+    found = _FIELD.match(line)
+    if not found and "tatus" in line[:30]:
+        found = _ALL_BOLD.match(line) or _PLAIN_STATUS.match(line)
+        found = found if found and read_status(found[4]).status else None
+    if not found:
         return None
-    parts = _ALL_BOLD.match(line) or _PLAIN_STATUS.match(line)
-    return parts if parts and read_status(parts["value"]).status else None
+    lead, _, label, value = found.groups()
+    name, value = canonical(label), value.rstrip(" \t")
+    return (name, label.strip(), value, value, lead, found.start(4)) if name else None
+
+
+_field_parts = lru_cache(maxsize=512)(_take_apart)
+"""They are remembered, for roadmaps repeat few such lines often."""
 
 
 def is_field(line: str) -> bool:
     """Whether a line is a field's."""
-    return line[:1] in _FIRST and _field_parts(line) is not None
+    return line[:1] in _FIRST and _take_apart(line) is not None
 
 
 def read_boxes(lines: list[tuple[int, str]]) -> list[Box]:
     """The boxes among numbered lines on which list items begin; an emoji that tells done or not done counts as one."""
-    found: list[Box] = []
-    for number, line in lines:
-        if parts := _BOX.match(line):
-            done = parts["sign"] == "✅" if parts["sign"] else parts["box"] != " "
-            span = parts.span("sign") if parts["sign"] else parts.span("box")
-            found.append(Box(Check(parts["text"].strip(" \t"), done, number + 1), *span, bool(parts["sign"])))
-    return found
+    found = [(number, _BOX.match(line)) for number, line in lines]
+    return [
+        Box(_check(number, parts), *parts.span(1 if parts[1] else 2), not parts[1]) for number, parts in found if parts
+    ]
+
+
+def read_checks(lines: list[tuple[int, str]]) -> tuple[Check, ...]:
+    """The same without where in its line each one stands."""
+    match = _BOX.match
+    return tuple([_check(number, parts) for number, line in lines if (parts := match(line))])
+
+
+def _check(number: int, parts: re.Match[str]) -> Check:
+    box, sign, text = parts.groups()
+    return _one_check((text.strip(" \t"), sign == "✅" if sign else box != " ", number + 1))

@@ -8,11 +8,11 @@ PRIORITY 1`, `Post-PRIORITY 3`, `US-016 COMPLETION SUMMARY`, `PRIORITY X: ...` a
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
 from coffee_maker.core.errors import BadSetting
 from coffee_maker.core.patterns import on_demand
 from coffee_maker.core.signs import PLAIN_STATUS_SIGNS, SIGN, shape
+from coffee_maker.core.typed import NamedTuple
 from coffee_maker.core.wording import Reading, Span, read_status, words_status
 
 
@@ -26,6 +26,7 @@ class ItemHeading(NamedTuple):
     states: tuple[tuple[Span, Reading], ...]  # the parts that state a status; the first one counts
 
 
+_item_heading = ItemHeading._make  # looked up once: it is called for each
 _DECORATION = rf"(?:[ \t*_~`\[(<>|•]|{SIGN}|\\)*"
 _NUMBER = r"[0-9]+(?:\.[0-9]+)*[a-zA-Z]?"
 _ID = rf"(?P<id>PRIORITY[ \t_-]?[ \t]*(?P<number>{_NUMBER})|US-[0-9]+(?:\.[0-9]+)*[a-zA-Z]?)(?![\w.])"
@@ -53,8 +54,8 @@ _EXACT = on_demand(
 
 # The plainest form, taken apart at once: nothing in it can be decoration, a status or the end of the title.
 _PLAIN = on_demand(
-    r"(?:PRIORITY (?P<number>[0-9]+(?:\.[0-9]+)*)|(?P<story>US-[0-9]+)): (?=\S)"
-    r"(?P<title>(?:[A-Za-z0-9,.&/'\"`+?!;%=@]| (?![ -])|(?<=[^ ])-(?=[^ ]))++)\Z"
+    r"(?:PRIORITY ([0-9]+(?:\.[0-9]+)*)|(US-[0-9]+)): (?=\S)"
+    r"((?:[A-Za-z0-9,.&/'\"`+?!;%=@]++| (?![ -])|(?<=[^ ])-(?=[^ ]))++)\Z"
 )
 
 
@@ -63,11 +64,14 @@ _LONGEST = 500  # characters of a heading that can be an item's: every turn of a
 
 def read_heading(text: str) -> ItemHeading | None:
     """Take a heading's text apart, if it is an item's by one of the built-in forms."""
-    if ("PRIORITY" not in text and "US-" not in text) or len(text) > _LONGEST:
+    if len(text) > _LONGEST:
         return None
     if plain := _PLAIN.match(text):
-        name = plain["story"] or f"PRIORITY-{plain['number']}"
-        return ItemHeading(name, plain["title"], (0, plain.start("title") - 2), plain.span("title"), ())
+        name = plain[2] or f"PRIORITY-{plain[1]}"
+        start, end = plain.span(3)
+        return _item_heading((name, plain[3], (0, start - 2), (start, end), ()))
+    if "PRIORITY" not in text and "US-" not in text:
+        return None
     shown = shape(text)
     ahead = _AHEAD.match(shown)
     if not ahead or not _separated(ahead, text) or (ahead["words"] and not words_status(ahead["words"])):

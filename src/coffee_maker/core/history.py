@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Literal, NamedTuple
-
 from coffee_maker.core.revisions import revision_of_hash
+from coffee_maker.core.typed import NamedTuple
 
-ChangeType = Literal["add", "update", "delete", "status_change", "move", "restore"]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from datetime import datetime
+    from typing import Literal
+
+    ChangeType = Literal["add", "update", "delete", "status_change", "move", "restore"]
 
 
 class NewChange(NamedTuple):

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import Enum
-from typing import NamedTuple
+
+from coffee_maker.core.typed import NamedTuple
 
 
 class Status(Enum):
@@ -72,6 +73,14 @@ class Item(NamedTuple):
     fields: Mapping[str, str]  # canonical name -> value, in the order of the document
     depends_on: tuple[str, ...]  # keys, as far as they could be resolved; else the words as written
     checks: tuple[Check, ...]
+
+
+class Standing(NamedTuple):
+    """What of an item says when its turn comes."""
+
+    key: str
+    status: Status | None
+    depends_on: tuple[str, ...]
 
 
 class Problem(NamedTuple):

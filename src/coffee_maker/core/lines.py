@@ -25,6 +25,11 @@ class Lines:
         self._body = text[self._shift :] if self._shift else text
         self._plain = "\r" not in text
 
+    @property
+    def shift(self) -> int | None:
+        """How far places in the text lie behind those in `flat`; None when that differs from line to line."""
+        return self._shift if self._plain else None
+
     @cached_property
     def texts(self) -> list[str]:
         """The lines; behind the last line end there is one more, empty."""
@@ -50,7 +55,3 @@ class Lines:
     def start(self, line: int) -> int:
         """The offset in the text of the first character of a line (0-based); one past the last gives the end."""
         return self._starts[line] if line < len(self.texts) else self._shift + len(self._body)
-
-    def offset(self, line: int, at: int) -> int:
-        """The same for a line that starts at `at` in `flat`, without splitting the text if possible."""
-        return min(at, len(self._body)) + self._shift if self._plain else self.start(line)

@@ -6,9 +6,9 @@ Section numbers are those of the CommonMark specification 0.31.
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
 from coffee_maker.core.patterns import on_demand
+from coffee_maker.core.typed import NamedTuple
 
 SPECIAL = frozenset("#>`~<=-*_+0123456789")
 LIST_MARKER = on_demand(r"(?:[-+*]|([0-9]{1,9})[.)])(?=[ \t]|\Z)")

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
-from typing import NamedTuple
 
 from coffee_maker.core.align import ITEM_WEIGHT, PROSE_WEIGHT, Block, align, moved, place_after, split, unchanged
 from coffee_maker.core.ancestry import best_base as best_base
 from coffee_maker.core.document import Document
 from coffee_maker.core.lines import BOM
 from coffee_maker.core.threeway import eol_of, merge_text, split_lines
+from coffee_maker.core.typed import NamedTuple
 
 
 class MergeConflict(NamedTuple):

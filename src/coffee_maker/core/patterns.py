@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import Any, cast
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def on_demand(pattern: str, flags: int = 0) -> re.Pattern[str]:
     """Like `re.compile`, which takes about as long for all patterns of this package as Python's whole start."""
-    return cast("re.Pattern[str]", _OnDemand(pattern, flags))
+    return _OnDemand(pattern, flags)  # type: ignore[return-value]
 
 
 class _OnDemand:

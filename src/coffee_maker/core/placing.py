@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
 
 from coffee_maker.core.document import Document, Splice
 from coffee_maker.core.edit import Edit, Place, body_lines, check_whole, one_line
@@ -17,6 +16,7 @@ from coffee_maker.core.patterns import on_demand
 from coffee_maker.core.reading import Entry
 from coffee_maker.core.references import normal
 from coffee_maker.core.signs import SIGN, shape
+from coffee_maker.core.typed import NamedTuple
 from coffee_maker.core.wording import rewrite_status, spliced
 
 _BLANKS = " \t\r\n"

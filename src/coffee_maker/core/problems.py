@@ -11,17 +11,16 @@ from coffee_maker.core.reading import Entry
 
 def find_problems(items: Sequence[Item], entries: Sequence[Entry], blocks: Blocks) -> tuple[Problem, ...]:
     """All problems, in the order of the lines."""
-    found = [
-        *_duplicates(items),
-        *_statuses(items, entries),
-        *_fences(items, blocks),
-        *_dependencies(items, entries),
-        *_circles(items),
-    ]
+    found = [*_duplicates(items), *_statuses(items, entries), *_fences(items, blocks)]
+    dependent = [(item, entry) for item, entry in zip(items, entries, strict=True) if item.depends_on]
+    if dependent:
+        found += [*_dependencies(dependent, {item.key for item in items}), *_circles([item for item, _ in dependent])]
     return tuple(sorted(found, key=lambda problem: (problem.line, problem.code)))
 
 
 def _duplicates(items: Sequence[Item]) -> Iterator[Problem]:
+    if not [item for item in items if item.key != item.id]:
+        return  # a key is the id alone where no other item has it
     first: dict[str, Item] = {}
     for item in items:
         known = first.setdefault(item.id.upper(), item)
@@ -31,9 +30,8 @@ def _duplicates(items: Sequence[Item]) -> Iterator[Problem]:
 
 
 def _statuses(items: Sequence[Item], entries: Sequence[Entry]) -> Iterator[Problem]:
-    for item, entry in zip(items, entries, strict=True):
-        if item.status and not entry.parts.states:
-            continue  # nearly all
+    pairs = zip(items, entries, strict=True)
+    for item, entry in [(item, entry) for item, entry in pairs if entry.parts.states or not item.status]:  # few
         field = entry.status_field
         line = field.line + 1 if field else item.line
         if field and item.status is None:
@@ -55,11 +53,8 @@ def _fences(items: Sequence[Item], blocks: Blocks) -> Iterator[Problem]:
             yield Problem("unclosed_fence", message, fence.line + 1, key)
 
 
-def _dependencies(items: Sequence[Item], entries: Sequence[Entry]) -> Iterator[Problem]:
-    keys = {item.key for item in items}
-    for item, entry in zip(items, entries, strict=True):
-        if not item.depends_on:
-            continue
+def _dependencies(dependent: Sequence[tuple[Item, Entry]], keys: set[str]) -> Iterator[Problem]:
+    for item, entry in dependent:
         line = next((field.line + 1 for field in entry.fields if field.name == "depends_on"), item.line)
         for name in item.depends_on:
             if name not in keys:
@@ -67,9 +62,9 @@ def _dependencies(items: Sequence[Item], entries: Sequence[Entry]) -> Iterator[P
                 yield Problem("unknown_dependency", message, line, item.key)
 
 
-def _circles(items: Sequence[Item]) -> Iterator[Problem]:
+def _circles(dependent: Sequence[Item]) -> Iterator[Problem]:
     """One problem for each circle, at the first item of it that is met; a walk without recursion."""
-    by_key = {item.key: item for item in items if item.depends_on}  # the others are in no circle
+    by_key = {item.key: item for item in dependent}
     edges = {key: item.depends_on for key, item in by_key.items()}
     done: set[str] = set()
     for item in by_key.values():

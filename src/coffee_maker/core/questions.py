@@ -6,9 +6,9 @@ import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import Enum
-from typing import NamedTuple
 
 from coffee_maker.core.errors import BadAnswer, BadNotification, NotAnOption
+from coffee_maker.core.typed import NamedTuple
 
 
 class Source(Enum):

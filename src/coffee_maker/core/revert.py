@@ -9,14 +9,13 @@ the end.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from coffee_maker.core.align import Block, align, find_place, split, unchanged
 from coffee_maker.core.diffs import take_back
 from coffee_maker.core.document import Document
 from coffee_maker.core.history import Change, NewChange
 from coffee_maker.core.merge import MergeConflict, glue, merge
 from coffee_maker.core.threeway import eol_of, merge_text
+from coffee_maker.core.typed import NamedTuple
 
 
 class Reverted(NamedTuple):

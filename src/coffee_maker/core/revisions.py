@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from hashlib import sha256
+from coffee_maker.core.lean import sha256, sha256_of_large
 
 REVISION_LENGTH = 12
+_LARGE = 4096  # bytes
 
 
 def revision_of_hash(digest: str) -> str:
@@ -14,4 +15,5 @@ def revision_of_hash(digest: str) -> str:
 
 def revision_of_text(item_text: str) -> str:
     """An item's revision. Blank lines at its end do not count: they change when the next item moves."""
-    return revision_of_hash(sha256(item_text.rstrip(" \t\r\n").encode("utf-8", "surrogatepass")).hexdigest())
+    data = item_text.rstrip(" \t\r\n").encode("utf-8", "surrogatepass")
+    return (sha256(data).hexdigest() if len(data) < _LARGE else sha256_of_large(data))[:REVISION_LENGTH]

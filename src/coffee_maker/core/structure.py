@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from coffee_maker.core.typed import NamedTuple
 
 
 class Heading(NamedTuple):

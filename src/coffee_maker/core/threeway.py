@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Hashable, Iterator, Sequence
-from typing import NamedTuple
 
 from coffee_maker.core.fields import canonical
 from coffee_maker.core.matching import Pair, match
+from coffee_maker.core.typed import NamedTuple
 
 _LINES = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 _FIELD = re.compile(

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import NamedTuple
 
 from coffee_maker.core.items import Status
 from coffee_maker.core.patterns import on_demand
 from coffee_maker.core.signs import SIGN, shape, status_of, status_signs
+from coffee_maker.core.typed import NamedTuple
 
 Span = tuple[int, int]
 Change = tuple[int, int, str]  # start, end, new text
@@ -150,6 +150,8 @@ def read_status(value: str) -> Reading:
 @lru_cache(maxsize=512)
 def _read_status(value: str) -> Reading:
     """Roadmaps repeat few phrases often, hence the cache."""
+    if plain := _plain_reading(value):
+        return plain
     shown = shape(value)
     lead = _LEAD.match(shown)
     assert lead is not None  # it matches nothing too
@@ -177,6 +179,18 @@ def _read_status(value: str) -> Reading:
         after,
         percent.span("all") if percent else None,
     )
+
+
+def _plain_reading(value: str) -> Reading | None:
+    """The plainest form, which we write ourselves: a label, perhaps behind a status sign. No pattern is needed."""
+    begin, sign = 0, None
+    if status_of(value):
+        sign = 0, 1 + value.startswith("\ufe0f", 1)
+        begin = sign[1] + value.startswith(" ", sign[1])
+    status = _BY_LABEL.get(value[begin:].lower())
+    if status is None or (sign and begin == sign[1]):
+        return None
+    return Reading(status, value, None, sign, (begin, len(value)), None, None)
 
 
 def _phrase_end(value: str, begin: int) -> int:

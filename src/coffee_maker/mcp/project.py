@@ -16,9 +16,13 @@ from coffee_maker.mcp.catalogue import PROJECT_TOOLS
 from coffee_maker.utils.durations import parse_duration
 from coffee_maker.wiring import Operations
 from coffee_maker.work import shapes
-from coffee_maker.work.editing import ItemEdits, Order
+from coffee_maker.work.editing import ItemEdits
 from coffee_maker.work.looking import key_even_if_gone, record_outside_edits, status_named
 from coffee_maker.work.standing import take_stock
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from coffee_maker.work.editing import Order
 
 INSTRUCTIONS = (
     "The person's roadmap (ROADMAP.md), its history and the questions of the agents that work on it. Every change is "

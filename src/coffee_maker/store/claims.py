@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
 
 from coffee_maker.core.errors import AlreadyClaimed, ClaimLost
 from coffee_maker.core.state import Claim
 from coffee_maker.store import values
 from coffee_maker.utils.connection import Connection
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from datetime import datetime, timedelta
 
 
 class Claims:

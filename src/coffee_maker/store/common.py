@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
-from typing import TYPE_CHECKING, Protocol
 
+from coffee_maker.core.typed import Protocol
 from coffee_maker.utils import observing
 from coffee_maker.utils.connection import Connection
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 

@@ -5,14 +5,13 @@ A migration that was released is never edited: its content's sha256 is recorded 
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
-from typing import NamedTuple
 
 from coffee_maker.core.errors import DatabaseTooNew
+from coffee_maker.core.lean import UTC, datetime, sha256
 from coffee_maker.core.patterns import on_demand
+from coffee_maker.core.typed import NamedTuple
 from coffee_maker.store import values
 from coffee_maker.utils.connection import Connection
 
@@ -111,4 +110,4 @@ def _read_folder(folder: str) -> Sequence[Migration]:
 
 
 def _sha256(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+    return sha256(text.encode()).hexdigest()

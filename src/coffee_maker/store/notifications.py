@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
 from coffee_maker.core.questions import Draft, Kind, Level, Notification, Source, State
 from coffee_maker.store import values
 from coffee_maker.utils.connection import Connection
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 class Notifications:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from coffee_maker.core.history import Change, NewChange
 from coffee_maker.core.state import RoadmapState
 from coffee_maker.store import values
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
+    from typing import Any
 
     from coffee_maker.utils.connection import Connection
 

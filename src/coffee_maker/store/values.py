@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import zlib
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
-from typing import Any
+
+from coffee_maker.core.lean import UTC, datetime
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 FOR_EVER = 2**63 - 1
 """The largest number that both databases hold; also "no limit"."""
@@ -50,18 +52,26 @@ def read_time_or_none(value: str | None) -> datetime | None:
 
 def as_json(value: Mapping[str, object] | Sequence[object]) -> str:
     """JSON as ASCII, whatever the texts in it hold."""
+    import json  # few commands read or write it
+
     return json.dumps(value, sort_keys=True)
 
 
 def read_json(value: str) -> Any:
+    import json
+
     return json.loads(value)
 
 
 def compress(content: bytes) -> bytes:
+    import zlib
+
     return zlib.compress(content, _FAST)
 
 
 def decompress(content: bytes) -> bytes:
+    import zlib
+
     return zlib.decompress(content)
 
 

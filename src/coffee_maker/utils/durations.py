@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
 
+from coffee_maker.core.lean import timedelta
 from coffee_maker.core.patterns import on_demand
 
 _UNITS = {

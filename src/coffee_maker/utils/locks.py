@@ -15,9 +15,9 @@ import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 
 from coffee_maker.core.errors import LockBusy, LockUnusable
+from coffee_maker.core.lean import UTC, datetime
 
 ASK_SECONDS = 0.2
 """How long a waiter asks before it goes into the kernel's queue, where nobody starves."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
+
+from coffee_maker.core.typed import NamedTuple
 
 UNSAFE_KINDS = frozenset(
     {"9p", "virtiofs", "vboxsf", "drvfs", "prl_fs", "nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "ceph", "glusterfs"}

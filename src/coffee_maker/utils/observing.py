@@ -12,8 +12,8 @@ observed, so that the daemon's looking around makes no traces of its own.
 from __future__ import annotations
 
 from functools import wraps
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import NamedTuple
+
+from coffee_maker.core.typed import NamedTuple
 
 PROJECT_FILE = "coffee-roadmap.toml"
 ROADMAP_PLACES = ("docs/ROADMAP.md", "ROADMAP.md")

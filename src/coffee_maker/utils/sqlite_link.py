@@ -10,13 +10,16 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import apsw
 
 from coffee_maker.core.errors import DatabaseBusy, DatabaseUnusable, LockBusy, Refusal
 from coffee_maker.utils import data_directory, locks
 from coffee_maker.utils.connection import BUSY_SECONDS, Databases, Idle, Rows, refuse_fork
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 FIXED_SQLITE = (3, 51, 3)
 """The first version without the WAL-reset bug (https://sqlite.org/wal.html#walresetbug)."""

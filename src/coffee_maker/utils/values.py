@@ -5,20 +5,22 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
-from datetime import timedelta
-from typing import Any
 
+from coffee_maker.core.lean import timedelta
 from coffee_maker.core.patterns import on_demand
 from coffee_maker.utils.durations import EXPECTED, parse_duration
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    Reader = Callable[[Any, str], Any]
+    """Takes a value as TOML gives it and the folder that relative paths start from; raises ValueError with what was
+    expected."""
 
 
 class WrongValue(ValueError):
     """What was expected instead; a sentence's second half."""
-
-
-Reader = Callable[[Any, str], Any]
-"""Takes a value as TOML gives it and the folder that relative paths start from; raises ValueError with what was
-expected."""
 
 
 def text(value: Any, base: str) -> str:

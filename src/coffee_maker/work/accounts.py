@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
 
 from coffee_maker.core.items import Status
+from coffee_maker.core.lean import timedelta
 from coffee_maker.core.limits import Spent
 from coffee_maker.core.questions import Draft, Kind, Level, Source
 from coffee_maker.core.records import AgentResult, Run, Usage, Worktree
 from coffee_maker.work.naming import file_name
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from coffee_maker.core.ports import RunLog
     from coffee_maker.work.job import Desk, Job
 
@@ -45,26 +47,29 @@ def open_run(job: Job, attempt: int) -> tuple[int, Run]:
         job.pipeline, attempt,
     )  # fmt: skip
     with desk.store.runs() as runs:
-        close_left_open(runs, job.key, desk.clock.now())
+        _close_left_open(runs, job)
         return runs.start(run), run
 
 
-def close_left_open(runs: RunLog, key: str, now: datetime) -> None:
-    for number, lost in runs.list(item=key):
-        if lost.ended is None:
-            runs.end(number, lost._replace(ended=now, outcome="lost", detail=GONE))
+def close_left_open(runs: RunLog, key: str, now: datetime, noted: Callable[[Run], bool]) -> None:
+    """One that has ended well waits for its tests to say how it came out, unless its daemon died before it could note
+    that the work is there: then the work is done again."""
+    for number, run in runs.list(item=key):
+        if run.ended is None or (run.outcome is None and not noted(run)):
+            runs.end(number, run._replace(ended=run.ended or now, outcome="lost", detail=GONE))
 
 
 def settle(job: Job) -> None:
-    """Close the runs that a dead daemon left open on this item. One that had ended counts as cut off, too, when its
-    daemon died before that was journalled: its attempt is made again."""
-    now = job.desk.clock.now()
+    """Close the runs that a dead daemon left open on this item."""
     with job.desk.store.runs() as runs:
-        close_left_open(runs, job.key, now)
-        for number, run in runs.list(item=job.key):
-            mine = run.pipeline == job.pipeline and f"build:{run.attempt}" not in job.results
-            if mine and run.outcome in ("complete", "failed"):
-                runs.end(number, run._replace(outcome="lost", detail=GONE))
+        _close_left_open(runs, job)
+
+
+def _close_left_open(runs: RunLog, job: Job) -> None:
+    def noted(run: Run) -> bool:
+        return run.pipeline == job.pipeline and f"build:{run.attempt}" in job.results
+
+    close_left_open(runs, job.key, job.desk.clock.now(), noted)
 
 
 def spent_before(job: Job, number: int) -> Spent:
@@ -94,7 +99,7 @@ def _length(run: Run) -> timedelta:
     return run.ended - run.started if run.ended else timedelta()
 
 
-def ended(run: Run, outcome: str, detail: str, result: AgentResult | None) -> Run:
+def ended(run: Run, outcome: str | None, detail: str, result: AgentResult | None) -> Run:
     """The run's record at its end."""
     run = run._replace(outcome=outcome, detail=detail)
     if result is None:

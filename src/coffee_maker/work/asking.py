@@ -10,6 +10,7 @@ from coffee_maker.core.questions import Draft, Kind, Level, Notification, Source
 from coffee_maker.utils.text import one_line
 
 if TYPE_CHECKING:
+    from coffee_maker.core.ports import Stop
     from coffee_maker.work.job import Job
 
 _TITLE = 120
@@ -31,8 +32,10 @@ def ask(
     *,
     options: tuple[str, ...] = (),
     deadline: timedelta | None = None,
+    run: Stop | None = None,
 ) -> Notification:
-    """Ask once per pipeline and name, and wait as long as it takes; the answered question.
+    """Ask once per pipeline and name, and wait as long as it takes; the answered question. In the middle of a `run` the
+    agent keeps its place meanwhile, and the wait ends with the run.
 
     Raises `Unanswered`, and what `Job.go_on` raises when the work is to end first (the question stays open then).
     """
@@ -54,12 +57,13 @@ def ask(
     if question.answered_at is None:
         choices = f" ({', '.join(options)})" if options else ""
         job.tell(f"waiting for an answer to question {question.id}{choices}")
-        job.waiting(f"an answer to question {question.id}")
+        job.waiting(f"an answer to question {question.id}", idle=run is None)
+    stop = run or job
     try:
-        answered = desk.messages.wait(question.id, stop=lambda: job.requested() is not None)
+        answered = desk.messages.wait(question.id, stop=lambda: stop.requested() is not None)
     except StillOpen:
         job.go_on()
-        raise AssertionError("a wait without a timeout ends by an answer or a stop") from None
+        raise Unanswered(question.id, "the run has ended") from None
     except (NotAnswerable, NoAnswerYet) as refusal:
         raise Unanswered(question.id, refusal.message) from None
     job.waiting(None)

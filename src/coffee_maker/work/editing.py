@@ -5,34 +5,37 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple, Required, TypedDict, Unpack
 
 from coffee_maker.core import edits
 from coffee_maker.core.diffs import diff
 from coffee_maker.core.document import Document
 from coffee_maker.core.edits import Edit, Place
 from coffee_maker.core.errors import NothingToRestore, Refusal, RevisionChanged
-from coffee_maker.core.history import Change, ChangeType, Outcome
+from coffee_maker.core.history import Outcome
 from coffee_maker.core.items import Status
 from coffee_maker.core.revisions import revision_of_text
+from coffee_maker.core.typed import NamedTuple
 from coffee_maker.utils import locks, observing
 from coffee_maker.work import belonging
 from coffee_maker.work.recording import Options, Recorder
 from coffee_maker.work.rows import TAKE, Row
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Required, TypedDict, Unpack
+
+    from coffee_maker.core.history import Change, ChangeType
     from coffee_maker.core.ports import Clock, RoadmapFile, Store, Transaction
     from coffee_maker.core.questions import Notification
 
+    class Order(TypedDict, total=False):
+        """Who orders a change and under which conditions; every writing operation takes these by name."""
 
-class Order(TypedDict, total=False):
-    """Who orders a change and under which conditions; every writing operation takes these by name."""
-
-    by: Required[str]
-    reason: str | None
-    if_revision: str | None  # of the item or of the document; refused with `RevisionChanged` when it is another
-    dry_run: bool
-    guard: Callable[[Transaction], None] | None  # called in the recording transaction: a claim is checked there
+        by: Required[str]
+        reason: str | None
+        if_revision: str | None  # of the item or of the document; refused with `RevisionChanged` when it is another
+        dry_run: bool
+        guard: Callable[[Transaction], None] | None  # called in the recording transaction: a claim is checked there
 
 
 class ItemEdits(NamedTuple):

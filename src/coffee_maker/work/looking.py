@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal
 
 from coffee_maker.core.errors import ItemNotFound, NotText, Refusal, RoadmapMissing, UnknownStatus
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Literal
+
     from coffee_maker.core.document import Document
     from coffee_maker.core.items import Status
     from coffee_maker.work.editing import Editing

@@ -7,13 +7,14 @@ outside: an ordinary change needs no merge.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple, overload
+from typing import TYPE_CHECKING, overload
 
 from coffee_maker.core.changes import describe
 from coffee_maker.core.document import Document
 from coffee_maker.core.errors import Refusal, RoadmapUnusable
 from coffee_maker.core.merge import MergeConflict, best_base, merge
 from coffee_maker.core.questions import Draft, Kind, Level, Source
+from coffee_maker.core.typed import NamedTuple
 from coffee_maker.work.rows import KEEP, PERSON, TAKE, Row
 
 if TYPE_CHECKING:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from typing import NamedTuple
 
 from coffee_maker.core.errors import OutOfReach
-from coffee_maker.core.ports import RoadmapFile
-from coffee_maker.settings import Settings
+from coffee_maker.core.typed import NamedTuple
 from coffee_maker.utils import data_directory
 from coffee_maker.utils.places import PROJECT_FILE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from coffee_maker.core.ports import RoadmapFile
+    from coffee_maker.settings import Settings
 
 _SETTINGS = """\
 # Settings of coffee-roadmap for this project. A line that begins with # shows a default or an example: take away

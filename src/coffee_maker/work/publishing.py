@@ -9,12 +9,12 @@ from __future__ import annotations
 import os
 import re
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from coffee_maker.core.errors import LockBusy, Refusal
 from coffee_maker.core.patterns import on_demand
 from coffee_maker.utils import locks
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from coffee_maker.core.history import Change
     from coffee_maker.core.ports import Repository, Store, Transaction

@@ -16,17 +16,16 @@ Every method here expects the roadmap's lock to be held.
 
 from __future__ import annotations
 
-from datetime import timedelta
-from hashlib import sha256
-from typing import TYPE_CHECKING, NamedTuple
-
 from coffee_maker.core.diffs import diff
 from coffee_maker.core.document import Document
 from coffee_maker.core.errors import NotText, Refusal, RoadmapUnusable
 from coffee_maker.core.history import NewChange
+from coffee_maker.core.lean import sha256, timedelta
 from coffee_maker.core.state import RoadmapState
+from coffee_maker.core.typed import NamedTuple
 from coffee_maker.work.rows import Row
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 

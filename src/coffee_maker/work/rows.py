@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from coffee_maker.core.typed import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from coffee_maker.core.history import ChangeType
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import datetime
 from enum import Enum
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from coffee_maker.core.choosing import Choice
+    from collections.abc import Iterable
+    from datetime import datetime
+    from typing import Any
+
+    from coffee_maker.core.choosing import Choice, Waiting
     from coffee_maker.core.document import Document
     from coffee_maker.core.history import Change, Outcome
     from coffee_maker.core.items import Item, Problem
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     from coffee_maker.core.records import Heartbeat
     from coffee_maker.work.standing import Standing
 
-Data = dict[str, Any]
+    Data = dict[str, Any]
 
 
 def item(one: Item) -> Data:
@@ -77,8 +79,12 @@ def choice(one: Choice) -> Data:
     """What is next, and why the others wait."""
     return {
         "item": item(one.item) if one.item is not None else None,
-        "waiting": [waiting._asdict() for waiting in one.waiting],
+        "waiting": [waiting(other) for other in one.waiting],
     }
+
+
+def waiting(one: Waiting) -> Data:
+    return {"key": one.key, "because": one.because}
 
 
 def overview(path: str, document: Document, standing: Standing) -> Data:
@@ -173,7 +179,7 @@ def moment(at: datetime | None) -> str | None:
 def _plain(value: Any) -> Any:
     if isinstance(value, Enum):
         return value.value
-    if isinstance(value, datetime):
+    if hasattr(value, "isoformat"):
         return moment(value)
     if isinstance(value, tuple):
         return list(value)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from coffee_maker.core.document import Document
 from coffee_maker.core.errors import CannotUndo, ChangeNotFound
 from coffee_maker.core.merge import merge
@@ -11,6 +9,7 @@ from coffee_maker.core.revert import revert
 from coffee_maker.work.outside import RowsBetween
 from coffee_maker.work.rows import PERSON, Row
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 

@@ -44,6 +44,7 @@ class Watching:
         self._warned: set[str] = set()
         self._lock = threading.Lock()
         self._told_at: datetime | None = None
+        self._closed = False
         self.limit: Reached | None = None
         self.turn = observing.NOTHING
         desk = job.desk
@@ -63,7 +64,10 @@ class Watching:
     # --- Stop
 
     def requested(self) -> str | None:
-        """Why the run is to end: its job is to, or a ceiling is reached."""
+        """Why the run is to end: its job is to, or a ceiling is reached. What still waits when it has ended, as an
+        answer that its agent did not wait for, ends too."""
+        if self._closed:
+            return "the run has ended"
         reason = self._job.requested()
         if reason is None and self.limit is None and time.monotonic() - self._looked > _LOOK:
             self._look()
@@ -106,6 +110,7 @@ class Watching:
                 f"{self._job.key}: allow {action.kind.replace('_', ' ')}?",
                 f"The agent that works on {self._job.key} wants to: {what}\n{action.detail}".rstrip(),
                 options=(ALLOW, DENY),
+                run=self,
             )
         except Unanswered as unanswered:
             return f"the person was asked and did not answer: {unanswered}"
@@ -141,8 +146,9 @@ class Watching:
 
     # --- records
 
-    def close(self, outcome: str, detail: str, result: AgentResult | None) -> Run:
+    def close(self, outcome: str | None, detail: str, result: AgentResult | None) -> Run:
         """Write the run's end."""
+        self._closed = True
         run = accounts.ended(self._run, outcome, detail, result)
         run = run._replace(ended=self._job.desk.clock.now(), waited=self._waited)
         with self._job.desk.store.runs() as runs:

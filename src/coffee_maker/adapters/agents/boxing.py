@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from coffee_maker.adapters.agents import process
 from coffee_maker.core.ports import Sandbox, Stop, Watch
@@ -16,11 +17,19 @@ def missing(argv: Sequence[str], sandbox: Sandbox | None) -> str | None:
     return sandbox.check() or (None if sandbox.own_programs and argv else process.missing(argv))
 
 
-def run(program: process.Program, task: Task, sandbox: Sandbox | None, stop: Stop, watch: Watch) -> AgentResult:
-    """See `process.run`; nothing of the box is left afterwards either."""
+@contextmanager
+def boxed(program: process.Program, task: Task, sandbox: Sandbox | None) -> Iterator[process.Program]:
+    """The program as it is started in the box; nothing of the box is left afterwards."""
     if sandbox is None:
-        return process.run(program, stop, watch)
+        yield program
+        return
     try:
-        return process.run(program._replace(argv=sandbox.wrap(program.argv, task)), stop, watch)
+        yield program._replace(argv=sandbox.wrap(program.argv, task))
     finally:
         sandbox.clear(task)
+
+
+def run(program: process.Program, task: Task, sandbox: Sandbox | None, stop: Stop, watch: Watch) -> AgentResult:
+    """See `process.run`; nothing of the box is left afterwards either."""
+    with boxed(program, task, sandbox) as started:
+        return process.run(started, stop, watch)

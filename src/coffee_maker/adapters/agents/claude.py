@@ -24,7 +24,7 @@ from coffee_maker.adapters.agents.streams import ClaudeStream
 from coffee_maker.adapters.agents.talk import Talk
 from coffee_maker.core import policy
 from coffee_maker.core.errors import Refusal
-from coffee_maker.core.ports import Stop, Watch
+from coffee_maker.core.ports import Sandbox, Stop, Watch
 from coffee_maker.core.records import Action, AgentResult, Task
 from coffee_maker.core.tools import Tool
 from coffee_maker.utils.text import one_line
@@ -56,8 +56,6 @@ BUILTIN = ("Bash", "Edit", "Glob", "Grep", "NotebookEdit", "Read", "Task", "Task
 _PATIENCE = 30.0  # seconds that a wait of the API's may last within a run; a longer one ends it, to be resumed later
 _SHOWN = 300  # characters of a request in the log
 
-Wrap = Callable[[Sequence[str], Task], Sequence[str]]
-
 
 class Settings(NamedTuple):
     """How Claude is run."""
@@ -65,7 +63,7 @@ class Settings(NamedTuple):
     tools: Sequence[Tool] = ()
     model: str | None = None
     names: Sequence[str] = ()  # variables that it gets besides the usual ones
-    wrap: Wrap | None = None  # puts Claude Code, and it alone, into a sandbox
+    sandbox: Sandbox | None = None  # for Claude Code, and it alone: the worker is ours
     grace: float = 5.0
 
 
@@ -81,7 +79,7 @@ class ClaudeAgent:
         """See the port."""
         if program() is None:
             return "claude-agent-sdk is not installed (pip install 'coffee-maker[claude]')"
-        return None
+        return self._settings.sandbox.check() if self._settings.sandbox is not None else None
 
     def run(self, task: Task, stop: Stop, watch: Watch) -> AgentResult:
         """See the port. A session that cannot be resumed gives way to a fresh one."""
@@ -89,6 +87,13 @@ class ClaudeAgent:
         if problem:
             return AgentResult(False, None, problem, "")
         task_files.write_item(task)
+        try:
+            return self._run(task, stop, watch)
+        finally:
+            if self._settings.sandbox is not None:
+                self._settings.sandbox.clear(task)
+
+    def _run(self, task: Task, stop: Stop, watch: Watch) -> AgentResult:
         if task.session is not None:
             run = _Run(task, watch, stop)
             result = run.go(self._program(task, prompts.again(task)))
@@ -117,7 +122,7 @@ class ClaudeAgent:
         return process.Program(
             argv=WORKER,
             directory=task.directory,
-            environment=own | task_files.environment(task, (*VARIABLES, *settings.names), os.environ),
+            environment=own | task_files.environment(task, self._names, os.environ),
             stdin=json.dumps(job).encode() + b"\n",
             log=task.log,
             timeout=task.timeout.total_seconds(),
@@ -127,15 +132,22 @@ class ClaudeAgent:
             watchdog=task.watchdog.total_seconds() if task.watchdog else None,
         )
 
+    @property
+    def _names(self) -> Sequence[str]:
+        """In a box it has a home of its own, where its sessions are; the person's directories are not there."""
+        boxed = self._settings.sandbox is not None
+        return (*(name for name in VARIABLES if not (boxed and name == "CLAUDE_CONFIG_DIR")), *self._settings.names)
+
     def _wrapped(self, task: Task) -> str:
         """The program to start: Claude Code itself, or a script outside the work tree that starts it in its box."""
-        found = program() or "claude"
-        if self._settings.wrap is None:
+        found, sandbox = program() or "claude", self._settings.sandbox
+        if sandbox is None:
             return found
+        argv = sandbox.wrap(["claude" if sandbox.own_programs else found], task)
         path = f"{task.item_file}.claude"
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o700)
         with open(fd, "w", encoding="utf-8") as script:
-            script.write(f'#!/bin/sh\nexec {shlex.join(self._settings.wrap([found], task))} "$@"\n')
+            script.write(f'#!/bin/sh\nexec {shlex.join(argv)} "$@"\n')
         return path
 
 

@@ -11,11 +11,11 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from coffee_maker.adapters.agents import claude, claude_outcome, process, prompts, task_files
+from coffee_maker.adapters.agents import boxing, claude, claude_outcome, process, prompts, task_files
 from coffee_maker.adapters.agents.command import fill_in
 from coffee_maker.adapters.agents.other_streams import CodexStream, OpencodeStream
 from coffee_maker.adapters.agents.streams import ClaudeStream, Reading
-from coffee_maker.core.ports import Stop, Watch
+from coffee_maker.core.ports import Sandbox, Stop, Watch
 from coffee_maker.core.records import AgentResult, Task
 
 
@@ -33,6 +33,7 @@ class Preset(NamedTuple):
 
 
 _CLAUDE_TOOLS = "Bash,Edit,Glob,Grep,NotebookEdit,Read,Task,TodoWrite,Write"
+_PLACES = ("CLAUDE_CONFIG_DIR", "CODEX_HOME", "OPENCODE_CONFIG")  # of the person's, which are not in a box
 _AIDER_OFF = (
     *(
         "auto-commits",
@@ -81,19 +82,29 @@ PRESETS: Mapping[str, Preset] = {
 }
 
 
+class Settings(NamedTuple):
+    """How such a program is run."""
+
+    model: str | None = None
+    names: Sequence[str] = ()  # variables that it gets besides the usual ones
+    sandbox: Sandbox | None = None
+    grace: float = 5.0
+
+
 class PresetAgent:
     """`Agent` that is one of these programs; `name` says which."""
 
-    def __init__(self, name: str, *, model: str | None = None, names: Sequence[str] = (), grace: float = 5.0) -> None:
+    def __init__(self, name: str, settings: Settings = Settings()) -> None:  # noqa: B008 - it cannot be changed
         self.name = name
         self._preset = PRESETS[name]
-        self._model = model
-        self._names = (*self._preset.names, *names)
-        self._grace = grace
+        self._settings = settings
+        boxed = settings.sandbox is not None
+        known = (name for name in self._preset.names if not (boxed and name in _PLACES))
+        self._names = (*known, *settings.names)
 
     def check(self) -> str | None:
         """See the port."""
-        return process.missing(self._preset.argv)
+        return boxing.missing(self._preset.argv, self._settings.sandbox)
 
     def run(self, task: Task, stop: Stop, watch: Watch) -> AgentResult:
         """See the port."""
@@ -112,21 +123,22 @@ class PresetAgent:
             log=task.log,
             timeout=task.timeout.total_seconds(),
             max_output=task.max_output,
-            grace=self._grace,
+            grace=self._settings.grace,
             stall=task.stall.total_seconds() if task.stall else None,
             watchdog=task.watchdog.total_seconds() if task.watchdog else None,
         )
-        if preset.stream is None:
-            return process.run(program, stop, watch)
-        stream = preset.stream(watch)
-        result = _judge(process.run(program, stop, watch, stream.take), stream, program.environment)
-        return result._replace(model=result.model or self._model)
+        with boxing.boxed(program, task, self._settings.sandbox) as started:
+            if preset.stream is None:
+                return process.run(started, stop, watch)
+            stream = preset.stream(watch)
+            result = _judge(process.run(started, stop, watch, stream.take), stream, program.environment)
+        return result._replace(model=result.model or self._settings.model)
 
     def _argv(self, task: Task) -> list[str]:
         preset = self._preset
         words = [fill_in(word, task) for word in preset.argv]
-        if self._model is not None:
-            words += [word.replace("{model}", self._model) for word in preset.model]
+        if self._settings.model is not None:
+            words += [word.replace("{model}", self._settings.model) for word in preset.model]
         if task.session is not None and preset.resume is not None:
             words += [word.replace("{session}", task.session) for word in preset.resume]
         return words + [fill_in(word, task) for word in preset.last]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from typing import TYPE_CHECKING
 
 from coffee_maker.cli.roadmap_cli import long_running
 from coffee_maker.cli.values import duration
 from coffee_maker.core.errors import DONE, INTERRUPTED, WrongUsage
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from coffee_maker.cli.output import Output
     from coffee_maker.cli.parser import Parser

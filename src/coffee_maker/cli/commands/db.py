@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from typing import TYPE_CHECKING, Any
 
 from coffee_maker.core.errors import WrongUsage
 from coffee_maker.work import shapes
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     from coffee_maker.cli.output import Output
     from coffee_maker.cli.parser import Parser

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from typing import TYPE_CHECKING
 
 from coffee_maker.cli import changing
 from coffee_maker.cli.values import field_pairs, text_or_stdin
 from coffee_maker.core.errors import WrongUsage
 from coffee_maker.work.looking import status_named
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from coffee_maker.cli.output import Output
     from coffee_maker.cli.parser import Parser

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from typing import TYPE_CHECKING
 
+from coffee_maker.cli import json_text
+from coffee_maker.cli.json_text import Records
 from coffee_maker.work import shapes
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from coffee_maker.cli.output import Output
     from coffee_maker.cli.parser import Parser
@@ -23,7 +25,11 @@ def arguments(parser: Parser) -> None:
 
 
 def run(args: Namespace, operations: Operations, output: Output) -> int:
-    from coffee_maker.core.choosing import choose
+    from coffee_maker.core.choosing import Choice, weigh
 
-    output.show("next", shapes.choice(choose(operations.document().items, operations.claims())))
+    document = operations.document()
+    place, waiting = weigh(document.standings, operations.claims())
+    data = shapes.choice(Choice(None if place is None else document.item_at(place), ()))
+    data["waiting"] = Records(waiting, shapes.waiting, json_text.waiting)
+    output.show("next", data)
     return 0

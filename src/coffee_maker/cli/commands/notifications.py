@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from typing import TYPE_CHECKING
 
 from coffee_maker.cli.roadmap_cli import long_running
 from coffee_maker.cli.values import key_even_if_gone, text_or_stdin, whole_number
 from coffee_maker.core.errors import WrongUsage
 from coffee_maker.work import shapes
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from coffee_maker.cli.output import Output
     from coffee_maker.cli.parser import Parser

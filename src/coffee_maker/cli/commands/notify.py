@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from typing import TYPE_CHECKING
 
 from coffee_maker.cli.roadmap_cli import long_running
 from coffee_maker.cli.values import duration, text_or_stdin
 from coffee_maker.core.errors import TRY_AGAIN, NoAnswerYet, WrongUsage
 from coffee_maker.work import shapes
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from datetime import timedelta
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from typing import TYPE_CHECKING
 
+from coffee_maker.cli import json_text
+from coffee_maker.cli.json_text import Records
 from coffee_maker.work import shapes
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from coffee_maker.cli.output import Output
     from coffee_maker.cli.parser import Parser
@@ -37,7 +39,8 @@ def run(args: Namespace, operations: Operations, output: Output) -> int:
 
         wanted = status_named(args.status)
         items = tuple(one for one in items if one.status is wanted)
-    data = shapes.roadmap(operations.settings.roadmap.path, document, items)
+    data = shapes.roadmap(operations.settings.roadmap.path, document, ())
+    data["items"] = Records(items, shapes.item, json_text.items)
     if args.problems:
         data["all_problems"] = True
     output.show("view", data)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from coffee_maker.cli.render import Cell, Column, Page
 from coffee_maker.cli.texts.words import counted, local, zone
 from coffee_maker.utils.text import one_line
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _VERBS = {
     "add": "added",

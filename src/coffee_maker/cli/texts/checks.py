@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from coffee_maker.cli.render import Column, Page
 from coffee_maker.cli.texts.words import ago, counted
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _MARKS = {"ok": ("ok    ", ""), "notice": ("look  ", "warn"), "problem": ("MEND  ", "bad")}
 

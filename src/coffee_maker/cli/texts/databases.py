@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from coffee_maker.cli.render import Column, Page
 from coffee_maker.cli.texts.checks import findings
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def db_init(data: Any, page: Page) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from coffee_maker.cli.render import Cell, Column, Page
 from coffee_maker.cli.texts.words import ago, counted, left
 from coffee_maker.core.items import Status
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _STYLES = {
     "planned": "",

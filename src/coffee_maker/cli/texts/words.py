@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
+from coffee_maker.core.lean import UTC, datetime
 from coffee_maker.utils.durations import roughly
 
 
