@@ -34,7 +34,7 @@ if TYPE_CHECKING:
         Store,
         System,
     )
-    from coffee_maker.core.records import Finding, Line
+    from coffee_maker.core.records import Finding, Heartbeat, Line
     from coffee_maker.core.state import Claim
     from coffee_maker.utils.connection import Databases
     from coffee_maker.work.controlling import Controlling
@@ -368,11 +368,18 @@ class Operations:
 
         return Liveness(self.settings.data.dir, process.inherited)
 
+    def is_gone(self, beat: Heartbeat) -> bool:
+        """Whether a daemon is certainly gone: it ran on this kernel, and nobody holds its lock."""
+        from coffee_maker.adapters.liveness import Liveness
+        from coffee_maker.adapters.system import boot_id
+
+        return beat.boot_id == boot_id() and Liveness(self.settings.data.dir, []).gone(beat.daemon)
+
     @cached_property
     def controlling(self) -> Controlling:
         from coffee_maker.work.controlling import Controlling
 
-        return Controlling(self.store, self.clock, self.editing)
+        return Controlling(self.store, self.clock, self.editing, self.is_gone)
 
     def _daemon_options(self, *, ask: bool) -> DaemonOptions:
         from coffee_maker.core.limits import Ceilings

@@ -85,6 +85,9 @@ class Stage(Place):
     def news(self) -> list[dict[str, object]]:
         return list(self.ask("notifications", "--all")["notifications"])  # type: ignore[index]
 
+    def daemons(self) -> list[dict[str, object]]:
+        return list(self.ask("daemon", "status")["daemons"])  # type: ignore[index]
+
     def everything(self) -> object:
         """What a daemon that lost its claim must leave as it is."""
         return (
@@ -180,7 +183,7 @@ def test_killed_before_the_next_attempt(stage: Callable[..., Stage]) -> None:
 
 
 def json_state(place: Stage) -> str | None:
-    daemons = place.ask("daemon", "status")["daemons"]  # type: ignore[index]
+    daemons = place.daemons()
     return str(daemons[0]["state"]) if daemons else None
 
 
@@ -190,7 +193,7 @@ def test_stopped_by_force_it_is_gone_on_with_at_once(stage: Callable[..., Stage]
     first = place.daemon("--yes")
     program = place.began("agent")
     stopping = place.start("daemon", "stop", "--force", "--json")
-    out, err = stopping.communicate(timeout=60)
+    out, err = stopping.communicate(timeout=20)  # the silence after which a daemon counts as gone is longer
     first.communicate(timeout=60)
     assert (stopping.returncode, first.returncode) == (0, 1), err
     assert list(json.loads(out)["data"]["replies"].values()) == ["killed"]
@@ -199,6 +202,26 @@ def test_stopped_by_force_it_is_gone_on_with_at_once(stage: Callable[..., Stage]
     hold.unlink()
     second = place.daemon("--yes")
     place.done_once()
+    ended_in_order(second)
+
+
+def test_one_that_was_killed_is_known_to_be_gone(stage: Callable[..., Stage]) -> None:
+    """By its lock: its last sign of life is fresh."""
+    place = stage()
+    place.hold("agent")
+    first = place.daemon("--yes")
+    program = place.began("agent")
+    first.kill()
+    first.communicate()
+    until(lambda: not alive(program))
+    until(lambda: [one["alive"] for one in place.daemons()] == [False], 20)
+    stopping = place.start("daemon", "stop", "--json")
+    _out, err = stopping.communicate(timeout=20)
+    assert json.loads(err)["error"]["code"] == "no_daemon"
+    (place.traces / "hold-agent").unlink()
+    second = place.daemon("--yes")
+    place.done_once()
+    assert [one["alive"] for one in place.daemons()] == [True]  # the dead one is forgotten
     ended_in_order(second)
 
 

@@ -14,7 +14,7 @@ def overview(operations: Operations) -> shapes.Data:
     from coffee_maker.work.standing import take_stock
 
     document = operations.document()
-    standing = take_stock(document, operations.store, operations.clock)
+    standing = take_stock(document, operations.store, operations.clock, operations.is_gone)
     return shapes.overview(operations.settings.roadmap.path, document, standing)
 
 
@@ -30,8 +30,9 @@ def daemons(operations: Operations) -> shapes.Data:
         unfinished = tx.journal.unfinished()
     following = choose(operations.document().items, claims, skipped).item
     held = {claim.item for claim in claims}
+    living = {beat.daemon: alive(beat, now, operations.is_gone) for beat in beats}
     return {
-        "daemons": [{**shapes.daemon(beat), "alive": alive(beat, now), "jobs": list(beat.jobs)} for beat in beats],
+        "daemons": [{**shapes.daemon(beat), "alive": living[beat.daemon], "jobs": list(beat.jobs)} for beat in beats],
         "paused_by": paused.asked_by if paused else None,
         "next": following.key if following else None,
         "skipped": skipped,

@@ -10,7 +10,7 @@ from coffee_maker.core.errors import ItemInHand, NoDaemon, Refusal
 from coffee_maker.core.items import Status
 from coffee_maker.core.records import Control, Entry
 from coffee_maker.work.job import END
-from coffee_maker.work.standing import alive
+from coffee_maker.work.standing import Gone, alive
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -100,7 +100,8 @@ class Asked(NamedTuple):
 class Controlling:
     """The operations on the daemons of a project."""
 
-    def __init__(self, store: Store, clock: Clock, editing: Editing) -> None:
+    def __init__(self, store: Store, clock: Clock, editing: Editing, gone: Gone = lambda _beat: False) -> None:
+        self._gone = gone
         self._store = store
         self._clock = clock
         self._editing = editing
@@ -109,7 +110,7 @@ class Controlling:
         """Those that are alive."""
         with self._store.reading() as tx:
             beats, now = tx.heartbeats.all(), self._clock.now()
-        return [beat for beat in beats if alive(beat, now)]
+        return [beat for beat in beats if alive(beat, now, self._gone)]
 
     def ask(self, control: Control) -> int:
         with self._store.writing() as tx:

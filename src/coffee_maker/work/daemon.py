@@ -26,8 +26,10 @@ from coffee_maker.work.supervisor import GLANCE, Supervisor, glance
 if TYPE_CHECKING:
     from coffee_maker.core.document import Document
     from coffee_maker.core.ports import System, Wakeup
+    from coffee_maker.core.records import Heartbeat
     from coffee_maker.core.state import Claim
 
+_FORGET_AFTER = timedelta(days=1)  # a daemon that was silent for so long
 _REFUSED_FOR = timedelta(seconds=30)  # an item whose beginning was refused is looked at again after this
 
 
@@ -216,15 +218,25 @@ class Daemon:
 
     def _bury(self) -> None:
         """Give back the claims of daemons on this very kernel that are certainly gone: nobody has to wait until their
-        leases run out. Another kernel's locks say nothing here."""
+        leases run out. Another kernel's locks say nothing here. What nobody has heard of for long is forgotten."""
+        now = self._desk.clock.now()
         with self._desk.store.reading() as tx:
-            live = [claim for claim in tx.claims.held(self._desk.clock.now()) if claim.owner != self._desk.owner]
-            local = {beat.daemon for beat in tx.heartbeats.all() if beat.boot_id == self._supervisor.boot_id}
-        for claim in live:
-            if claim.owner in local and self._desk.presence.gone(claim.owner):
-                self._desk.tell(f"{claim.item}: {claim.owner} is gone", item=claim.item, level="warning")
-                with self._desk.store.writing() as tx:
-                    tx.claims.release(claim)
+            beats, held = tx.heartbeats.all(), tx.claims.held(now)
+        gone = {beat.daemon for beat in beats if beat.daemon != self._desk.owner and self._is_gone(beat, now)}
+        if not gone:
+            return
+        left = [claim for claim in held if claim.owner in gone]
+        with self._desk.store.writing() as tx:
+            for claim in left:
+                tx.claims.release(claim)
+            for name in gone:
+                tx.heartbeats.forget(name)
+        for claim in left:
+            self._desk.tell(f"{claim.item}: {claim.owner} is gone", item=claim.item, level="warning")
+
+    def _is_gone(self, beat: Heartbeat, now: datetime) -> bool:
+        local = beat.boot_id == self._supervisor.boot_id
+        return now - beat.at > _FORGET_AFTER or (local and self._desk.presence.gone(beat.daemon))
 
     def _close_orphans(self, document: Document, unfinished: Mapping[str, int], held: Set[str]) -> None:
         """Close the pipelines of items that a person has taken to another status, or removed, while nobody had them in

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -17,6 +17,9 @@ ALIVE_FOR = timedelta(seconds=30)
 """A daemon beats every few seconds, also while its agent works; one that was silent for so long is not running."""
 _RECENT = 5
 
+Gone = Callable[[Heartbeat], bool]
+"""Whether a daemon is certainly gone, however fresh its last sign of life is: it was killed."""
+
 
 class Standing(NamedTuple):
     """The overview."""
@@ -28,12 +31,12 @@ class Standing(NamedTuple):
     recent: Sequence[Change]
 
 
-def alive(heartbeat: Heartbeat, now: datetime) -> bool:
-    """Whether a daemon's last sign of life is fresh."""
-    return now - heartbeat.at <= ALIVE_FOR
+def alive(heartbeat: Heartbeat, now: datetime, gone: Gone = lambda _beat: False) -> bool:
+    """Whether a daemon's last sign of life is fresh, and nothing says that it is gone all the same."""
+    return now - heartbeat.at <= ALIVE_FOR and not gone(heartbeat)
 
 
-def take_stock(document: Document, store: Store, clock: Clock) -> Standing:
+def take_stock(document: Document, store: Store, clock: Clock, gone: Gone = lambda _beat: False) -> Standing:
     """Look at everything once; where there is no database yet, there are no daemons, questions and changes."""
     with store.reading() as tx:
         heartbeats = tx.heartbeats.all()
@@ -43,7 +46,7 @@ def take_stock(document: Document, store: Store, clock: Clock) -> Standing:
     return Standing(
         counts={status: sum(item.status is status for item in document.items) for status in Status},
         without_status=sum(item.status is None for item in document.items),
-        daemons=[(heartbeat, alive(heartbeat, now)) for heartbeat in heartbeats],
+        daemons=[(heartbeat, alive(heartbeat, now, gone)) for heartbeat in heartbeats],
         questions=[one for one in waiting if one.kind is Kind.QUESTION],
         recent=recent,
     )
