@@ -8,6 +8,7 @@ and that the work tree exists.
 
 from __future__ import annotations
 
+import os
 from datetime import datetime
 from typing import NamedTuple
 
@@ -153,7 +154,7 @@ def _leave(job: Job, why: str) -> Done:
 
 def _lose(job: Job, why: str) -> Done:
     """The claim is somebody else's now, and so is the item: nothing is written any more, nothing thrown away."""
-    where = f"; what was done is in {job.worktree.path}" if job.worktree else ""
+    where = f"; what was done is in {job.worktree.path}" if job.worktree and os.path.isdir(job.worktree.path) else ""
     job.tell(f"{why}{where}", "warning")
     return Done(job.key, "lost", why)
 
