@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from coffee_maker.core.errors import NoAnswerYet, NotAnswerable, StillOpen
+from coffee_maker.core.errors import NoAnswerYet, NotAnswerable, Refusal, StillOpen
+from coffee_maker.core.items import Status
 from coffee_maker.core.questions import Draft, Kind, Level, Notification, Source, taken
 from coffee_maker.utils.text import one_line
+from coffee_maker.work.job import Left
 
 if TYPE_CHECKING:
     from coffee_maker.core.ports import Stop
@@ -60,14 +63,41 @@ def ask(
         job.waiting(f"an answer to question {question.id}", idle=run is None)
     stop = run or job
     try:
-        answered = desk.messages.wait(question.id, stop=lambda: stop.requested() is not None)
+        answered = desk.messages.wait(question.id, stop=lambda: stop.requested() is not None or _is_moot(job))
     except StillOpen:
-        job.go_on()
+        _end_wait(job, question.id)
         raise Unanswered(question.id, "the run has ended") from None
     except (NotAnswerable, NoAnswerYet) as refusal:
         raise Unanswered(question.id, refusal.message) from None
     job.waiting(None)
     return answered
+
+
+def _is_moot(job: Job) -> bool:
+    """Whether a person has taken the item to another status, or removed it, before it was begun: it is left then."""
+    editing = job.desk.editing
+    stamp = editing.stamp()
+    if "begin" in job.results or stamp == job.looked_at:
+        return False
+    try:
+        item = next((item for item in editing.read().items if item.key == job.key), None)
+    except Refusal:  # the roadmap is away, and may come back
+        return False
+    job.looked_at = stamp
+    if item is None or item.status is not Status.PLANNED:
+        job.skip.set("it is no longer planned")
+    return job.skip.requested() is not None
+
+
+def _end_wait(job: Job, question: int) -> None:
+    """Raises when the work is to end. The question stays open for who takes the item up again; when the item is left,
+    nobody needs the answer any more."""
+    try:
+        job.go_on()
+    except Left:
+        with suppress(Refusal):  # it has just been answered, which changes nothing
+            job.desk.messages.dismiss(question, by=job.desk.owner)
+        raise
 
 
 def said(question: Notification) -> str:

@@ -72,6 +72,9 @@ class Daemon:
         done. May be called from a signal handler."""
         if after_items:
             self.last = self.last or reason
+            for job in self._jobs:
+                if "begin" not in job.results:  # it may wait for days to be approved; its question stays
+                    job.ending.set(reason)
         else:
             self._supervisor.sign.set(reason)
         self._woken.set()

@@ -120,6 +120,8 @@ class Job:
         self.results: dict[str, Result] = {}
         self.worktree: Worktree | None = None
         self.skip = StopSign()  # a person said to leave it
+        self.ending = StopSign()  # the daemon ends after what it has begun, and this is not begun
+        self.looked_at: object = None  # the roadmap's stamp when it was last looked whether the item is still wanted
         self.step = "claim"
         self.since = self.begun = desk.clock.now()  # `begun` is the pipeline's, by whichever daemon
         self.waits_for: str | None = None  # a person, a time, a place
@@ -137,7 +139,7 @@ class Job:
 
     def requested(self) -> str | None:
         """Why its work is to end, or None: `Stop`."""
-        return self.hold.requested() or self.skip.requested()
+        return self.hold.requested() or self.skip.requested() or self.ending.requested()
 
     def go_on(self) -> None:
         """Raises when the work is to end."""
