@@ -322,13 +322,16 @@ class Operations:
         wanted = daemon_log.wanted(level=level, item=item)
         return [one for one in daemon_log.read(self.log.path, wanted) if start is None or one.at >= start]
 
-    def log_follow(self, *, level: str | None, item: str | None) -> Iterator[Line]:
-        """What comes into the log from now on."""
+    def log_follow(self, *, since: timedelta | None, level: str | None, item: str | None) -> Iterator[Line]:
+        """What comes into the log from now on; with `since`, what is there since then first."""
         from threading import Event
 
         from coffee_maker.adapters import daemon_log
 
-        return daemon_log.follow(self.log.path, daemon_log.wanted(level=level, item=item), Event())
+        start = self.clock.now() - since if since is not None else None
+        wanted = daemon_log.wanted(level=level, item=item)
+        lines = daemon_log.follow(self.log.path, wanted, Event(), before=start is not None)
+        return (one for one in lines if start is None or one.at >= start)
 
     def rehearse(self, *, agent: str | None, ask: bool) -> Rehearsal:
         """What a daemon would do now."""

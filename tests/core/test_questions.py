@@ -119,6 +119,64 @@ def test_which_option_is_meant(options: tuple[str, ...], answer: str, meant: str
     assert rules.option_meant(options, answer) == meant
 
 
+APPROVAL = ("approve", "skip", "change: ...")
+
+
+@pytest.mark.parametrize(
+    ("answer", "meant"),
+    [
+        ("change: use blue", "change: use blue"),
+        ("CHANGE:use blue", "change: use blue"),
+        ("  Change:   use blue \n", "change: use blue"),
+        ("change: approve", "change: approve"),  # words for the agent, and no approval by another name
+        ("change: do not: ever", "change: do not: ever"),
+        ("change: two\nlines", "change: two\nlines"),
+        ("change: \x1b[31m\x00\u202e", "change: \x1b[31m\x00\u202e"),
+        ("change: 3", "change: 3"),
+        ("change: ...", None),  # the option itself says nothing
+        ("change: . . .", None),
+        ("change:", None),
+        ("change: \n\t", None),
+        ("change", None),
+        ("changed", None),
+        ("changed: x", None),
+        ("change is good", None),
+        ("change - x", None),
+        ("change\uff1a x", None),
+        ("do not change: x", None),
+        ("please change: x", None),
+        ("skip, change: x", None),
+        ("3", None),  # a number has no words
+        ("approve: x", None),
+        ("approve change: x", None),
+        ("skip: later", None),
+        ("1", "approve"),
+        ("2", "skip"),
+        ("Approve", "approve"),
+        ("yes", None),
+        ("ok", None),
+        ("approve.", None),
+        ("", None),
+    ],
+)
+def test_an_option_with_words_of_one_s_own(answer: str, meant: str | None) -> None:
+    assert rules.option_meant(APPROVAL, answer) == meant
+
+
+def test_the_words_are_stored_with_their_option() -> None:
+    asked = ASKED._replace(options=APPROVAL)
+    assert rules.answer_to(asked, "CHANGE: \u00dc use blue") == "change: \u00dc use blue"
+    for refused in ("3", "change:", "do not change: x", "yes"):
+        with pytest.raises(NotAnOption, match=r"is none of the options of question 7: approve, skip, change: \.\.\."):
+            rules.answer_to(asked, refused)
+
+
+@given(st.text())
+def test_no_text_is_an_approval_but_approve_itself(answer: str) -> None:
+    if rules.option_meant(APPROVAL, answer) == "approve":
+        assert answer.strip().casefold() == "approve" or answer.strip() == "1"
+
+
 OPTIONS = st.lists(st.text(min_size=1).filter(str.strip), min_size=1, max_size=9, unique_by=str.strip).map(tuple)
 
 

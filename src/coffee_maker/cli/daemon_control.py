@@ -85,12 +85,12 @@ def status(args: Namespace, operations: Operations, output: Output) -> int:
 
 def logs(args: Namespace, operations: Operations, output: Output) -> int:
     item = key_even_if_gone(args.of_item, operations) if args.of_item else None
-    lines = operations.log_lines(since=args.since, level=args.level, item=item)
     if not args.follow:
+        lines = operations.log_lines(since=args.since, level=args.level, item=item)
         output.show("daemon_logs", {"path": operations.log.path, "lines": [_line(one) for one in lines]})
         return DONE
     try:
-        for one in operations.log_follow(level=args.level, item=item):
+        for one in operations.log_follow(since=args.since, level=args.level, item=item):
             output.show_one_of_many("daemon_log", _line(one))
     except KeyboardInterrupt:
         return INTERRUPTED

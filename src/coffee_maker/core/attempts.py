@@ -9,6 +9,7 @@ from hashlib import sha256
 from typing import Literal, NamedTuple
 
 _LONGEST_BACKOFF = timedelta(hours=1)
+_DOUBLINGS = 30  # more would be longer than a timedelta can be
 _VARYING = re.compile(r"0x[0-9a-fA-F]+|\b[0-9a-f]{7,}\b|[0-9]+(?:[.,:][0-9]+)*")
 
 
@@ -43,7 +44,12 @@ def decide(tries: Sequence[Try], *, most: int, backoff: timedelta) -> Decision:
     if len(tries) >= most:
         tried = f"{most} attempts failed; the last: " if most > 1 else ""
         return Decision("review", f"{tried}{last.reason}")
-    return Decision("again", last.reason, min(backoff * 2 ** (len(tries) - 1), _LONGEST_BACKOFF))
+    return Decision("again", last.reason, doubled(backoff, len(tries), most=_LONGEST_BACKOFF))
+
+
+def doubled(wait: timedelta, times: int, *, most: timedelta) -> timedelta:
+    """The wait before the `times`th repetition: twice as long as the one before it, up to `most`."""
+    return most if wait >= most else min(wait * 2 ** min(times - 1, _DOUBLINGS), most)
 
 
 def fingerprint(*parts: object) -> str:

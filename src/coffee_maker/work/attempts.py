@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from coffee_maker.core.attempts import Try, decide, fingerprint, in_words
+from coffee_maker.core.attempts import Try, decide, doubled, fingerprint, in_words
 from coffee_maker.core.errors import ClaimLost
 from coffee_maker.core.items import Status
 from coffee_maker.core.limits import Reached
@@ -213,7 +213,7 @@ def _ask_to_go_on(job: Job, limit: Reached, granted: int) -> int:
 
 def _wait_out(job: Job, result: AgentResult, outages: int) -> None:
     """The agent's service is away: that is no attempt. Wait, longer every time, or as long as it said itself."""
-    backoff = min(job.desk.options.backoff * 2 ** (outages - 1), _LONGEST_OUTAGE_WAIT)
+    backoff = doubled(job.desk.options.backoff, outages, most=_LONGEST_OUTAGE_WAIT)
     wait = max(result.retry_after or backoff, timedelta(seconds=1))
     reason = one_line(result.reason or "its service is away", 300)
     job.tell(f"the agent's service is away ({reason}); trying again later", "warning")
