@@ -44,16 +44,16 @@ class TreeGit:
         inside = (os.path.join(self.tree, path, ".git") for path in self._repositories_inside())
         return self.is_clean() and not any(os.path.lexists(path) for path in inside)
 
-    def stage(self, without: Sequence[str], base: str) -> bool:
+    def stage(self, without: Sequence[str], before: str) -> bool:
         """Put what changed into the index, except these paths below the top; whether it or a commit differs from
-        `base`."""
+        `before`."""
         git = self.git
         git.must("reset", "--quiet", timeout=SLOW)  # only this run's index; what the agent staged is staged again below
         left_out = [f":(top,exclude,literal){path}" for path in (*without, *self._repositories_inside())]
         everything = ("--", ":(top)", *left_out)
         if git.ask("add", "--all", *everything, timeout=SLOW).code != 0:  # a sparse work tree wants it said
             git.must("add", "--all", "--sparse", *everything, timeout=SLOW)
-        return self._is_staged() or self.tip() != base
+        return self._is_staged() or self.tip() != before
 
     def leftovers(self) -> Mapping[str, str | None]:
         """What differs from the index: path -> a hash of its content, None when it is gone."""

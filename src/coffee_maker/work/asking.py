@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from coffee_maker.core.errors import NoAnswerYet, NotAnswerable, StillOpen
-from coffee_maker.core.questions import Draft, Kind, Level, Notification, Source, taken
+from coffee_maker.core.questions import OPEN, Draft, Kind, Level, Notification, Source, taken
 from coffee_maker.utils.text import one_line
 
 if TYPE_CHECKING:
-    from coffee_maker.core.ports import Stop
+    from datetime import datetime, timedelta
+
+    from coffee_maker.core.ports import Stop, Transaction
     from coffee_maker.work.job import Job
 
 _TITLE = 120
@@ -68,6 +69,14 @@ def ask(
         raise Unanswered(question.id, refusal.message) from None
     job.waiting(None)
     return answered
+
+
+def take_back(tx: Transaction, item: str, pipeline: int, *, by: str, at: datetime) -> None:
+    """Put the pipeline's own open questions aside: with its end there is nobody to hear an answer. What its agent has
+    asked stays."""
+    for one in tx.notifications.find(states=OPEN, item=item):
+        if one.kind is Kind.QUESTION and (one.idempotency_key or "").startswith(f"{pipeline}:"):
+            tx.notifications.dismiss(one.id, by=by, at=at)
 
 
 def said(question: Notification) -> str:
