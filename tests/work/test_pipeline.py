@@ -362,7 +362,7 @@ def abandon(project: Project, *, runs: int = 1) -> None:
     for _ in range(runs):
         with project.store.runs() as log:
             log.start(Run(TWO, "dead", "doing", "b", long_ago, None, None, None, None, None, claim.fence))
-    project.set(TWO, Status.IN_PROGRESS)
+    project.editing().set_status(TWO, Status.IN_PROGRESS, by="dead", reason="taken up by dead")
 
 
 def test_what_a_dead_daemon_left_is_taken_up_first_and_not_asked_about_again(shared: Project) -> None:

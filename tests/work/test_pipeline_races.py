@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -245,6 +246,34 @@ def test_a_pause_outlives_a_database_that_is_away(project: Project) -> None:
     watched.pause(BrokenWakeup(), 0.01)
 
 
+def test_claims_that_many_threads_begin_and_end_to_hold_are_all_kept(project: Project) -> None:
+    """One that got lost would run out under the work; one that stayed would be renewed for ever."""
+    watched = supervisor(project, project.store, timedelta(seconds=1))
+    claim = claimed(project, project.desk(Doing(works))).hold.claim
+    count, failed = 50, []
+    others = [Hold(claim, StopSign()) for _ in range(300)]  # so that a change takes long enough to be cut in on
+    watched._holds = list(others)
+
+    def hold() -> None:
+        for _ in range(count):
+            with watched.holding(claim) as mine:
+                if mine not in watched._holds:
+                    failed.append(mine)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=hold) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert not failed
+    assert watched._holds == others
+
+
 def test_the_first_reason_to_stop_is_the_one_that_is_told() -> None:
     sign = StopSign()
     for reason in ("first", "second"):
@@ -261,3 +290,24 @@ def test_word_to_the_person_names_the_branch_the_tree_and_the_output(project: Pr
     assert "git show roadmap/PRIORITY-2-write-the-parser" in message
     assert f"Work tree: {project.tree(TWO)}" in message
     assert "tests.log" in message
+
+
+def test_a_loop_that_fails_stops_what_is_in_hand(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody would hear any more what is asked of it."""
+    begun = threading.Event()
+
+    def waits(_task: Task, stop: Stop) -> AgentResult:
+        begun.set()
+        until(stop.requested)
+        return AgentResult(False, None, stop.requested(), "")
+
+    daemon = project.daemon(Doing(waits))
+
+    def hear() -> None:
+        if begun.is_set():
+            raise RuntimeError("a bug")
+
+    monkeypatch.setattr(daemon._controls, "hear", hear)
+    with pytest.raises(RuntimeError, match="a bug"):
+        daemon.run()
+    assert project.status(TWO) is Status.PLANNED

@@ -119,7 +119,7 @@ class GitRepository:
 
     def stage(self, worktree: Worktree, *, leave_out: Sequence[str]) -> bool:
         """See the port. What the agent committed itself counts too; ignore rules are respected."""
-        return self._on_its_branch(worktree).stage(_inside(worktree, leave_out), worktree.base)
+        return self._on_its_branch(worktree).stage(_inside(worktree, leave_out), worktree.tip or worktree.base)
 
     def leftovers(self, worktree: Worktree) -> Mapping[str, str | None]:
         """See the port."""
@@ -176,9 +176,10 @@ class GitRepository:
             shutil.rmtree(new, ignore_errors=True)
 
     def _as_worktree(self, path: str, branch: str, head: str, aside: str | None) -> Worktree:
-        base = self._own.must("merge-base", head, f"refs/heads/{branch}")
+        tip = self._own.must("rev-parse", f"refs/heads/{branch}^0")
+        base = self._own.must("merge-base", head, tip)
         prefix = os.path.relpath(self._project, _top(self._git))
-        return Worktree(path, branch, base, os.path.normpath(os.path.join(path, prefix)), aside)
+        return Worktree(path, branch, base, os.path.normpath(os.path.join(path, prefix)), aside, tip)
 
     def _look_for(self, path: str, ref: str) -> _Registered | None:
         """The work tree at `path`, when git knows of one; raises `BranchInUse` when the branch is out elsewhere."""

@@ -51,9 +51,9 @@ class TreeGit:
         asked = self.git.ask("rev-parse", *(word for name in names for word in ("--git-path", name)))
         git_locks.clear(os.path.join(self.tree, path) for path in asked.text.splitlines() if path)
 
-    def stage(self, without: Sequence[str], base: str) -> bool:
+    def stage(self, without: Sequence[str], before: str) -> bool:
         """Put what changed into the index, except these paths below the top; whether it or a commit differs from
-        `base`."""
+        `before`."""
         git = self.git
         self.unlock()
         git.must("reset", "--quiet", timeout=SLOW)  # only this run's index; what the agent staged is staged again below
@@ -61,7 +61,7 @@ class TreeGit:
         everything = ("--", ":(top)", *left_out)
         if git.ask("add", "--all", *everything, timeout=SLOW).code != 0:  # a sparse work tree wants it said
             git.must("add", "--all", "--sparse", *everything, timeout=SLOW)
-        return self._is_staged() or self.tip() != base
+        return self._is_staged() or self.tip() != before
 
     def leftovers(self) -> Mapping[str, str | None]:
         """What differs from the index: path -> a hash of its content, None when it is gone."""

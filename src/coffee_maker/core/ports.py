@@ -364,7 +364,7 @@ class Repository(Protocol):
 
     def stage(self, worktree: Worktree, *, leave_out: Sequence[str]) -> bool:
         """Set aside for the commit what changed in that work tree, except the paths left out (relative to the
-        project); whether there is anything, now or in commits made there since `base`."""
+        project); whether there is anything, now or in commits made there since it was opened (its `tip`)."""
 
     def leftovers(self, worktree: Worktree) -> Mapping[str, str | None]:
         """What differs from what was set aside: path (relative to the project) -> a hash of its content, None when it

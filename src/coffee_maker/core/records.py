@@ -173,6 +173,9 @@ class Worktree(NamedTuple):
     base: str  # commit where the branch left the project's own
     project: str  # the project's directory in it (the same as `path`, unless the project lies below the top)
     aside: str | None = None  # where leftovers of an earlier attempt were put, untouched
+    tip: str | None = (
+        None  # the branch's newest commit when it was opened: what is there already is no work of this run
+    )
 
 
 class Task(NamedTuple):

@@ -160,13 +160,14 @@ def notify(job: Job, status: Status, reason: str) -> int:
 
 def read_worktree(known: Mapping[str, object]) -> Worktree:
     """A work tree as the journal has it."""
-    aside = known.get("aside")
+    aside, tip = known.get("aside"), known.get("tip")
     return Worktree(
         path=str(known["path"]),
         branch=str(known["branch"]),
         base=str(known["base"]),
         project=str(known["project"]),
         aside=str(aside) if aside else None,
+        tip=str(tip) if tip else None,
     )
 
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from coffee_maker.core.errors import NoAnswerYet, NotAnswerable, Refusal, StillOpen
 from coffee_maker.core.items import Status
-from coffee_maker.core.questions import Draft, Kind, Level, Notification, Source, taken
+from coffee_maker.core.questions import OPEN, Draft, Kind, Level, Notification, Source, taken
 from coffee_maker.utils.text import one_line
 from coffee_maker.work.job import Left
 
 if TYPE_CHECKING:
-    from coffee_maker.core.ports import Stop
+    from datetime import datetime, timedelta
+
+    from coffee_maker.core.ports import Stop, Transaction
     from coffee_maker.work.job import Job
 
 _TITLE = 120
@@ -98,6 +99,14 @@ def _end_wait(job: Job, question: int) -> None:
         with suppress(Refusal):  # it has just been answered, which changes nothing
             job.desk.messages.dismiss(question, by=job.desk.owner)
         raise
+
+
+def take_back(tx: Transaction, item: str, pipeline: int, *, by: str, at: datetime) -> None:
+    """Put the pipeline's own open questions aside: with its end there is nobody to hear an answer. What its agent has
+    asked stays."""
+    for one in tx.notifications.find(states=OPEN, item=item):
+        if one.kind is Kind.QUESTION and (one.idempotency_key or "").startswith(f"{pipeline}:"):
+            tx.notifications.dismiss(one.id, by=by, at=at)
 
 
 def said(question: Notification) -> str:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from coffee_maker.core.errors import ItemInHand, NoDaemon, Refusal
 from coffee_maker.core.items import Status
 from coffee_maker.core.records import Control, Entry
+from coffee_maker.work.asking import take_back
 from coffee_maker.work.job import END
 from coffee_maker.work.standing import Gone, alive
 
@@ -58,7 +60,8 @@ class Controls:
             self._heard = control.id
 
     def _reply(self, control: Control, outcome: str) -> None:
-        with self._desk.store.writing() as tx:
+        """A reply that a busy database does not take is left out: what was asked has been done."""
+        with suppress(Refusal), self._desk.store.writing() as tx:
             tx.controls.reply(control.id, self._desk.owner, outcome, self._desk.clock.now())
 
     def _do(self, control: Control) -> str | None:
@@ -161,6 +164,7 @@ class Controlling:
             pipeline = tx.journal.unfinished().get(item.key)
             if pipeline is not None:
                 tx.journal.record(Entry(item.key, pipeline, END, {"outcome": "retried", "by": by}, pipeline, now))
+                take_back(tx, item.key, pipeline, by=by, at=now)
             number = tx.controls.ask(control, now)
         if item.status is not Status.PLANNED:
             self._editing.set_status(item.key, Status.PLANNED, by=by, reason=reason or "to be tried again")

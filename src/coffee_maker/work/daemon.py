@@ -18,6 +18,7 @@ from coffee_maker.core.errors import AgentUnusable, Refusal, RepositoryBusy
 from coffee_maker.core.items import Item, Status
 from coffee_maker.core.records import Control, Entry
 from coffee_maker.work import accounts, ceilings, pipeline
+from coffee_maker.work.asking import take_back
 from coffee_maker.work.controlling import Controls
 from coffee_maker.work.job import END, REPORT, Desk, Job, Slots
 from coffee_maker.work.pipeline import Done
@@ -53,7 +54,8 @@ class Daemon:
         self._supervisor.shown = self._shown
         self._controls = Controls(desk, self)
         self._slots = Slots(desk.options.parallel)
-        self._jobs: list[Job] = []
+        self._jobs: list[Job] = []  # replaced as a whole, under the lock
+        self._changing = threading.Lock()
         self._done: list[Done] = []
         self._refused: dict[str, tuple[datetime, Refusal]] = {}
         self._left: dict[str, str] = {}
@@ -102,6 +104,9 @@ class Daemon:
                         break
                     if not took:
                         self._rest(wakeup)
+            except BaseException as error:
+                self._supervisor.sign.set(f"the daemon failed: {error}")  # nobody would hear what is asked of the jobs
+                raise
             finally:
                 self._wait_for_jobs()
             self._raise_refusal(once)
@@ -199,8 +204,9 @@ class Daemon:
             return
         self._in_vain = None
         held = {claim.item for claim in live} | {job.key for job in self._jobs}
-        self._close_orphans(document, unfinished, held | reported)
-        yield from self._abandoned(document, unfinished, reported, held | left.keys())
+        theirs = self._taken_over(document, unfinished, held | reported)
+        self._close_orphans(document, unfinished, held | reported, theirs)
+        yield from self._abandoned(document, unfinished, reported, held | left.keys() | theirs)
         choice = choose(document.items, live, left)
         if choice.item is not None:
             yield _Next(choice.item, document.text_of(choice.item), resumed=choice.item.key in unfinished)
@@ -218,6 +224,14 @@ class Daemon:
             open_one = item.status is Status.IN_PROGRESS or item.key in reported
             if open_one and item.key in unfinished and item.key not in held:
                 yield _Next(item, document.text_of(item), resumed=True)
+
+    def _taken_over(self, document: Document, unfinished: Mapping[str, int], held: Set[str]) -> set[str]:
+        """Items with an open pipeline that a person has set in progress since a daemon put them back."""
+        found = {one.key for one in document.items if one.status is Status.IN_PROGRESS and one.key in unfinished} - held
+        if not found:
+            return set()
+        with self._desk.store.reading() as tx:
+            return {key for key in found if not pipeline.set_by_a_daemon(tx, key)}
 
     def _bury(self) -> None:
         """Give back the claims of daemons on this very kernel that are certainly gone: nobody has to wait until their
@@ -241,11 +255,13 @@ class Daemon:
         local = beat.boot_id == self._supervisor.boot_id
         return now - beat.at > _FORGET_AFTER or (local and self._desk.presence.gone(beat.daemon))
 
-    def _close_orphans(self, document: Document, unfinished: Mapping[str, int], held: Set[str]) -> None:
+    def _close_orphans(
+        self, document: Document, unfinished: Mapping[str, int], held: Set[str], theirs: Set[str]
+    ) -> None:
         """Close the pipelines of items that a person has taken to another status, or removed, while nobody had them in
         hand: when such an item is planned again one day, it begins anew."""
         open_ones = {item.key for item in document.items if item.status in (Status.PLANNED, Status.IN_PROGRESS)}
-        orphans = unfinished.keys() - open_ones - held
+        orphans = (unfinished.keys() - open_ones - held) | theirs
         if not orphans:
             return
         with self._desk.store.writing() as tx:
@@ -254,6 +270,7 @@ class Daemon:
             for key in sorted(orphans - taken):
                 pipeline_id = unfinished[key]
                 tx.journal.record(Entry(key, pipeline_id, END, {"outcome": "left"}, pipeline_id, now))
+                take_back(tx, key, pipeline_id, by=self._desk.owner, at=now)
         for key in sorted(orphans - taken):
             with self._desk.store.runs() as runs:
                 accounts.close_left_open(runs, key, now, lambda _run: False)
@@ -287,7 +304,8 @@ class Daemon:
             with self._supervisor.holding(taken.claim) as hold:
                 job = pipeline.job_of(self._desk, following.item, following.text, taken, hold, self._slots)
                 job.changed, job.noticed = self._changed, self._supervisor.beat_soon
-                self._jobs = [*self._jobs, job]
+                with self._changing:
+                    self._jobs = [*self._jobs, job]
                 ready.set()
                 try:
                     done = pipeline.run(job)
@@ -300,7 +318,8 @@ class Daemon:
                         self._left[key] = f"left alone: {done.reason}"
         finally:
             ready.set()
-            self._jobs = [job for job in self._jobs if job.key != key]
+            with self._changing:
+                self._jobs = [job for job in self._jobs if job.key != key]
             self._changed()
 
     def _changed(self) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from datetime import datetime
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from coffee_maker.core.errors import AlreadyClaimed, ClaimLost, Refusal
 from coffee_maker.core.items import Item, Status
@@ -20,6 +20,9 @@ from coffee_maker.utils import observing
 from coffee_maker.work import accounts, attempts, steps
 from coffee_maker.work.job import END, REPORT, Desk, Job, Left, Result, Slots, Stopped
 from coffee_maker.work.supervisor import Hold
+
+if TYPE_CHECKING:
+    from coffee_maker.core.ports import Transaction
 
 
 class Done(NamedTuple):
@@ -60,6 +63,13 @@ def claim(desk: Desk, item: Item) -> Taken | None:
             tx.claims.release(held)
         return None
     return Taken(held, entries[0].pipeline, results, entries[0].at)
+
+
+def set_by_a_daemon(tx: Transaction, item: str) -> bool:
+    """Whether it was a daemon, and not a person, who set the item's status last."""
+    changes = (one for one in tx.roadmap.changes(item=item) if one.change_type in ("status_change", "restore"))
+    newest = next(changes, None)
+    return newest is not None and newest.reason == steps.taken_up_by(newest.changed_by)
 
 
 def job_of(desk: Desk, item: Item, text: str, taken: Taken, hold: Hold, slots: Slots) -> Job:

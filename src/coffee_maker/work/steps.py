@@ -15,7 +15,7 @@ from coffee_maker.core.items import Status
 from coffee_maker.core.vague import is_vague
 from coffee_maker.utils.text import one_line
 from coffee_maker.work import accounts
-from coffee_maker.work.asking import Unanswered, ask, said
+from coffee_maker.work.asking import Unanswered, ask, said, take_back
 from coffee_maker.work.job import END, REPORT, Job, Left, Result
 from coffee_maker.work.naming import branch_name, file_name
 
@@ -90,12 +90,17 @@ def clarify(job: Job) -> Result:
         raise Left(str(unanswered)) from None
 
 
+def taken_up_by(daemon: str) -> str:
+    """The reason with which a daemon sets an item in progress."""
+    return f"taken up by {daemon}"
+
+
 def begin(job: Job) -> None:
     """See to it that the item is in progress; it may be planned (taken up anew, or put back by a stop)."""
     item = find(job.desk.editing.read(), job.key)
     if item is not None and item.status is Status.IN_PROGRESS and "begin" in job.results:
         return
-    if not set_status(job, Status.PLANNED, Status.IN_PROGRESS, f"taken up by {job.desk.owner}", "begin"):
+    if not set_status(job, Status.PLANNED, Status.IN_PROGRESS, taken_up_by(job.desk.owner), "begin"):
         raise Left("it is no longer planned")
 
 
@@ -137,7 +142,10 @@ def open_worktree(job: Job) -> None:
         job.worktree = accounts.read_worktree(known)
         return
     path = os.path.join(desk.options.worktrees, file_name(job.key, job.title))
-    tree = job.worktree = desk.repository.open_worktree(path, branch_name(job.key, job.title))
+    tree = desk.repository.open_worktree(path, branch_name(job.key, job.title))
+    if known:  # it was taken away meanwhile: what this pipeline has committed before stays its work
+        tree = tree._replace(tip=accounts.read_worktree(known).tip)
+    job.worktree = tree
     job.tell(f"work tree on branch {tree.branch}")
     if tree.aside:
         job.tell(f"leftovers of an earlier attempt are kept in {tree.aside}")
@@ -256,6 +264,7 @@ def end(job: Job, outcome: str) -> None:
     result = {"outcome": outcome}
     with job.desk.store.writing() as tx:
         job.record(END, result, tx)
+        take_back(tx, job.key, job.pipeline, by=job.desk.owner, at=job.desk.clock.now())
         tx.claims.release(job.hold.claim)
     job.results[END] = result
 

@@ -80,7 +80,8 @@ class Supervisor:
         self._system = system
         self._lease = lease
         self._started = clock.now()
-        self._holds: list[Hold] = []
+        self._holds: list[Hold] = []  # replaced as a whole, under the lock
+        self._changing = threading.Lock()
         self._beaten = 0.0
         self._answered: set[str] = set()
         self._over = threading.Event()
@@ -124,11 +125,13 @@ class Supervisor:
     def holding(self, claim: Claim) -> Iterator[Hold]:
         """Keep the claim's lease running for the block."""
         hold = Hold(claim, self.sign)
-        self._holds = [*self._holds, hold]
+        with self._changing:
+            self._holds = [*self._holds, hold]
         try:
             yield hold
         finally:
-            self._holds = [one for one in self._holds if one is not hold]
+            with self._changing:
+                self._holds = [one for one in self._holds if one is not hold]
 
     def guarded(self, work: Callable[[], None]) -> None:
         """A thread that fails takes the daemon down with its error: one without a supervisor must not go on."""
