@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from coffee_maker.core.blocks import Blocks, scan
+from coffee_maker.core.fields import read_boxes, read_checks
 from coffee_maker.core.lines import Lines
+from coffee_maker.core.scanner import LineScanner
 
 REAL = Path(__file__).parents[3] / "shared" / "data" / "roadmap-real.md"
 # The preset stops at 20 nested blocks; the specification knows no such limit.
@@ -235,9 +237,59 @@ def test_fences_tell_whether_they_were_closed() -> None:
 
 
 def test_opaque_lines_and_list_lines() -> None:
-    blocks = blocks_of("a\n\n    code\n    code\n\n<div>\nx\n\n```\ny\n```\n- [ ] a\n  - b\n1. ✅ c\n- d\n")
+    text = "a\n\n    code\n    code\n\n<div>\nx\n\n```\ny\n```\n- [ ] a\n  - b\n1. ✅ c\n- d\n"
+    blocks = blocks_of(text)
     assert blocks.opaque == [(2, 4), (5, 7), (8, 11)]
-    assert [line for line, _ in blocks.boxes] == [11, 13]
+    assert [(box.line, box.text, box.done) for box in read_checks(text, blocks.boxes)] == [
+        (12, "a", False),
+        (14, "c", True),
+    ]
+
+
+_BOXED_LINE = st.tuples(
+    st.lists(st.sampled_from(["", "", "> ", ">", "- ", "* ", "1. ", "  ", "   ", "    "]), max_size=3),
+    st.sampled_from(
+        [
+            "",
+            "a",
+            "[ ] b",
+            "[x] c  ",
+            "[X]",
+            "[x](d)",
+            "✅ e",
+            "⏳",
+            "**f**: g",
+            "# h",
+            "---",
+            "***",
+            "```",
+            "``` i",
+            "| j |",
+            "[k]: l",
+            "===",
+            "<!-- m -->",
+            "2.5",
+            "2. n",
+        ]
+    ),
+).map(lambda parts: "".join(parts[0]) + parts[1])
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(_BOXED_LINE, max_size=14).map("\n".join), st.sampled_from(["", "\n"]))
+@example("- [ ] a\n  b\n  ```\n  c\n  ```\n  - [x] d\n\n---\n- [ ] e\n    f", "\n")
+@example("> a\n> - [ ] b\nc\n\n> d\n---\n- ✅ e", "\n")
+@example("a\n\n---\n\n- [ ] b\n\n---\n    - [ ] c", "\n")
+def test_jumping_finds_what_the_exact_rules_find(text: str, end: str) -> None:
+    flat = text + end
+    exact = LineScanner(flat)
+    while exact.at < len(flat):
+        exact.take_line()
+    exact.close_leaf(exact.number)
+    jumped, wanted = scan(flat), exact.blocks
+    assert jumped[:3] == wanted[:3]
+    assert read_checks(flat, jumped.boxes) == read_checks(flat, wanted.boxes)
+    assert read_boxes(flat, jumped.boxes) == read_boxes(flat, wanted.boxes)
 
 
 _HOSTILE = {

@@ -2,7 +2,7 @@
 
 A heading inside a list item, a block quote, a fence, an HTML block or indented code is no heading of the document. The
 exact rules are those of `LineScanner`; most of a roadmap never reaches them. Wherever nothing is open, one regular
-expression jumps over all lines that open nothing of interest, to the next heading, fence, rule or check box. These
+expression jumps over all lines that open nothing of interest, to the next heading, fence or rule. These
 close everything again. Where anything else comes first, the exact rules go over the lines from the last such place.
 """
 
@@ -17,12 +17,24 @@ from coffee_maker.core.structure import Blocks, Fence, Heading
 
 __all__ = ["Blocks", "Fence", "Heading", "scan"]
 
-# Lines that open no heading, fence, quote or HTML block and underline nothing, whatever is open.
+# Lines that open no heading, fence or HTML block and underline nothing, whatever is open; the commonest forms come
+# first. Those of a block quote open nothing in it either; a rule is none but below a blank line.
 _MARKER = r"(?:[-*+]|[0-9]{1,9}[.)]) "
 _TEXT = r"[^\s#>~<=_*+`\-0-9]"
 _OTHER_TEXT = r"\*\*[^\s*]|`(?!``)|[0-9]++(?![.)])|--*+[^\s\-]|__*+[^\s_]"
-_UNBOXED = rf"(?:(?![\[✅❌🔄⏳]){_TEXT}|{_OTHER_TEXT})"
-_RUN = rf"(?:\n|{_TEXT}[^\n]*+\n| {{0,3}}(?:{_UNBOXED}|{_MARKER}{_UNBOXED})[^\n]*+\n|[ \t]++\n)*+"
+_BOX_SIGN = "[\\[✅❌🔄⏳]"
+_UNBOXED = rf"(?:(?!{_BOX_SIGN}){_TEXT}|{_OTHER_TEXT})"
+_QUOTED = rf" {{0,3}}>(?: {{0,4}}(?:{_UNBOXED}|{_MARKER}{_UNBOXED})[^\n]*+| ?)\n++"
+
+
+def _lines(behind_marker: str) -> str:
+    listed = rf"- {behind_marker}[^\n]*+\n++| {{0,3}}(?:{_MARKER}{behind_marker}|{_UNBOXED})[^\n]*+\n++"
+    return rf"(?:{_TEXT}[^\n]*+\n++|{listed}|[ \t]*+\n|(?<=\n\n)---+[ \t]*+\n++|{_QUOTED})*+"
+
+
+# From the first list item on that may have a check box, the run is kept, to be looked at when boxes are asked for.
+_BOXED = rf" {{0,3}}{_MARKER}{_BOX_SIGN}[^\n]*+\n{_lines(rf'(?:{_BOX_SIGN}|{_UNBOXED})')}"
+_RUN = rf"{_lines(_UNBOXED)}(?P<boxed>{_BOXED})?+"
 _HEADING = r"(?P<heading>(?P<marks>#{1,6})(?:[ \t]([^\n]*+))?)"
 # Inside a fence, ticks that certainly do not close it: behind text, too far to the right, too few, or before text.
 _TICKS_INSIDE = r"(?:(?<![\n ])|(?<=[^\n ] )|(?<=    )|(?!(?P=ticks))|(?=`++[ \t]*+[^\s`]))`++"
@@ -32,13 +44,11 @@ _FENCE = rf"(?P<fence>(?P<ticks>`{{3,}})[^`\n]*+\n(?:[^`]++|{_TICKS_INSIDE})*+{_
 _INNER_LINE = r"(?!(?P=lead) *+(?P=marker))(?:(?P=lead)[^\n]*+|[ \t]*+)\n"
 _INNER = rf"(?P<inner>(?P<lead> {{1,3}})(?P<marker>`{{3,}})[^`\n]*+\n(?:{_INNER_LINE})*+(?P=lead)(?P=marker)`*+[ \t]*+)"
 _RULE = r"(?P<rule>---+[ \t]*+)"
-_BOX = rf"(?P<box> {{0,3}}{_MARKER}[\[✅❌🔄⏳][^\n]*+)"
-_NEXT = on_demand(rf"(?P<run>{_RUN})(?:(?:{_HEADING}|{_FENCE}|{_RULE}|{_BOX}|{_INNER})(?:\n|\Z)|)")
+_NEXT = on_demand(rf"(?P<run>{_RUN})(?:(?:{_HEADING}|{_FENCE}|{_RULE}|{_INNER})(?:\n|\Z)|)")
 # Its groups; numbers are faster than names.
-_AT_RUN, _AT_HEADING, _AT_MARKS, _AT_WORDS, _AT_FENCE, _, _AT_RULE, _AT_BOX, _AT_INNER = range(1, 10)
-_LOOSE = (_AT_BOX, _AT_INNER)
+_AT_RUN, _AT_BOXED, _AT_HEADING, _AT_MARKS, _AT_WORDS, _AT_FENCE, _, _AT_RULE, _AT_INNER = range(1, 10)
 
-_heading = Heading._make  # looked up once: it is called for each
+_heading, _fence = Heading._make, Fence._make  # looked up once: they are called for each
 
 
 def scan(text: Sequence[str]) -> Blocks:
@@ -65,44 +75,45 @@ class _Scanner(LineScanner):
         The state is then that of the last place where everything was closed: they see what the line may continue.
         """
         text, blocks, at, number = self.text, self.blocks, self.at, self.number
-        count, loose = text.count, None
+        size, count, closed, loose = len(text), text.count, (at, number), None
+        heading, fence, opaque = blocks.headings.append, blocks.fences.append, blocks.opaque.append
         for found in _NEXT.finditer(text, at):  # one behind the other: each begins where the last one ends
             kind, start, end = found.lastindex, found.end(_AT_RUN), found.end()
             if start > at:
+                boxed = found.start(_AT_BOXED)
+                if boxed >= 0:  # what it may stand in goes on
+                    loose = loose or self._lengths()
+                    number, at = number + count("\n", at, boxed), boxed
+                    blocks.boxes.append((number, boxed, start))
                 number += count("\n", at, start)
             if kind == _AT_HEADING:
                 level, words = found.end(_AT_MARKS) - start, found[_AT_WORDS]
                 column = level + 1
                 if not words or words[0] in " \t" or words[-1] in " \t#":
                     column, words = markup.atx_content(found[kind], level)
-                blocks.headings.append(_heading((number, number + 1, level, words, column, False, start, end)))
-            elif kind in _LOOSE:  # what it may stand in goes on
-                loose = loose or self._lengths()
-                if kind == _AT_BOX:
-                    blocks.boxes.append((number, found[kind]))
-                else:
-                    number = self._note_fence(number, count("\n", start, found.end(kind)))
-                number, at = number + 1, end
-                continue
+                heading(_heading((number, number + 1, level, words, column, False, start, end)))
             elif kind == _AT_FENCE:
-                number = self._note_fence(number, count("\n", start, found.end(kind)))
-            elif kind != _AT_RULE or (start > self.at and text[start - 2 : start] != "\n\n"):
-                if start < len(text):
+                first, number = number, number + count("\n", start, found.end(kind))
+                fence(_fence((first, number + 1, True)))
+                opaque((first, number + 1))
+            elif kind == _AT_INNER:
+                loose = loose or self._lengths()
+                first, number, at = number, number + count("\n", start, found.end(kind)) + 1, end
+                fence(_fence((first, number, True)))
+                opaque((first, number))
+                continue
+            elif kind != _AT_RULE or (start > closed[0] and text[start - 2 : start] != "\n\n"):
+                if start < size:
                     self._forget(loose)
+                    self.at, self.number = closed
                     return start
                 number -= 1  # the text ends in a line that opens nothing
             number, at, loose = number + 1, end, None
-            self.at, self.number = at, number
-            if at >= len(text):
+            if at >= size:
                 break
-        self.at, self.number = len(text), number
-        return len(text)
-
-    def _note_fence(self, number: int, lines: int) -> int:
-        """Keep a fence that begins on a line; the line of its end."""
-        self.blocks.fences.append(Fence(number, number + lines + 1, True))
-        self.blocks.opaque.append((number, number + lines + 1))
-        return number + lines
+            closed = at, number
+        self.at, self.number = size, number
+        return size
 
     def _lengths(self) -> tuple[int, int, int]:
         return len(self.blocks.boxes), len(self.blocks.fences), len(self.blocks.opaque)

@@ -56,11 +56,13 @@ _PLAIN_STATUS = on_demand(rf"{_LEAD}()((?:Current )?Status)[ \t]*:[ \t]*(.*)", r
 _NOT_WORD = on_demand(r"[\W_]+")
 _RULE = on_demand(r"[ \t]*(?:(?:-[ \t]*){3,}|(?:\*[ \t]*){3,}|(?:_[ \t]*){3,}|=+[ \t]*)\Z")
 
+# One line: its box or sign and the text behind it, or nothing.
 _BOX = on_demand(
-    r"[ \t>]*(?:(?:[-*+]|[0-9]{1,9}[.)])[ \t]+)+"
-    r"(?:\[([ xX])\](?=[ \t]|\Z)|([✅❌🔄⏳])\ufe0f?)[ \t]*(.*)",
-    re.DOTALL,
+    r"(?:[ \t>]*+(?:(?:[-*+]|[0-9]{1,9}[.)])[ \t]++)++"
+    r"(?:\[([ xX])\](?=[ \t\n]|\Z)|([✅❌🔄⏳])\ufe0f?+)[ \t]*+([^\n]*+)|[^\n]*+)(?:\n|\Z)"
 )
+_TICKED, _DONE_SIGN = ("x", "X"), "✅"
+_Stretches = list[tuple[int, int, int]]  # of a text: number of the first line, and span
 
 
 @lru_cache(maxsize=512)
@@ -93,7 +95,7 @@ def read_fields(flat: str, begin: int, stop: int, first: int, opaque: list[tuple
     margin, seen = 4, 0  # the smallest indentation of a list item on the lines before `seen`
     for candidate in _LINE.finditer(flat, begin - 1, stop):
         line = candidate[1]
-        parts = _field_parts(line) if len(line) <= _LONG else _take_apart(line)
+        parts = _parts_of(line)
         if not parts:
             continue
         start, after = candidate.span(1)
@@ -130,7 +132,7 @@ def _rest_of_field(lines: list[str], number: int, last: int, value: str) -> tupl
     if not value and end + 1 < last and not lines[end].strip(" \t") and LIST_MARKER.match(lines[end + 1].lstrip(" \t")):
         end += 1
     while end < last and (line := lines[end]):
-        if (line[0] in _FIRST and _take_apart(line)) or _ends_field(line.lstrip(" \t"), not value):
+        if (line[0] in _FIRST and _parts_of(line)) or _ends_field(line.lstrip(" \t"), not value):
             break
         end += 1
     if end > number + 1:
@@ -170,8 +172,12 @@ def _take_apart(line: str) -> _Parts | None:
     return (name, label.strip(), value, value, lead, found.start(4)) if name else None
 
 
-_field_parts = lru_cache(maxsize=512)(_take_apart)
-"""They are remembered, for roadmaps repeat few such lines often."""
+_remembered = lru_cache(maxsize=512)(_take_apart)
+
+
+def _parts_of(line: str) -> _Parts | None:
+    """The same, remembered: roadmaps repeat few such lines often, and each may also end the field before it."""
+    return _remembered(line) if len(line) <= _LONG else _take_apart(line)
 
 
 def is_field(line: str) -> bool:
@@ -179,20 +185,28 @@ def is_field(line: str) -> bool:
     return line[:1] in _FIRST and _take_apart(line) is not None
 
 
-def read_boxes(lines: list[tuple[int, str]]) -> list[Box]:
-    """The boxes among numbered lines on which list items begin; an emoji that tells done or not done counts as one."""
-    found = [(number, _BOX.match(line)) for number, line in lines]
-    return [
-        Box(_check(number, parts), *parts.span(1 if parts[1] else 2), not parts[1]) for number, parts in found if parts
-    ]
+def read_boxes(flat: str, stretches: _Stretches) -> list[Box]:
+    """The boxes in parts of the document; an emoji that tells done or not done counts as one."""
+    boxes: list[Box] = []
+    for first, start, end in stretches:
+        for number, found in enumerate(_BOX.finditer(flat, start, end), first):
+            box, sign, text = found.groups()
+            if text is not None:
+                begin, stop = found.span(1 if box else 2)
+                at = found.start()
+                check = Check(text.rstrip(" \t"), box in _TICKED or sign == _DONE_SIGN, number + 1)
+                boxes.append(Box(check, begin - at, stop - at, not box))
+    return boxes
 
 
-def read_checks(lines: list[tuple[int, str]]) -> tuple[Check, ...]:
+def read_checks(flat: str, stretches: _Stretches) -> tuple[Check, ...]:
     """The same without where in its line each one stands."""
-    match = _BOX.match
-    return tuple([_check(number, parts) for number, line in lines if (parts := match(line))])
-
-
-def _check(number: int, parts: re.Match[str]) -> Check:
-    box, sign, text = parts.groups()
-    return _one_check((text.strip(" \t"), sign == "✅" if sign else box != " ", number + 1))
+    lines = _BOX.findall
+    return tuple(
+        [
+            _one_check((text.rstrip(" \t"), box in _TICKED or sign == _DONE_SIGN, number + 1))
+            for first, start, end in stretches
+            for number, (box, sign, text) in enumerate(lines(flat, start, end), first)
+            if box or sign
+        ]
+    )

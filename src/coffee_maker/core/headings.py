@@ -64,14 +64,12 @@ _LONGEST = 500  # characters of a heading that can be an item's: every turn of a
 
 def read_heading(text: str) -> ItemHeading | None:
     """Take a heading's text apart, if it is an item's by one of the built-in forms."""
-    if len(text) > _LONGEST:
+    if ("PRIORITY" not in text and "US-" not in text) or len(text) > _LONGEST:
         return None
     if plain := _PLAIN.match(text):
         name = plain[2] or f"PRIORITY-{plain[1]}"
         start, end = plain.span(3)
         return _item_heading((name, plain[3], (0, start - 2), (start, end), ()))
-    if "PRIORITY" not in text and "US-" not in text:
-        return None
     shown = shape(text)
     ahead = _AHEAD.match(shown)
     if not ahead or not _separated(ahead, text) or (ahead["words"] and not words_status(ahead["words"])):

@@ -51,18 +51,18 @@ class Entry:
     @property
     def boxes(self) -> list[Box]:
         """The check boxes of the whole item."""
-        return read_boxes(self._box_lines)
+        return read_boxes(self._flat, self._boxed)
 
     @property
     def checks(self) -> tuple[Check, ...]:
         """The same without where in its line each one stands."""
-        return read_checks(self._box_lines) if self._blocks.boxes else ()
+        return read_checks(self._flat, self._boxed) if self._blocks.boxes else ()
 
     @property
-    def _box_lines(self) -> list[tuple[int, str]]:
-        lines = self._blocks.boxes
-        first = bisect_left(lines, (self.heading.end,))
-        return lines[first : bisect_left(lines, (self.end,), first)]
+    def _boxed(self) -> list[tuple[int, int, int]]:
+        stretches = self._blocks.boxes  # none of them goes beyond a heading
+        first = bisect_left(stretches, (self.heading.end,))
+        return stretches[first : bisect_left(stretches, (self.end,), first)]
 
     @property
     def status_field(self) -> Field | None:
@@ -87,7 +87,7 @@ def read_entries(flat: str, blocks: Blocks, pattern: re.Pattern[str] | None) -> 
         forms = [read_heading(heading.text) for heading in headings]
     else:
         forms = [read_own_heading(heading.text, pattern) or read_heading(heading.text) for heading in headings]
-    last = flat.count("\n") + 1, len(flat), len(flat)
+    last = headings[-1].line + flat.count("\n", headings[-1].at) + 1 if headings else 0, len(flat), len(flat)
     return [
         Entry(flat, blocks, headings[number], parts, _extent(headings, forms, number, last))
         for number, parts in enumerate(forms)

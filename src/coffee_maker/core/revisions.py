@@ -15,5 +15,5 @@ def revision_of_hash(digest: str) -> str:
 
 def revision_of_text(item_text: str) -> str:
     """An item's revision. Blank lines at its end do not count: they change when the next item moves."""
-    data = item_text.rstrip(" \t\r\n").encode("utf-8", "surrogatepass")
+    data = item_text.encode("utf-8", "surrogatepass").rstrip(b" \t\r\n")  # bytes are copied faster than characters
     return (sha256(data).hexdigest() if len(data) < _LARGE else sha256_of_large(data))[:REVISION_LENGTH]

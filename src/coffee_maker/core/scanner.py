@@ -204,7 +204,8 @@ class LineScanner:
             self._close_to(at.opened)
             if not self.stack:
                 column, text = markup.atx_content(line, start + level)
-                heading = Heading(number, number + 1, level, text, column, False, line_at, line_at + len(line) + 1)
+                end = min(self.at, len(self.text))
+                heading = Heading(number, number + 1, level, text, column, False, line_at, end)
                 self.blocks.headings.append(heading)
             return True
         if char in "`~" and (length := markup.opens_fence(line, start)):
@@ -239,7 +240,7 @@ class LineScanner:
             text = "\n".join(part.strip(" \t") for part in lines[skipped:])
             column = len(lines[skipped]) - len(lines[skipped].lstrip(" \t"))
             start = self.para_at + sum(len(part) + 1 for part in lines[:skipped])
-            end = line_at + len(self._line(line_at)) + 1
+            end = min(self.at, len(self.text))
             line = self.para + skipped
             self.blocks.headings.append(Heading(line, number + 1, level, text, column, True, start, end))
         self.para = -1
@@ -281,7 +282,7 @@ class LineScanner:
     def _note_box(self, number: int, line: str) -> None:
         """Keep a list item's line if what stands behind its markers (looked at once) may be a check box."""
         if self.listed != number and line.lstrip(_MARKERS)[:1] in _BOX_SIGNS:
-            self.blocks.boxes.append((number, line))
+            self.blocks.boxes.append((number, self.at - len(line) - 1, self.at - 1))
         self.listed = number
 
 

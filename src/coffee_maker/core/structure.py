@@ -32,4 +32,4 @@ class Blocks(NamedTuple):
     headings: list[Heading]
     fences: list[Fence]
     opaque: list[tuple[int, int]]  # line ranges whose text means nothing: fences, HTML blocks, indented code
-    boxes: list[tuple[int, str]]  # lines on which a list item with something like a check box begins
+    boxes: list[tuple[int, int, int]]  # where list items with something like a check box may be: first line, and span
