@@ -22,6 +22,13 @@ with hold(sys.argv[1], what="the lock", timeout=5, purpose="testing"):
     print("held", flush=True)
     sys.stdin.read()
 """
+WAIT = """
+import os, sys
+from coffee_maker.utils.locks import hold
+with hold(sys.argv[1], what="the lock", timeout=30):
+    order = os.open(sys.argv[2], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.write(order, sys.argv[3].encode())
+"""
 HOLD_BY_FILELOCK = """
 import sys, filelock
 with filelock.FileLock(sys.argv[1]):
@@ -72,6 +79,74 @@ def test_another_process_is_waited_for(tmp_path: Path) -> None:
     end(other)
     waiter.join(30)
     assert got.is_set()
+
+
+linux_only = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is no line")
+
+
+def kernel_locks(path: Path) -> list[str]:
+    """What the kernel lists of a file's locks; those that wait have an arrow."""
+    inode = f":{path.stat().st_ino} "
+    return [line for line in Path("/proc/locks").read_text().splitlines() if inode in line]
+
+
+def waiting(path: Path, order: Path, name: str, place: int) -> subprocess.Popen[str]:
+    """A process that stands in the line for the lock, as the given one of those who wait."""
+    process = subprocess.Popen([sys.executable, "-c", WAIT, str(path), str(order), name], text=True)
+    pause = threading.Event()
+    while True:  # the kernel's own list says who is waiting; nothing else can be waited on for it
+        assert process.poll() is None, "it ended instead of waiting"
+        if len([line for line in kernel_locks(path) if "->" in line]) >= place:
+            return process
+        pause.wait(0.005)
+
+
+@linux_only
+def test_who_came_first_comes_first_also_before_the_one_that_just_had_it(tmp_path: Path) -> None:
+    path, order = tmp_path / "lock", tmp_path / "order"
+    mine = locks.acquire(str(path), what="it", timeout=1)
+    others = [waiting(path, order, name, place) for place, name in enumerate("abc", 1)]
+    locks.release(mine)
+    with locks.hold(str(path), what="it", timeout=30):
+        assert order.read_text() == "abc"
+    assert [other.wait(30) for other in others] == [0, 0, 0]
+
+
+@linux_only
+def test_a_frozen_waiter_keeps_nobody_back_for_long(tmp_path: Path) -> None:
+    path, order = tmp_path / "lock", tmp_path / "order"
+    mine = locks.acquire(str(path), what="it", timeout=1)
+    frozen = waiting(path, order, "f", 1)
+    frozen.send_signal(signal.SIGSTOP)
+    locks.release(mine)
+    try:
+        with locks.hold(str(path), what="it", timeout=10 * locks.COURTESY_SECONDS):
+            assert not order.exists()
+    finally:
+        frozen.send_signal(signal.SIGCONT)
+    assert frozen.wait(30) == 0
+    assert order.read_text() == "f"
+
+
+@linux_only
+def test_a_thread_that_asks_from_time_to_time_leaves_the_line(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    mine = locks.acquire(str(path), what="it", timeout=1)
+    waiter = threading.Thread(target=lambda: locks.release(locks.acquire(str(path), what="it", timeout=30)))
+    waiter.start()
+    while not (queued := [line for line in kernel_locks(path) if "->" in line]):
+        threading.Event().wait(0.005)
+    assert "FLOCK" in queued[0]
+    assert len([line for line in kernel_locks(path) if "OFDLCK" in line]) == 1  # ours
+    locks.release(mine)
+    waiter.join(30)
+    assert not waiter.is_alive()
+
+
+def test_without_a_line_it_is_a_lock_still(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(locks, "_ASK", None)
+    monkeypatch.setattr(locks, "_QUEUE", None)
+    test_it_excludes_and_is_given_back(tmp_path)
 
 
 def test_kill_nine_frees_it(tmp_path: Path) -> None:

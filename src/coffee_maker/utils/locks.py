@@ -3,6 +3,11 @@
 It is a plain ``flock``, the lock that `filelock.FileLock` takes on the same path, so scripts beside a project that use
 that library and this program exclude each other (``tests/utils/test_locks.py`` shows it both ways). Waiting is
 the kernel's own queue and not a poll, which starved one of 20 processes for 3.7 s.
+
+A free ``flock`` goes to whoever asks first: mostly a newcomer, or the one who has just let it go, and not the one who
+is being woken. So a waiter stands in line before it asks: it locks one byte of the file, whose offset is the moment of
+its coming, and waits for all bytes before. The line only orders those who wait; who holds the ``flock`` has the lock.
+
 Lock files live in the data directory and are never removed: removing one gives two holders.
 """
 
@@ -12,18 +17,29 @@ import errno
 import fcntl
 import os
 import stat
+import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from coffee_maker.core.errors import LockBusy, LockUnusable
 from coffee_maker.core.lean import UTC, datetime
 
 ASK_SECONDS = 0.2
 """How long a waiter asks before it goes into the kernel's queue, where nobody starves."""
+COURTESY_SECONDS = 1.0
+"""How long a waiter at most leaves the first place to others: who holds it may be frozen, and the lock free."""
 _FIRST_PAUSE = 0.0003
 _LONGEST_PAUSE = 0.01
 _NOTE_BYTES = 512
+_AGAIN_SECONDS = 0.5  # an alarm that rings right before a wait begins would go unheard, so it rings again
+
+# The bytes' locks end with the descriptor as the ``flock`` does: those of Linux (fcntl(2), "open file description
+# locks"; the layout of `struct flock` is that of 64 bits). Elsewhere there is no line.
+_LINUX = sys.platform == "linux" and sys.maxsize > 2**32
+_ASK: int | None = getattr(fcntl, "F_OFD_SETLK", None) if _LINUX else None
+_QUEUE: int | None = getattr(fcntl, "F_OFD_SETLKW", None) if _LINUX else None
+_TAKE, _LEAVE = (kind.to_bytes(2, sys.byteorder) + bytes(6) for kind in (fcntl.F_WRLCK, fcntl.F_UNLCK))  # it begins so
 
 
 @contextmanager
@@ -43,7 +59,9 @@ def acquire(path: str, *, what: str, timeout: float, purpose: str = "") -> int:
         fd = _open(path)
         _refuse_unless_plain(fd, path)
         left = timeout - (time.monotonic() - started)
-        if not _try(fd) and not _wait(fd, left):
+        place = time.monotonic_ns()
+        first = timeout <= 0 or (_stand(fd, _ASK, place, 1) and _stand(fd, _ASK, 0, place))
+        if not (first and _try(fd)) and not _wait(fd, left, 0 if first else place):
             raise LockBusy(what=what, waited=f"{timeout:g} s", **_read_note(path))
         if _still_at(fd, path):
             _write_note(fd, purpose)
@@ -94,9 +112,21 @@ def _try(fd: int) -> bool:
     return True
 
 
-def _wait(fd: int, seconds: float) -> bool:
+def _stand(fd: int, how: int | None, start: int, length: int, kind: bytes = _TAKE) -> bool:
+    """Lock `length` bytes of the line from `start` on; False: others have some of them. Without a line it is done."""
+    if how is None:
+        return True
+    try:
+        fcntl.fcntl(fd, how, b"".join([kind, *(n.to_bytes(8, sys.byteorder) for n in (start, length, 0))]))
+    except OSError as error:  # a file system may have `flock` and not this
+        return error.errno not in (errno.EAGAIN, errno.EACCES)
+    return True
+
+
+def _wait(fd: int, seconds: float, place: int) -> bool:
     """Wait for at most `seconds` in the kernel's queue, where nobody starves; closes `fd` when that was not enough.
 
+    First comes the line, for all who stand before `place` (0: nobody does).
     ``flock`` has no time limit of its own. The main thread sets an alarm, if the program does not use it otherwise:
     then the turn goes straight from one process to the next. Any other thread asks for a moment and then lets a second
     thread queue for it, which on a busy machine costs a turn several times as long.
@@ -105,8 +135,9 @@ def _wait(fd: int, seconds: float) -> bool:
         os.close(fd)
         return False
     try:
-        return _queue_with_alarm(fd, seconds)
+        return _queue_with_alarm(fd, seconds, place)
     except _NoAlarm:
+        _stand(fd, _ASK, 0, 0, _LEAVE)  # who asks from time to time must not keep those back who are woken
         return _ask_again(fd, min(seconds, ASK_SECONDS)) or _queue_in_thread(fd, seconds - ASK_SECONDS)
 
 
@@ -118,10 +149,10 @@ class _TimeUp(Exception):
     """The alarm rang."""
 
 
-def _queue_with_alarm(fd: int, seconds: float) -> bool:
+def _queue_with_alarm(fd: int, seconds: float, place: int) -> bool:
     import signal  # only a lock that is busy pays for it
 
-    waiting = True
+    end, waiting = time.monotonic() + seconds, False
 
     def ring(*_: object) -> None:
         if waiting:
@@ -133,18 +164,28 @@ def _queue_with_alarm(fd: int, seconds: float) -> bool:
         signal.signal(signal.SIGALRM, ring)
     except ValueError:  # not the main thread
         raise _NoAlarm from None
+    got = False
     try:
-        signal.setitimer(signal.ITIMER_REAL, seconds)
-        fcntl.flock(fd, fcntl.LOCK_EX)
+        if place:
+            waiting = True
+            with suppress(_TimeUp):
+                signal.setitimer(signal.ITIMER_REAL, min(seconds / 2, COURTESY_SECONDS), _AGAIN_SECONDS)
+                _stand(fd, _QUEUE, 0, place)
+                waiting = False
         waiting = False
+        signal.setitimer(signal.ITIMER_REAL, max(end - time.monotonic(), 0.001), _AGAIN_SECONDS)
+        waiting = True
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        waiting, got = False, True
     except _TimeUp:
         pass
     finally:
+        waiting = False
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        if waiting:  # the alarm, Ctrl-C: whatever was got meanwhile is let go
+        if not got:  # the alarm, Ctrl-C: whatever was got meanwhile is let go
             os.close(fd)
-    return not waiting
+    return got
 
 
 def _ask_again(fd: int, seconds: float) -> bool:
