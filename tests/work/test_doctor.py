@@ -87,6 +87,22 @@ def test_an_agent_that_is_missing_and_a_repository_that_is_busy(root: Path) -> N
     assert found(silent, "git") == []
 
 
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ('sandbox = "bwrap"', True),
+        ('sandbox = "bwrap"\nnetwork = ["api.anthropic.com"]', False),
+        ('sandbox = "none"', False),
+        ('sandbox = "bwrap"\npreset = "codex"', True),
+    ],
+)
+def test_an_agent_in_a_box_without_its_service(root: Path, more: str, told: bool) -> None:
+    agent = "command" if "preset" in more else "claude"
+    (root / "coffee-roadmap.toml").write_text(f'[daemon]\nagent = "{agent}"\n[agent]\n{more}\n')
+    messages = [finding.message for finding in found(subject(root), "daemon")]
+    assert any("box has no network" in message for message in messages) is told
+
+
 def test_findings_of_the_databases_are_told_once(root: Path) -> None:
     twice = [
         Finding("version", "ok", "SQLite 3"),

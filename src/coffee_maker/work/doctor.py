@@ -270,6 +270,9 @@ def _daemon(subject: Subject) -> Findings:
         yield _notice(f"The daemon's agent cannot run: {missing}", "See [agent] in coffee-roadmap.toml.")
     else:
         yield _ok(f"The daemon's agent ({subject.settings.daemon.agent}) is there. {_box(subject.settings)}")
+    if _cut_off(subject.settings):
+        cure = 'Name its host in coffee-roadmap.toml: [agent] network = ["api.anthropic.com"] for Claude Code.'
+        yield _notice("The agent's box has no network, so it cannot reach the service that it thinks with.", cure)
     if subject.settings.daemon.test_command is None:
         cure = 'Name one in coffee-roadmap.toml: [daemon] test_command = "make test".'
         yield _notice("No test command is set: what agents build is not tested before it counts.", cure)
@@ -280,6 +283,13 @@ def _box(settings: Settings) -> str:
     if kind == "none":
         return "It runs with your rights, in no box ([agent] sandbox)."
     return f"It runs in a {kind} box, {'with ' + ' '.join(hosts) if hosts else 'without'} network."
+
+
+def _cut_off(settings: Settings) -> bool:
+    """Whether an agent that certainly needs a service is kept from it; what a program of one's own needs, who knows."""
+    kind, agent = settings.daemon.agent, settings.agent
+    thinks = kind == "claude" or (kind == "command" and agent.preset is not None)
+    return thinks and agent.sandbox != "none" and not agent.network
 
 
 def _traces(subject: Subject) -> Findings:
