@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -130,6 +131,40 @@ def test_a_failure_that_is_told_counts_whatever_the_exit_code(place: Claude) -> 
     result = run(place, "codex")
     assert (result.ok, result.exit_code) == (False, 0)
     assert "it failed: no such model" in (result.reason or "")
+
+
+# Recorded from codex-cli 0.169.0 and opencode 1.18.33, with a local server that answers so (no address, no headers).
+@pytest.mark.parametrize(
+    ("name", "said", "away"),
+    [
+        ("codex", "exceeded retry limit, last status: 429 Too Many Requests", True),
+        ("codex", "unexpected status 503 Service Unavailable: try later, url: http://x/v1/responses", True),
+        ("codex", "We’re currently experiencing high demand, which may cause temporary errors.", True),
+        ("codex", "unexpected status 401 Unauthorized: bad key, url: http://x/v1/responses", False),
+        ("opencode", {"name": "APIError", "data": {"message": "x", "statusCode": 503, "isRetryable": True}}, True),
+        ("opencode", {"name": "APIError", "data": {"message": "x", "statusCode": 401, "isRetryable": False}}, False),
+    ],
+)
+def test_a_service_that_is_away_is_no_failure_of_the_agent(place: Claude, name: str, said: object, away: bool) -> None:
+    failed = (
+        {"type": "turn.failed", "error": {"message": said}} if name == "codex" else {"type": "error", "error": said}
+    )
+    stand_in(place, name, f"print({json.dumps(failed)!r}); sys.exit(1)")
+    result = run(place, name)
+    assert (result.ok, result.outage) == (False, away)
+
+
+@pytest.mark.parametrize("went_on", [False, True])
+def test_silence_is_an_outage_where_the_last_word_was_of_a_service_that_is_away(place: Claude, went_on: bool) -> None:
+    lines = [
+        {"type": "error", "message": "Reconnecting... waiting for network (Connection failed: error sending request)"}
+    ]
+    if went_on:
+        lines.append({"type": "item.completed", "item": {"id": "i", "type": "agent_message", "text": "on it"}})
+    printed = "\n".join(json.dumps(line) for line in lines)
+    stand_in(place, "codex", f"print({printed!r}, flush=True); sys.stdin = None; import time; time.sleep(600)")
+    result = run(place, "codex", stall=timedelta(seconds=0.3))
+    assert (result.ok, result.outage) == (False, not went_on)
 
 
 @pytest.mark.parametrize("kind", [ClaudeStream, CodexStream, OpencodeStream])

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from coffee_maker.adapters.agents.streams import Reading, cut
 from coffee_maker.core.records import Usage
+
+# How codex tells that its service is away for now: from runs against one that answers 429, 500, 503 or not at all, and
+# the words of a plan that is used up, which its users quote in its issues (openai/codex#3124).
+_AWAY = re.compile(r"status:? (?:408|409|429|5\d\d)\b|experiencing high demand|Connection failed|usage limit")
 
 
 class CodexStream(Reading):
@@ -14,6 +19,10 @@ class CodexStream(Reading):
 
     def hear(self, message: Mapping[str, Any]) -> str | None:
         kind = message.get("type")
+        if kind == "error" or kind == "turn.failed":
+            self.away = _AWAY.search(str(message)) is not None
+        elif kind != "turn.started":
+            self.away = False
         if kind == "thread.started":
             self.begin(message["thread_id"])
             return f"[session {self.session}]"
@@ -67,7 +76,10 @@ class OpencodeStream(Reading):
         if kind == "step_finish":
             return self._step(message["part"])
         if kind == "error":
-            self.failure = str(message.get("error"))
+            error = message.get("error")
+            self.failure = str(error)
+            data = error.get("data") if isinstance(error, dict) else None
+            self.away = isinstance(data, dict) and data.get("isRetryable") is True
             return f"[failed: {self.failure}]"
         return None
 

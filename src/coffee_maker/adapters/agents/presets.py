@@ -149,6 +149,9 @@ def _judge(ended: AgentResult, stream: Reading, environment: Mapping[str, str]) 
     secrets = claude_outcome.secrets(environment)
     if isinstance(stream, ClaudeStream):
         return claude_outcome.judge(ended, stream, time.time(), secrets)
-    if stream.failure is not None and (ended.ok or process.by_itself(ended)):
-        ended = ended._replace(ok=False, reason=f"it failed: {stream.failure[:400]}")
+    alone = ended.ok or process.by_itself(ended)
+    if stream.failure is not None and alone:
+        ended = ended._replace(ok=False, reason=f"it failed: {stream.failure[:400]}", outage=stream.away)
+    elif stream.away and not alone and (ended.reason or "").startswith(process.SILENT):
+        ended = ended._replace(outage=True)
     return claude_outcome.known(ended, stream, secrets)

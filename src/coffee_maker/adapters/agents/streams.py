@@ -45,6 +45,7 @@ class Reading:
         self.session: str | None = None
         self.model: str | None = None
         self.failure: str | None = None
+        self.away = False  # the newest word of its service was to come back later, or there was none
 
     def take(self, line: str) -> str | None:
         """One line; what the log is to hold in its place."""
