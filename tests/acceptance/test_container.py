@@ -24,6 +24,8 @@ from tests.work.daemon_kit import until
 
 from coffee_maker.work.containers import DIRECTORY
 
+pytestmark = pytest.mark.xdist_group("engine")  # one Docker Engine for both files
+
 REPOSITORY = Path(__file__).parents[2]
 WRITERS = 10  # on each side
 ADDS = 5  # of each writer

@@ -14,6 +14,7 @@ import pytest
 
 from coffee_maker.cli.roadmap_cli import main
 
+_SCREEN = ("NO_COLOR", "COLUMNS", "LINES")
 ROADMAP = """\
 # Roadmap
 
@@ -112,7 +113,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     root = tmp_path / "project"
     (root / "docs").mkdir(parents=True)
     (root / "docs/ROADMAP.md").write_text(ROADMAP)
-    for name in [name for name in os.environ if name.startswith(("COFFEE_", "XDG_")) or name == "NO_COLOR"]:
+    for name in [name for name in os.environ if name.startswith(("COFFEE_", "XDG_")) or name in _SCREEN]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("COFFEE_ACTOR", "Tester")

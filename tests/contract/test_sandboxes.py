@@ -25,6 +25,8 @@ from coffee_maker.adapters.sandbox.docker import DockerSandbox
 from coffee_maker.core.ports import Sandbox
 from coffee_maker.core.records import AgentResult, Task
 
+pytestmark = pytest.mark.xdist_group("engine")  # one Docker Engine for both files
+
 
 @pytest.fixture(autouse=True)
 def measured(monkeypatch: pytest.MonkeyPatch) -> None:
