@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
-from coffee_maker.core.errors import ClaimLost, Refusal
+from coffee_maker.core.errors import ClaimLost, DatabaseUnusable, Refusal, TryAgain
 from coffee_maker.core.limits import Ceilings
 from coffee_maker.core.records import Entry, StepTime, Usage, Worktree
 from coffee_maker.utils import observing
@@ -26,6 +27,7 @@ END = "end"
 """The step that closes a pipeline."""
 
 _LOOK_UP = 0.2  # seconds between looks at whether the work is to end
+_Written = TypeVar("_Written")
 
 Result = Mapping[str, object]
 """What a step found out, as JSON."""
@@ -187,11 +189,29 @@ class Job:
             self._timed(step, started, "stopped")
             raise
         if step not in self.results:  # a step may have been journalled together with what it wrote
-            with self.desk.store.writing() as tx:
-                self.record(step, result, tx)
+            self.keep(lambda: self._journal(step, result))
             self.results[step] = result
         self._timed(step, started, "failed" if result.get("ok") is False else self._outcome)
         return self.results[step]
+
+    def _journal(self, step: str, result: Result) -> None:
+        with self.desk.store.writing() as tx:
+            self.record(step, result, tx)
+
+    def keep(self, write: Callable[[], _Written]) -> _Written:
+        """Write what is known now. While the claim may stand, a database that is away is waited for: what an agent did
+        for hours is not done again for a server that is restarted. `write` must be safe to repeat."""
+        end, told = time.monotonic() + self.desk.options.lease.total_seconds(), False
+        while True:
+            try:
+                return write()
+            except (TryAgain, DatabaseUnusable) as away:
+                if self.requested() is not None or time.monotonic() > end:
+                    raise
+                if not told:
+                    self.tell(f"waiting to write down what was done: {away.message}", "warning")
+                told = True
+                self._changed_mind.wait(_LOOK_UP)
 
     def begin(self, step: str) -> datetime:
         self.step, self.since, self._outcome = step, self.desk.clock.now(), "done"

@@ -151,16 +151,19 @@ class Watching:
         self._closed = True
         run = accounts.ended(self._run, outcome, detail, result)
         run = run._replace(ended=self._job.desk.clock.now(), waited=self._waited)
-        with self._job.desk.store.runs() as runs:
-            runs.end(self.number, run)
+        self._job.keep(lambda: self._end(run))
         self._run = run
         return run
+
+    def _end(self, run: Run) -> None:
+        with self._job.desk.store.runs() as runs:
+            runs.end(self.number, run)
 
     def _keep(self) -> None:
         """Write what is known so far; figures that cannot be written now are written with the next."""
         self._kept = time.monotonic()
-        with suppress(Refusal), self._job.desk.store.runs() as runs:
-            runs.end(self.number, self._run)
+        with suppress(Refusal):
+            self._end(self._run)
 
     def _look(self) -> None:
         """Compare with the ceilings; the first one reached ends the run, one that is near is told once."""
