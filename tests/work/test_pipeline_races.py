@@ -47,7 +47,7 @@ def claimed(project: Project, desk: Desk) -> Job:
     item = desk.editing.read().item(TWO)
     taken = pipeline.claim(desk, item)
     assert taken is not None
-    return pipeline.job_of(desk, item, "text", taken, Hold(taken.claim, StopSign()), Slots(1))
+    return pipeline.job_of(desk, item, "text", taken, Hold(taken.claim, StopSign(), timedelta(minutes=1)), Slots(1))
 
 
 # --- claiming ----------------------------------------------------------------------------------------------------
@@ -224,7 +224,18 @@ def test_a_database_that_is_away_for_longer_than_the_lease_ends_the_work(project
         store.away = True
         until(hold.requested)
         store.away = False
-    assert "ran out" in str(hold.requested())
+    assert "not renewed in time: The database notifications is busy" in str(hold.requested())
+
+
+def test_the_work_ends_in_time_also_when_the_renewal_itself_hangs(project: Project) -> None:
+    """The thread that renews waits for a lock or a disk and says nothing; others may take the item when the lease is
+    over, and by then no agent may be at work."""
+    lease = timedelta(milliseconds=800)
+    job = claimed(project, project.desk(Doing(works), lease=lease))
+    with supervisor(project, project.store, lease) as watched:
+        with project.store.writing(), watched.holding(job.hold.claim) as hold:  # nobody else can write now
+            until(hold.requested)
+        assert "not renewed in time" in str(hold.lost)
 
 
 def test_a_database_that_is_away_for_a_moment_costs_nothing(project: Project) -> None:
@@ -251,7 +262,8 @@ def test_claims_that_many_threads_begin_and_end_to_hold_are_all_kept(project: Pr
     watched = supervisor(project, project.store, timedelta(seconds=1))
     claim = claimed(project, project.desk(Doing(works))).hold.claim
     count, failed = 50, []
-    others = [Hold(claim, StopSign()) for _ in range(300)]  # so that a change takes long enough to be cut in on
+    lease = timedelta(minutes=1)
+    others = [Hold(claim, StopSign(), lease) for _ in range(300)]  # so that a change takes long enough to be cut in on
     watched._holds = list(others)
 
     def hold() -> None:

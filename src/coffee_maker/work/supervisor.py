@@ -24,6 +24,7 @@ from coffee_maker.work.messages import Messages
 BEAT = 5.0  # seconds; a daemon counts as gone after several times that
 GLANCE = 0.2  # seconds between looks at whether something was committed
 _TICK = 1.0
+_KEPT = 3 / 4  # of a lease that could not be renewed; the rest is for the agent to end in, before others take the item
 _ASKED_WITHIN = timedelta(minutes=1)  # older handshakes have nobody waiting for them
 
 Shown = Callable[[], tuple[str, Sequence[Mapping[str, object]]]]
@@ -55,13 +56,28 @@ class StopSign:
 
 
 class Hold:
-    """A claim while it is held. It asks the work to stop when the claim is lost or the daemon is to end."""
+    """A claim while it is held. It asks the work to stop when the claim is lost or the daemon is to end.
 
-    def __init__(self, claim: Claim, sign: StopSign) -> None:
+    Whoever works asks, so it does not need the thread that renews: that one may be waiting for a database or a disk.
+    """
+
+    def __init__(self, claim: Claim, sign: StopSign, lease: timedelta) -> None:
         self.claim = claim
-        self.lost: str | None = None
         self.renewed = time.monotonic()
+        self.trouble = "no answer"  # why it could not be renewed lately
         self._sign = sign
+        self._lease = lease.total_seconds()
+        self._lost: str | None = None
+
+    @property
+    def lost(self) -> str | None:
+        """Why it is lost, once and for all, or None."""
+        if self._lost is None and time.monotonic() - self.renewed > self._lease * _KEPT:
+            self._lost = f"The lease on {self.claim.item} was not renewed in time: {self.trouble}"
+        return self._lost
+
+    def lose(self, why: str) -> None:
+        self._lost = self._lost or why
 
     def requested(self) -> str | None:
         return self.lost or self._sign.requested()
@@ -124,7 +140,7 @@ class Supervisor:
     @contextmanager
     def holding(self, claim: Claim) -> Iterator[Hold]:
         """Keep the claim's lease running for the block."""
-        hold = Hold(claim, self.sign)
+        hold = Hold(claim, self.sign, self._lease)
         with self._changing:
             self._holds = [*self._holds, hold]
         try:
@@ -157,17 +173,16 @@ class Supervisor:
 
     def _renew(self, hold: Hold) -> None:
         now = time.monotonic()
-        if hold.lost or now - hold.renewed < self._lease.total_seconds() / 4:
+        if hold.lost is not None or now - hold.renewed < self._lease.total_seconds() / 4:
             return
         try:
             with self._store.writing() as tx:
                 hold.claim = tx.claims.renew(hold.claim, lease=self._lease, now=self._clock.now())
             hold.renewed = now
         except ClaimLost as lost:
-            hold.lost = lost.message
+            hold.lose(lost.message)
         except Refusal as refusal:
-            if now - hold.renewed > self._lease.total_seconds():
-                hold.lost = f"The lease on {hold.claim.item} ran out: {refusal.message}"
+            hold.trouble = refusal.message
 
     def _beat_if_due(self) -> None:
         if time.monotonic() - self._beaten >= BEAT:
