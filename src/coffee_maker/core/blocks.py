@@ -33,7 +33,7 @@ def _lines(behind_marker: str) -> str:
 
 
 # From the first list item on that may have a check box, the run is kept, to be looked at when boxes are asked for.
-_BOXED = rf" {{0,3}}{_MARKER}{_BOX_SIGN}[^\n]*+\n{_lines(rf'(?:{_BOX_SIGN}|{_UNBOXED})')}"
+_BOXED = rf" {{0,3}}{_MARKER}{_BOX_SIGN}[^\n]*+\n{_lines(rf'(?:{_TEXT}|{_OTHER_TEXT})')}"
 _RUN = rf"{_lines(_UNBOXED)}(?P<boxed>{_BOXED})?+"
 _HEADING = r"(?P<heading>(?P<marks>#{1,6})(?:[ \t]([^\n]*+))?)"
 # Inside a fence, ticks that certainly do not close it: behind text, too far to the right, too few, or before text.
