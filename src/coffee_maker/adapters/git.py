@@ -26,6 +26,7 @@ from coffee_maker.core.errors import (
 )
 from coffee_maker.core.records import Worktree
 from coffee_maker.utils.boxes import boxed_git
+from coffee_maker.utils.removing import remove_tree
 
 # The HEAD of these is a passing state of the person's, no place to branch from.
 _NOT_WHILE = frozenset({"rebase", "bisect"})
@@ -144,7 +145,7 @@ class GitRepository:
         if admin is None or os.path.exists(os.path.join(admin, "locked")):
             return
         if not os.path.isdir(worktree.path) or self._tree(worktree.path, admin).can_go():
-            shutil.rmtree(worktree.path, ignore_errors=True)
+            remove_tree(worktree.path)
             self._own.ask("worktree", "remove", worktree.path, timeout=SLOW)
 
     # --- their parts

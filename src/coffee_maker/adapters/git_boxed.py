@@ -20,6 +20,7 @@ from coffee_maker.adapters.git_tree import TreeGit
 from coffee_maker.core.errors import BranchMoved, GitFailed
 from coffee_maker.core.records import Worktree
 from coffee_maker.utils.boxes import AGENT_GIT_IN_BOX, boxed_git
+from coffee_maker.utils.removing import remove_tree
 
 _DEPTH = 100  # commits of each branch that the agent can look back on; its copy takes time and space
 _TRIES = 5
@@ -65,8 +66,8 @@ class BoxedRepository(GitRepository):
         """See the port."""
         git = boxed_git(worktree.path)
         if os.path.isdir(git.trusted) and self._trusted(worktree.path).can_go():
-            shutil.rmtree(worktree.path, ignore_errors=True)
-            shutil.rmtree(git.home, ignore_errors=True)
+            remove_tree(worktree.path)
+            remove_tree(git.home)
 
     # --- the branch in the person's repository
 
@@ -164,7 +165,7 @@ class BoxedRepository(GitRepository):
     def _make_agents(self, path: str, ref: str, tip: str) -> None:
         """A new copy each time: the old one is the agent's, so nothing can be made of it."""
         git = boxed_git(path)
-        shutil.rmtree(git.agent, ignore_errors=True)
+        remove_tree(git.agent)
         self._init(git.agent, "--bare", git.agent)
         _write(git.link, f"gitdir: {AGENT_GIT_IN_BOX}\n")
         plain = self._git.at(git.home, environment={"GIT_DIR": git.agent, "GIT_WORK_TREE": path})
@@ -196,7 +197,7 @@ def _put_aside(path: str) -> str | None:
     """Move what is in the way aside, with its git directories; where it lies now, None when there was nothing."""
     git = boxed_git(path)
     if not os.path.lexists(path):
-        shutil.rmtree(git.home, ignore_errors=True)  # its commits were brought home, and files there are none
+        remove_tree(git.home)  # its commits were brought home, and files there are none
         return None
     aside = move_aside(path)
     if os.path.isdir(git.home):

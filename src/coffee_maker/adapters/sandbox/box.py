@@ -12,6 +12,7 @@ from hashlib import sha256
 from typing import NamedTuple
 
 from coffee_maker.core.records import Task
+from coffee_maker.utils.removing import remove_tree
 
 CONTROL_IN_BOX = "/run/coffee-box"
 HOME_IN_BOX = "/home/agent"
@@ -63,7 +64,7 @@ def prepare(task: Task, bounds: Bounds) -> Place:
 
 def clear(task: Task, bounds: Bounds) -> None:
     """Take away what nobody needs after a run."""
-    shutil.rmtree(os.path.join(bounds.scratch, "boxes", _name(task), "tmp"), ignore_errors=True)
+    remove_tree(os.path.join(bounds.scratch, "boxes", _name(task), "tmp"))
 
 
 def container_name(task: Task, bounds: Bounds) -> str:
