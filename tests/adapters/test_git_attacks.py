@@ -4,16 +4,19 @@ file system monitors off, and by a git directory that is named, not found."""
 from __future__ import annotations
 
 import os
+import stat
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from tests.adapters.git_states import PERSON, git, make, write
+from tests.utils.test_removing import make_deep
 
+from coffee_maker.adapters import git_tree
 from coffee_maker.adapters.git import GitRepository
 from coffee_maker.adapters.git_boxed import BoxedRepository
-from coffee_maker.core.errors import Refusal
+from coffee_maker.core.errors import GitFailed, Refusal
 from coffee_maker.core.records import Worktree
 from coffee_maker.utils.boxes import boxed_git
 
@@ -206,3 +209,33 @@ def test_what_lies_elsewhere_is_not_committed(scene: Scene) -> None:
                    if line.split()[0] == "100644")  # fmt: skip
     scene.repository.close_worktree(scene.worktree)
     assert secret.read_text() == "secret\n"
+
+
+@pytest.mark.parametrize("name", [".gitattributes", ".gitignore", "sub/.gitattributes", "sub/.gitignore"])
+def test_git_never_waits_at_a_pipe(scene: Scene, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(git_tree, "SLOW", 2.0)
+    write(scene.tree / "made.txt", "made\n")
+    (scene.tree / name).parent.mkdir(exist_ok=True)
+    (scene.tree / name).unlink(missing_ok=True)
+    os.mkfifo(scene.tree / name)
+    for call in (
+        lambda: scene.repository.stage(scene.worktree, leave_out=()),
+        lambda: scene.repository.leftovers(scene.worktree),
+        lambda: scene.repository.commit(scene.worktree, "m"),
+    ):
+        with pytest.raises(GitFailed, match=f"{name} is a pipe"):
+            call()
+    scene.repository.close_worktree(scene.worktree)
+    assert (scene.tree / "made.txt").exists()
+    again = scene.open()
+    assert again.aside is not None
+    assert stat.S_ISFIFO((Path(again.aside) / name).lstat().st_mode)
+
+
+def test_a_tree_deeper_than_the_stack_is_committed_and_removed(scene: Scene) -> None:
+    write(scene.tree / "made.txt", "made\n")
+    make_deep(scene.tree / "deep", 1500)
+    assert scene.repository.stage(scene.worktree, leave_out=())
+    assert scene.repository.commit(scene.worktree, "m")
+    scene.repository.close_worktree(scene.worktree)
+    assert not scene.tree.exists()

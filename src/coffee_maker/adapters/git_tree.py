@@ -11,13 +11,16 @@ import os
 import re
 import stat
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 from coffee_maker.adapters import git_locks
 from coffee_maker.adapters.git_program import FALLBACK_IDENTITY, SLOW, Git, plain_message
+from coffee_maker.core.errors import GitFailed
 
 _NOT_INTO = "--ignore-submodules=all"  # git asks a repository inside by a git of its own, with that one's settings
 _FILTER = re.compile(r"filter\.(?P<name>.*)\.(clean|smudge|process|required)\Z", re.DOTALL)
 _GITLINK = "160000 "
+_READ_BY_GIT = frozenset({".gitattributes", ".gitignore"})  # in every directory, and opened whatever they are
 _MOST_LEFTOVERS = 2000  # paths that are looked at one by one
 
 
@@ -37,13 +40,17 @@ class TreeGit:
         return self.git.must("rev-parse", "HEAD^0")
 
     def is_clean(self) -> bool:
+        if self._stumbling_block() is not None:
+            return False
         status = self.git.ask("status", "--porcelain", _NOT_INTO, timeout=SLOW)
         return status.code == 0 and not status.out
 
     def can_go(self) -> bool:
         """Whether nothing would be lost with the tree: it is clean, and no repository in it holds anything."""
+        if not self.is_clean():
+            return False
         inside = (os.path.join(self.tree, path, ".git") for path in self._repositories_inside())
-        return self.is_clean() and not any(os.path.lexists(path) for path in inside)
+        return not any(os.path.lexists(path) for path in inside)
 
     def unlock(self) -> None:
         """Clear the locks that a git left behind which died here."""
@@ -55,6 +62,7 @@ class TreeGit:
         """Put what changed into the index, except these paths below the top; whether it or a commit differs from
         `before`."""
         git = self.git
+        self._check()
         self.unlock()
         git.must("reset", "--quiet", timeout=SLOW)  # only this run's index; what the agent staged is staged again below
         left_out = [f":(top,exclude,literal){path}" for path in (*without, *self._repositories_inside())]
@@ -65,6 +73,7 @@ class TreeGit:
 
     def leftovers(self) -> Mapping[str, str | None]:
         """What differs from the index: path -> a hash of its content, None when it is gone."""
+        self._check()
         kinds = ("--others", "--modified", "--deleted", "--exclude-standard")
         listed = self.git.must("ls-files", "-z", *kinds, timeout=SLOW)
         paths = sorted(set(filter(None, listed.split("\0"))))[:_MOST_LEFTOVERS]
@@ -72,6 +81,26 @@ class TreeGit:
         stdin = "".join(f"{path}\n" for path in there).encode(errors="surrogateescape")
         hashes = self.git.must("hash-object", "--no-filters", "--stdin-paths", stdin=stdin, timeout=SLOW).split()
         return {**dict.fromkeys(paths), **dict(zip(there, hashes, strict=True))}
+
+    def _check(self) -> None:
+        """Raises `GitFailed` where git would wait for ever."""
+        path = self._stumbling_block()
+        if path is not None:
+            raise GitFailed(command="add", problem=f"{path} is a pipe or a device, at which git would wait for ever")
+
+    def _stumbling_block(self) -> str | None:
+        """A pipe in the place of a file that git opens by its name; the first one's path below the top."""
+        waiting = [""]
+        while waiting:
+            folder = waiting.pop()
+            with suppress(OSError), os.scandir(os.path.join(self.tree, folder)) as entries:
+                for entry in entries:
+                    path = os.path.join(folder, entry.name)
+                    if entry.is_dir(follow_symlinks=False):
+                        waiting.append(path)
+                    elif entry.name in _READ_BY_GIT and not (entry.is_symlink() or entry.is_file()):
+                        return path
+        return None
 
     def _is_file(self, path: str) -> bool:
         """A file of the tree's own: what a link leads to may be anywhere."""
@@ -82,6 +111,7 @@ class TreeGit:
 
     def commit(self, message: str) -> str:
         """Commit what is staged, if anything is; the newest commit."""
+        self._check()
         if self._is_staged():
             self.unlock()
             command = ["commit", "--quiet", "--no-verify", "--no-gpg-sign", "--cleanup=whitespace", "-F", "-"]
