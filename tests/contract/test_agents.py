@@ -259,6 +259,15 @@ def test_huge_output_is_bounded_and_its_end_is_kept(bench: Bench) -> None:
     assert b"19999008 bytes more" in bench.log
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device that is always full is Linux's")
+def test_a_log_for_which_there_is_no_room_does_not_end_the_run(bench: Bench) -> None:
+    (bench.home / "scratch").mkdir()
+    (bench.home / "scratch/run.log").symlink_to("/dev/full")
+    result = bench.run("echo one; sleep 600 & echo two")
+    assert result.ok, result.reason
+    assert result.output_tail.endswith("two")
+
+
 def test_output_without_end_is_ended_by_the_clock(bench: Bench, mark: Callable[[], list[str]]) -> None:
     result = bench.run("yes", timeout=0.3, max_output=1000)
     assert not result.ok

@@ -178,20 +178,25 @@ class _Output:
         self._size = 0
         self.tail = b""
 
+    def _write(self, data: bytes) -> None:
+        """A full disk must not end the work: what the log cannot take is left out."""
+        with suppress(OSError):
+            self._log.write(data)
+
     def take(self, data: bytes) -> None:
         self._keep(self._lines.feed(data))
 
     def _keep(self, data: bytes) -> None:
-        self._log.write(data[: max(self._limit - self._size, 0)])
+        self._write(data[: max(self._limit - self._size, 0)])
         self._size += len(data)
         self.tail = (self.tail + data)[-TAIL:]
 
     def close(self, left: int) -> None:
         self._keep(self._lines.rest())
         if self._size > self._limit:
-            self._log.write(f"\n[{self._size - self._limit} bytes more; the end was:]\n".encode() + self.tail)
+            self._write(f"\n[{self._size - self._limit} bytes more; the end was:]\n".encode() + self.tail)
         if left:
-            self._log.write(f"\n[{left} processes were still running and were ended]\n".encode())
+            self._write(f"\n[{left} processes were still running and were ended]\n".encode())
 
 
 class _Loop:
