@@ -113,6 +113,26 @@ def test_stop_by_force_answers_first(single: Project) -> None:
     running.join(20)
 
 
+def test_a_stop_by_force_is_heard_while_an_earlier_stop_waits_for_a_long_step(single: Project) -> None:
+    begun, let_go, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def deaf(task: Task, stop: Stop) -> None:
+        works(task, stop)
+        begun.set()
+        let_go.wait(30)
+
+    daemon = single.daemon(Doing(deaf))
+    daemon._controls = Controls(daemon._desk, daemon, end=ended.set)
+    running = in_thread(daemon)
+    assert begun.wait(20)
+    controlling(single).stop(Control("stop", "ada"), patience=0.0)
+    until(lambda: daemon._supervisor.sign.requested())
+    controlling(single).stop(Control("stop", "ada", how="force"), patience=0.0)
+    assert ended.wait(20)
+    let_go.set()
+    running.join()
+
+
 def test_stop_without_a_daemon_is_refused(project: Project) -> None:
     with pytest.raises(NoDaemon):
         controlling(project).stop(Control("stop", "ada"), patience=0)

@@ -113,9 +113,12 @@ class Daemon:
         return self._done
 
     def _wait_for_jobs(self) -> None:
+        """What is asked is heard meanwhile: who asked to stop, and waits for a step that takes long, may ask harder."""
         self._supervisor.beat()
         for thread in list(self._threads()):
-            thread.join()
+            while thread.is_alive():
+                self._controls.hear()
+                thread.join(timeout=GLANCE)
 
     def _threads(self) -> Iterator[threading.Thread]:
         return (thread for thread in threading.enumerate() if thread.name.startswith(f"job {id(self)}"))
