@@ -24,6 +24,8 @@ from coffee_maker.work.supervisor import Hold
 if TYPE_CHECKING:
     from coffee_maker.core.ports import Transaction
 
+_MEND = "When that is mended, `coffee-roadmap daemon retry` lets the item be tried again."
+
 
 class Done(NamedTuple):
     """One item that was taken up, and what became of it."""
@@ -109,7 +111,10 @@ def _run(job: Job) -> Done:
         except ClaimLost:
             raise
         except Refusal as refusal:  # no work tree, a moved branch, a database that stays away: a person must look
-            _give_up(job, refusal)
+            _give_up(job, f"{refusal.message} {refusal.hint}".strip())
+        except OSError as problem:  # no room for its files, say: that is the item's trouble, and no bug of ours
+            where = problem.filename or "a file of the run"
+            _give_up(job, f"{where} cannot be used: {problem.strerror or problem}. {_MEND}")
     elif "worktree" in job.results:
         job.worktree = accounts.read_worktree(job.results["worktree"])
     job.once(REPORT, steps.report)
@@ -141,9 +146,8 @@ def _work(job: Job) -> None:
     job.once("publish", steps.publish)
 
 
-def _give_up(job: Job, refusal: Refusal) -> None:
-    hint = f" {refusal.hint}" if refusal.hint else ""
-    failed: Result = {"status": Status.MANUAL_REVIEW.value, "reason": f"{refusal.message}{hint}", "changed": False}
+def _give_up(job: Job, reason: str) -> None:
+    failed: Result = {"status": Status.MANUAL_REVIEW.value, "reason": reason, "changed": False}
     if "verdict" in job.results:
         job.results["verdict"] = failed  # the journal keeps what the attempts came to; this is what is reported
     else:
