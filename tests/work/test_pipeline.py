@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from datetime import timedelta
@@ -296,6 +297,31 @@ def test_an_item_that_the_person_took_while_it_was_asked_about(project: Project)
     running.join()
     assert project.status(TWO) is Status.IN_PROGRESS
     assert any("no longer planned" in line for line in project.told)
+
+
+def test_an_item_that_was_taken_while_it_was_asked_about_is_asked_about_again_when_it_is_planned(
+    project: Project,
+) -> None:
+    daemon = project.daemon(Doing(works), ask_approval=True)
+    running = in_thread(daemon)
+    first = asked(project)
+    project.set(TWO, Status.BLOCKED)
+    until(lambda: any("no longer planned" in line for line in project.told))
+    project.set(TWO, Status.PLANNED)
+    until(lambda: any(one.kind is Kind.QUESTION and one.item == TWO and one.id != first for one in project.news()))
+    daemon.stop("enough")
+    running.join()
+
+
+def test_a_disk_that_is_full_under_the_runs_files_is_told_and_does_not_end_the_daemon(project: Project) -> None:
+    def full(task: Task, _stop: Stop) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), task.item_file)
+
+    (done,) = project.daemon(Doing(full)).run(once=True)
+    assert done.outcome == "manual_review"
+    assert "No space left on device" in str(done.reason)
+    assert "daemon retry" in str(done.reason)
+    assert project.status(TWO) is Status.MANUAL_REVIEW
 
 
 # --- claims ------------------------------------------------------------------------------------------------------

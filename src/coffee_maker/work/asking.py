@@ -9,7 +9,7 @@ from coffee_maker.core.errors import NoAnswerYet, NotAnswerable, Refusal, StillO
 from coffee_maker.core.items import Status
 from coffee_maker.core.questions import OPEN, Draft, Kind, Level, Notification, Source, taken
 from coffee_maker.utils.text import one_line
-from coffee_maker.work.job import Left
+from coffee_maker.work.job import NO_LONGER_PLANNED, Left
 
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
@@ -86,7 +86,7 @@ def _is_moot(job: Job) -> bool:
         return False
     job.looked_at = stamp
     if item is None or item.status is not Status.PLANNED:
-        job.skip.set("it is no longer planned")
+        job.skip.set(NO_LONGER_PLANNED)
     return job.skip.requested() is not None
 
 

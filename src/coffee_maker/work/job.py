@@ -26,6 +26,9 @@ REPORT = "report"
 END = "end"
 """The step that closes a pipeline."""
 
+NO_LONGER_PLANNED = "it is no longer planned"
+"""Why an item is left whose status a person has changed before it was begun."""
+
 _LOOK_UP = 0.2  # seconds between looks at whether the work is to end
 _Written = TypeVar("_Written")
 

@@ -16,7 +16,7 @@ from coffee_maker.core.vague import is_vague
 from coffee_maker.utils.text import one_line
 from coffee_maker.work import accounts
 from coffee_maker.work.asking import Unanswered, ask, said, take_back
-from coffee_maker.work.job import END, REPORT, Job, Left, Result
+from coffee_maker.work.job import END, NO_LONGER_PLANNED, REPORT, Job, Left, Result
 from coffee_maker.work.naming import branch_name, file_name
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def begin(job: Job) -> None:
     if item is not None and item.status is Status.IN_PROGRESS and "begin" in job.results:
         return
     if not set_status(job, Status.PLANNED, Status.IN_PROGRESS, taken_up_by(job.desk.owner), "begin"):
-        raise Left("it is no longer planned")
+        raise Left(NO_LONGER_PLANNED)
 
 
 def set_status(job: Job, expected: Status, status: Status, reason: str, step: str) -> bool:
