@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import threading
 from datetime import timedelta
 from pathlib import Path
@@ -16,6 +17,7 @@ from coffee_maker.core.errors import (
     AgentUnusable,
     LockBusy,
     NoCommitYet,
+    NoSpace,
     NotARepository,
     RepositoryBusy,
 )
@@ -478,6 +480,24 @@ def test_in_a_rebase_it_waits(project: Project) -> None:
     until(lambda: project.status(TWO) is Status.COMPLETE)
     daemon.stop("enough")
     running.join()
+
+
+def test_with_no_space_for_work_trees_it_waits(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    full = threading.Event()
+    full.set()
+    usage = shutil.disk_usage(project.home)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: usage._replace(free=4096) if full.is_set() else usage)
+    with pytest.raises(NoSpace):
+        project.daemon(Doing(works)).run(once=True)
+    daemon = project.daemon(Doing(works))
+    running = in_thread(daemon)
+    until(lambda: any("less than 16 MB" in line for line in project.told))
+    assert project.status(TWO) is Status.PLANNED
+    full.clear()
+    until(lambda: project.status(TWO) is Status.COMPLETE)
+    daemon.stop("enough")
+    running.join()
+    assert sum("less than 16 MB" in line for line in project.told) == 1
 
 
 def test_a_busy_roadmap_at_the_beginning_leaves_the_item_planned(

@@ -397,6 +397,13 @@ class RepositoryBusy(TryAgain):
     default_hint = "Bring it to its end (`git status` there says how), then try again; a running daemon waits for it."
 
 
+class NoSpace(TryAgain):
+    """There are less than {least} MB left where {path} is: too few to take up an item."""
+
+    code = "no_space"
+    default_hint = "Make room there, then try again; a running daemon goes on by itself."
+
+
 class BranchInUse(Conflict):
     """The branch {branch} is checked out in {where}."""
 

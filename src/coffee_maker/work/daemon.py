@@ -17,7 +17,7 @@ from coffee_maker.core.choosing import Choice, choose
 from coffee_maker.core.errors import AgentUnusable, Refusal, RepositoryBusy
 from coffee_maker.core.items import Item, Status
 from coffee_maker.core.records import Control, Entry
-from coffee_maker.work import accounts, ceilings, pipeline
+from coffee_maker.work import accounts, ceilings, pipeline, space
 from coffee_maker.work.asking import take_back
 from coffee_maker.work.controlling import Controls
 from coffee_maker.work.job import END, NO_LONGER_PLANNED, REPORT, Desk, Job, Slots
@@ -175,6 +175,7 @@ class Daemon:
             return False
         for following in self._candidates(document):
             self._desk.repository.check()
+            space.check(self._desk.options)
             taken = pipeline.claim(self._desk, following.item)
             if taken is not None:
                 self._start(following, taken)
