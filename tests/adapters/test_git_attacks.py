@@ -4,6 +4,7 @@ file system monitors off, and by a git directory that is named, not found."""
 from __future__ import annotations
 
 import os
+import re
 import stat
 import subprocess
 from collections.abc import Callable
@@ -211,10 +212,15 @@ def test_what_lies_elsewhere_is_not_committed(scene: Scene) -> None:
     assert secret.read_text() == "secret\n"
 
 
-@pytest.mark.parametrize("name", [".gitattributes", ".gitignore", "sub/.gitattributes", "sub/.gitignore"])
+PIPES = (".gitattributes", ".gitignore", "sub/.gitattributes", "sub/.gitignore", "in/.git/HEAD", "in/.git/packed-refs")
+
+
+@pytest.mark.parametrize("name", PIPES)
 def test_git_never_waits_at_a_pipe(scene: Scene, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(git_tree, "SLOW", 2.0)
     write(scene.tree / "made.txt", "made\n")
+    if ".git/" in name:
+        git(scene.tree, "init", "-q", "in")
     (scene.tree / name).parent.mkdir(exist_ok=True)
     (scene.tree / name).unlink(missing_ok=True)
     os.mkfifo(scene.tree / name)
@@ -223,13 +229,29 @@ def test_git_never_waits_at_a_pipe(scene: Scene, name: str, monkeypatch: pytest.
         lambda: scene.repository.leftovers(scene.worktree),
         lambda: scene.repository.commit(scene.worktree, "m"),
     ):
-        with pytest.raises(GitFailed, match=f"{name} is a pipe"):
+        with pytest.raises(GitFailed, match=re.escape(f"{name} is a pipe")):
             call()
     scene.repository.close_worktree(scene.worktree)
     assert (scene.tree / "made.txt").exists()
     again = scene.open()
     assert again.aside is not None
     assert stat.S_ISFIFO((Path(again.aside) / name).lstat().st_mode)
+
+
+def test_a_link_to_a_pipe_in_a_repository_inside(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(git_tree, "SLOW", 2.0)
+    git(scene.tree, "init", "-q", "sub")
+    os.mkfifo(scene.tree / "pipe")
+    (scene.tree / "sub/.git/HEAD").unlink()
+    (scene.tree / "sub/.git/HEAD").symlink_to("../../pipe")
+    with pytest.raises(GitFailed, match=re.escape("sub/.git/HEAD is a pipe")):
+        scene.repository.stage(scene.worktree, leave_out=())
+
+
+def test_a_pipe_that_git_does_not_open_is_no_matter(scene: Scene) -> None:
+    os.mkfifo(scene.tree / "pipe")
+    write(scene.tree / "made.txt", "made\n")
+    assert scene.repository.stage(scene.worktree, leave_out=())
 
 
 def test_a_tree_deeper_than_the_stack_is_committed_and_removed(scene: Scene) -> None:

@@ -89,16 +89,18 @@ class TreeGit:
             raise GitFailed(command="add", problem=f"{path} is a pipe or a device, at which git would wait for ever")
 
     def _stumbling_block(self) -> str | None:
-        """A pipe in the place of a file that git opens by its name; the first one's path below the top."""
+        """A pipe in the place of a file that git opens by its name; the first one's path below the top. Of a repository
+        inside, git asks what it is on, and that may be any of its files."""
         waiting = [""]
         while waiting:
             folder = waiting.pop()
+            inside = ".git" in folder.split(os.sep)
             with suppress(OSError), os.scandir(os.path.join(self.tree, folder)) as entries:
                 for entry in entries:
                     path = os.path.join(folder, entry.name)
                     if entry.is_dir(follow_symlinks=False):
                         waiting.append(path)
-                    elif entry.name in _READ_BY_GIT and not (entry.is_symlink() or entry.is_file()):
+                    elif (inside or entry.name in _READ_BY_GIT) and _is_waited_at(entry, follow=inside):
                         return path
         return None
 
@@ -130,6 +132,14 @@ class TreeGit:
         found = {entry.partition("\t")[2] for entry in _names(known) if entry.startswith(_GITLINK)}
         new = self.git.ask("ls-files", "--others", "--exclude-standard", "-z", timeout=SLOW).out
         return sorted(found | {name.rstrip("/") for name in _names(new) if name.endswith("/")})
+
+
+def _is_waited_at(entry: os.DirEntry[str], *, follow: bool) -> bool:
+    try:
+        mode = entry.stat(follow_symlinks=follow).st_mode
+    except OSError:
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISCHR(mode) or stat.S_ISBLK(mode)
 
 
 def without_filters(git: Git, git_dir: str, keep: Sequence[str] = ()) -> Mapping[str, str]:
