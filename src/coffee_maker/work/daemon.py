@@ -117,7 +117,7 @@ class Daemon:
         self._supervisor.beat()
         for thread in list(self._threads()):
             while thread.is_alive():
-                self._controls.hear()
+                self._supervisor.guarded(self._controls.hear)  # a failure of it must not cut the wait short
                 thread.join(timeout=GLANCE)
 
     def _threads(self) -> Iterator[threading.Thread]:
