@@ -93,6 +93,15 @@ def test_the_tables_as_text(run: RunIt, project: Project) -> None:
     assert max(map(len, plain(seen).splitlines())) <= 60
 
 
+def test_a_question_that_was_answered_is_told_of(run: RunIt, project: Project) -> None:
+    """Whether anything has been run or not."""
+    assert run("notify", "Which colour?", "--type", "question").code == 0
+    assert run("notifications", "respond", "1", "green").code == 0
+    assert "1 question answered: median " in run("metrics").out
+    record(project)
+    assert "1 question answered: median " in run("metrics").out
+
+
 def test_a_wrong_time_is_refused(run: RunIt) -> None:
     done = run("metrics", "--since", "last week")
     assert done.code == 2

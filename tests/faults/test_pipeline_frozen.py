@@ -80,4 +80,5 @@ def test_it_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wher
     assert snapshot(project) == before
     assert project.status(KEY) is Status.COMPLETE
     assert any("no longer held by first" in words for words in project.told[told:])
+    assert not any(".;" in words for words in project.told[told:])
     store.close()

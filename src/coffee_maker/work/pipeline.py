@@ -169,7 +169,7 @@ def _leave(job: Job, why: str) -> Done:
 def _lose(job: Job, why: str) -> Done:
     """The claim is somebody else's now, and so is the item: nothing is written any more, nothing thrown away."""
     where = f"; what was done is in {job.worktree.path}" if job.worktree and os.path.isdir(job.worktree.path) else ""
-    job.tell(f"{why}{where}", "warning")
+    job.tell(f"{why.removesuffix('.')}{where}" if where else why, "warning")
     return Done(job.key, "lost", why)
 
 

@@ -63,7 +63,7 @@ def _waiting(data: Any, page: Page) -> None:
     answered = waiting["answered"]
     if answered["number"]:
         page.line(
-            f"{counted(answered['count'], 'question')} answered: median {_time(answered['median'])}, "
+            f"{counted(answered['number'], 'question')} answered: median {_time(answered['median'])}, "
             f"longest {_time(answered['most'])}."
         )
     if waiting["steps"] + waiting["runs"] > 0:
