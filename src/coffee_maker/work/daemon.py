@@ -165,7 +165,7 @@ class Daemon:
 
     def _take_up(self, once: bool) -> bool:
         document = self._document()
-        closed = ceilings.day_is_over(self._desk)
+        closed = ceilings.today(self._desk).over
         if closed:
             self._say(closed)
             self.last = self.last or (closed if once else None)
