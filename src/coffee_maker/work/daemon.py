@@ -79,7 +79,13 @@ class Daemon:
                     job.ending.set(reason)
         else:
             self._supervisor.sign.set(reason)
+        self._supervisor.beat_soon()  # whoever asked looks at the status to see whether it was heard
         self._woken.set()
+
+    def pause(self, reason: str | None) -> None:
+        """Take nothing new up, or go on."""
+        self.paused = reason
+        self._supervisor.beat_soon()
 
     def skip(self, key: str, reason: str) -> bool:
         """Leave an item that is in hand; whether it was."""
