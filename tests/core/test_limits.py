@@ -59,13 +59,14 @@ def test_the_fullest_comes_first() -> None:
     assert names(reached(Ceilings(run_cost=1.0, run_turns=100), spent)) == ["run_turns", "run_cost"]
 
 
-def test_go_on_raises_each_by_its_own_height() -> None:
-    ceilings, spent = Ceilings(item_cost=10.0), Spent(run=Usage(cost=10.0))
+def test_go_on_raises_the_one_that_was_asked_about_by_its_own_height() -> None:
+    ceilings, spent, once = Ceilings(item_cost=10.0), Spent(run=Usage(cost=10.0)), {"item_cost": 1}
     assert reached(ceilings, spent)[0].share == 1.0
-    assert reached(ceilings, spent, extra=1) == []
-    (near,) = reached(ceilings, Spent(run=Usage(cost=19.0)), extra=1)
+    assert reached(ceilings, spent, extra=once) == []
+    assert reached(ceilings, spent, extra={"run_turns": 1})[0].share == 1.0
+    (near,) = reached(ceilings, Spent(run=Usage(cost=19.0)), extra=once)
     assert near.words == "$19.00 of $20.00 for this item"
-    assert reached(ceilings, Spent(run=Usage(cost=20.0)), extra=1)[0].share == 1.0
+    assert reached(ceilings, Spent(run=Usage(cost=20.0)), extra=once)[0].share == 1.0
 
 
 def test_a_ceiling_of_nothing_is_reached_at_once() -> None:

@@ -63,13 +63,16 @@ def start(words: Sequence[str], directory: str, log: str) -> Started:
 
 
 def wait(started: Started, alive: Callable[[], bool]) -> None:
-    """Until it gives a sign of life; raises `DaemonFailed` with its own words when it ends instead."""
+    """Until it gives a sign of life; raises `DaemonFailed` with its own words when it ends instead. One that is silent
+    for too long is ended: what was told as failed must not be at work later."""
     until = time.monotonic() + _PATIENCE
     while not alive():
         if started.process.poll() is not None or time.monotonic() > until:
             with open(started.errors, "rb") as file:
                 said = file.read()[-_TAIL:].decode(errors="replace").strip()
             code = started.process.poll()
+            if code is None:
+                started.process.terminate()
             problem = said or ("it gives no sign of life" if code is None else f"exit code {code}")
             raise DaemonFailed(problem=problem, log=started.log)
         time.sleep(_LOOK)

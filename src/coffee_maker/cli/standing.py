@@ -21,20 +21,19 @@ def overview(operations: Operations) -> shapes.Data:
 def daemons(operations: Operations) -> shapes.Data:
     """What `daemon status` shows: each daemon with the items in hand, and what comes next."""
     from coffee_maker.core.choosing import choose
-    from coffee_maker.work.standing import alive
+    from coffee_maker.work.standing import alive, interrupted
 
-    now = operations.clock.now()
+    now, items = operations.clock.now(), operations.document().items
     with operations.store.reading() as tx:
         beats, claims, paused = tx.heartbeats.all(), tx.claims.held(now), tx.controls.paused()
         skipped = {key: f"skipped by {one.asked_by}" for key, one in tx.controls.skipped().items()}
-        unfinished = tx.journal.unfinished()
-    following = choose(operations.document().items, claims, skipped).item
-    held = {claim.item for claim in claims}
+        left = interrupted(tx, items, now)
+    following = choose(items, claims, skipped).item
     living = {beat.daemon: alive(beat, now, operations.is_gone) for beat in beats}
     return {
         "daemons": [{**shapes.daemon(beat), "alive": living[beat.daemon], "jobs": list(beat.jobs)} for beat in beats],
         "paused_by": paused.asked_by if paused else None,
         "next": following.key if following else None,
         "skipped": skipped,
-        "interrupted": sorted(unfinished.keys() - held),
+        "interrupted": left,
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import NamedTuple
 
@@ -44,12 +44,12 @@ class Reached(NamedTuple):
     words: str  # e.g. "$12.50 of $25.00 for this item"
 
 
-def reached(ceilings: Ceilings, spent: Spent, *, extra: int = 0) -> list[Reached]:
-    """The ceilings of which at least `WARN_AT` is used, the fullest first. A person who said "go on" `extra` times has
-    raised each as many times by its own height."""
+def reached(ceilings: Ceilings, spent: Spent, *, extra: Mapping[str, int] = {}) -> list[Reached]:
+    """The ceilings of which at least `WARN_AT` is used, the fullest first. A person who said "go on" to one has raised
+    that one by its own height, as often as `extra` says, and no other."""
     found = []
     for name, ceiling, amount in _pairs(ceilings, spent):
-        highest = ceiling * (1 + extra)
+        highest = ceiling * (1 + extra.get(name, 0))
         share = amount / highest if highest else 1.0
         if share >= WARN_AT:
             what = {"run": "this run", "item": "this item", "day": "today"}[name.partition("_")[0]]

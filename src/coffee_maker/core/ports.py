@@ -239,7 +239,7 @@ class RunLog(Protocol):
         """Item and pipeline -> when its first step began."""
 
     def usage(self, *, item: str | None = None, since: datetime | None = None) -> tuple[Usage, timedelta]:
-        """What the runs took together, and how long they ran."""
+        """What the runs took together, and how long their agents were at work."""
 
 
 class Wakeup(Protocol):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from coffee_maker.core.lean import timedelta
 from coffee_maker.core.typed import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from datetime import datetime, timedelta
+    from datetime import datetime
     from typing import Literal
 
 
@@ -115,6 +116,11 @@ class Run(NamedTuple):
     session: str | None = None  # by which the agent's program resumes it
     usage: Usage = Usage()
     waited: float = 0.0  # seconds of it in which it waited for a person
+
+    @property
+    def worked(self) -> timedelta:
+        """How long its agent was at work: nothing yet while it runs."""
+        return self.ended - self.started - timedelta(seconds=self.waited) if self.ended else timedelta()
 
 
 class StepTime(NamedTuple):

@@ -78,8 +78,7 @@ class Runs:
         total, length = Usage(), timedelta()
         for run in runs:
             total = total.plus(run.usage)
-            if run.ended is not None:
-                length += run.ended - run.started
+            length += run.worked
         return total, length
 
 

@@ -81,10 +81,10 @@ def spent_before(job: Job, number: int) -> Spent:
         today = runs.list(since=midnight)
     for other, run in mine:
         if other != number:
-            item, item_time = item.plus(run.usage), item_time + _length(run)
+            item, item_time = item.plus(run.usage), item_time + run.worked
     for other, run in today:
         if other != number:
-            day, day_time = day.plus(run.usage), day_time + _length(run)
+            day, day_time = day.plus(run.usage), day_time + run.worked
     return Spent(item=item, item_time=item_time, day=day, day_time=day_time)
 
 
@@ -93,10 +93,6 @@ def spent_today(desk: Desk) -> Spent:
     with desk.store.runs() as runs:
         used, length = runs.usage(since=midnight)
     return Spent(day=used, day_time=length)
-
-
-def _length(run: Run) -> timedelta:
-    return run.ended - run.started if run.ended else timedelta()
 
 
 def ended(run: Run, outcome: str | None, detail: str, result: AgentResult | None) -> Run:

@@ -70,7 +70,8 @@ def ask(
         raise Unanswered(question.id, "the run has ended") from None
     except (NotAnswerable, NoAnswerYet) as refusal:
         raise Unanswered(question.id, refusal.message) from None
-    job.waiting(None)
+    finally:
+        job.waiting(None)
     return answered
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 
 from coffee_maker.core.attempts import Try, decide, doubled, fingerprint, in_words
@@ -13,7 +14,7 @@ from coffee_maker.core.records import AgentResult, Task, Worktree
 from coffee_maker.utils import observing
 from coffee_maker.utils.durations import format_duration
 from coffee_maker.utils.text import one_line, printable
-from coffee_maker.work import accounts
+from coffee_maker.work import accounts, ceilings
 from coffee_maker.work.asking import Unanswered, ask, said
 from coffee_maker.work.job import Job, Result, Stopped
 from coffee_maker.work.watching import Watching
@@ -103,12 +104,19 @@ def _review(job: Job, reason: str) -> Result:
 
 
 def build(job: Job, number: int) -> Result:
-    """Let the agent work until it has ended by itself; an outage of its service and a ceiling are waited out."""
-    granted, outages = 0, 0
+    """Let the agent work until it has ended by itself; an outage of its service and a ceiling are waited out. At a
+    ceiling of the day the item is put back: the daemon asks, for all of its items, and goes on with it then."""
+    granted, outages = dict[str, int](), 0
     while True:
-        result, limit = _run(job, number, granted)
+        today = ceilings.today(job.desk)
+        if today.over:
+            raise Stopped(today.over)
+        result, limit = _run(job, number, {**granted, **today.granted})
+        if limit is not None and limit.name.startswith("day_"):
+            raise Stopped(f"a limit of the day is reached: {limit.words}")
         if limit is not None:
-            granted = _ask_to_go_on(job, limit, granted)
+            _ask_to_go_on(job, limit, granted.get(limit.name, 0))
+            granted[limit.name] = granted.get(limit.name, 0) + 1
         elif result.outage:
             outages += 1
             _wait_out(job, result, outages)
@@ -116,7 +124,7 @@ def build(job: Job, number: int) -> Result:
             return _built(job, number, result)
 
 
-def _run(job: Job, number: int, granted: int) -> tuple[AgentResult, Reached | None]:
+def _run(job: Job, number: int, granted: Mapping[str, int]) -> tuple[AgentResult, Reached | None]:
     """One run of the agent in a place of its own, recorded."""
     agent, detail = job.desk.agent, ""
     outcome: str | None = "lost"
@@ -152,12 +160,12 @@ def _run(job: Job, number: int, granted: int) -> tuple[AgentResult, Reached | No
             watch.close(outcome, detail, result)
 
 
-def _with_more(task: Task, granted: int) -> Task:
+def _with_more(task: Task, granted: Mapping[str, int]) -> Task:
     """The run's own ceilings, as often as the person said to go on beyond them."""
     turns, cost = task.max_turns, task.max_cost
     return task._replace(
-        max_turns=turns * (1 + granted) if turns is not None else None,
-        max_cost=cost * (1 + granted) if cost is not None else None,
+        max_turns=turns * (1 + granted.get("run_turns", 0)) if turns is not None else None,
+        max_cost=cost * (1 + granted.get("run_cost", 0)) if cost is not None else None,
     )
 
 
@@ -192,8 +200,8 @@ def _left_by_tests(job: Job) -> list[str]:
     return [path for path, content in left.items() if path in now and now[path] == content]
 
 
-def _ask_to_go_on(job: Job, limit: Reached, granted: int) -> int:
-    """A ceiling is reached: the person says whether it goes on with as much again."""
+def _ask_to_go_on(job: Job, limit: Reached, granted: int) -> None:
+    """A ceiling is reached: the person says whether it goes on with as much again. Raises `NoMore` when not."""
     job.tell(f"stopped at a limit: {limit.words}", "warning")
     try:
         question = ask(
@@ -208,7 +216,6 @@ def _ask_to_go_on(job: Job, limit: Reached, granted: int) -> int:
         raise NoMore(f"it reached its limit: {limit.words}. {unanswered}") from None
     if said(question) != GO_ON:
         raise NoMore(f"it reached its limit: {limit.words}. {question.answered_by} said {said(question)}")
-    return granted + 1
 
 
 def _wait_out(job: Job, result: AgentResult, outages: int) -> None:

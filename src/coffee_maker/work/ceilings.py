@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from coffee_maker.core.limits import reached
 from coffee_maker.core.questions import Draft, Kind, Level, Source
 from coffee_maker.work import accounts
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from coffee_maker.work.job import Desk
 
 GO_ON, TOMORROW = "go on", "tomorrow"
 
 
-def day_is_over(desk: Desk) -> str | None:
-    """Why nothing new is taken up today, or None. The person is asked once for each ceiling's height."""
+class Today(NamedTuple):
+    """How this day (UTC) stands."""
+
+    over: str | None = None  # why no agent is to work any more today
+    granted: Mapping[str, int] = {}  # ceiling -> how often the person said to go on beyond it
+
+
+def today(desk: Desk) -> Today:
+    """Whether a ceiling of the day is reached. The person is asked once for each ceiling's height."""
     ceilings = desk.options.ceilings
-    if not any((ceilings.day_time, ceilings.day_tokens, ceilings.day_cost)):
-        return None
-    spent, extra = accounts.spent_today(desk), 0
+    if all(one is None for one in (ceilings.day_time, ceilings.day_tokens, ceilings.day_cost)):
+        return Today()
+    spent, extra = accounts.spent_today(desk), dict[str, int]()
     while True:
         over = [one for one in reached(ceilings, spent, extra=extra) if one.name.startswith("day_") and one.share >= 1]
         if not over:
-            return None
+            return Today(granted=extra)
+        name = over[0].name
         day = f"{desk.clock.now():%Y-%m-%d}"
         question = desk.messages.notify(
             Draft(
@@ -33,9 +43,10 @@ def day_is_over(desk: Desk) -> str | None:
                 title="A limit of the day is reached: go on?",
                 message=f"{over[0].words} is used. `{GO_ON}` allows as much again; else it goes on tomorrow (UTC).",
                 options=(GO_ON, TOMORROW),
-                idempotency_key=f"day:{day}:{over[0].name}:{extra}",
+                idempotency_key=f"day:{day}:{name}:{extra.get(name, 0)}",
             )
         )
         if question.answer != GO_ON:
-            return f"A limit of the day is reached: {over[0].words}. Question {question.id} lets it go on."
-        extra += 1
+            words = f"A limit of the day is reached: {over[0].words}. Question {question.id} lets it go on."
+            return Today(words, extra)
+        extra[name] = extra.get(name, 0) + 1

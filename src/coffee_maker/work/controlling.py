@@ -84,7 +84,7 @@ class Controls:
 
     def _pause(self, control: Control | None) -> None:
         before = self._daemon.paused
-        self._daemon.paused = f"paused by {control.asked_by}" if control else None
+        self._daemon.pause(f"paused by {control.asked_by}" if control else None)
         if self._daemon.paused != before:
             self._desk.tell(self._daemon.paused or "going on")
 

@@ -79,7 +79,13 @@ class Daemon:
                     job.ending.set(reason)
         else:
             self._supervisor.sign.set(reason)
+        self._supervisor.beat_soon()  # whoever asked looks at the status to see whether it was heard
         self._woken.set()
+
+    def pause(self, reason: str | None) -> None:
+        """Take nothing new up, or go on."""
+        self.paused = reason
+        self._supervisor.beat_soon()
 
     def skip(self, key: str, reason: str) -> bool:
         """Leave an item that is in hand; whether it was."""
@@ -168,7 +174,7 @@ class Daemon:
 
     def _take_up(self, once: bool) -> bool:
         document = self._document()
-        closed = ceilings.day_is_over(self._desk)
+        closed = ceilings.today(self._desk).over
         if closed:
             self._say(closed)
             self.last = self.last or (closed if once else None)

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from coffee_maker.core.choosing import Choice, choose
 from coffee_maker.core.errors import Refusal
+from coffee_maker.core.items import Status
 from coffee_maker.core.records import Finding
+from coffee_maker.work.standing import interrupted
 
 if TYPE_CHECKING:
     from coffee_maker.core.items import Item
@@ -27,15 +29,20 @@ def rehearse(desk: Desk) -> Rehearsal:
     document = desk.editing.read()
     with desk.store.reading() as tx:
         claims = tx.claims.held(desk.clock.now())
-        unfinished, skipped, paused = tx.journal.unfinished(), tx.controls.skipped(), tx.controls.paused()
-    held = {claim.item for claim in claims}
-    resumed = tuple(item for item in document.items if item.key in unfinished and item.key not in held | skipped.keys())
+        begun = interrupted(tx, document.items, desk.clock.now())
+        skipped, paused = tx.controls.skipped(), tx.controls.paused()
     left = {key: f"skipped by {one.asked_by}" for key, one in skipped.items()}
+    choice = choose(document.items, claims, left)
+    resumed = tuple(  # one that was put back waits for its turn as others do
+        item
+        for item in document.items
+        if item.key in begun and item.key not in skipped and (item.status is not Status.PLANNED or item == choice.item)
+    )
     findings = list(_findings(desk))
     if paused is not None:
         hint = "`coffee-roadmap daemon resume` lets it go on."
         findings.append(Finding("paused", "notice", f"Daemons are paused by {paused.asked_by}.", hint))
-    return Rehearsal(choose(document.items, claims, left), resumed, tuple(findings))
+    return Rehearsal(choice, resumed, tuple(findings))
 
 
 def _findings(desk: Desk) -> Iterator[Finding]:

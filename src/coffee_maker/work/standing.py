@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from coffee_maker.core.document import Document
 from coffee_maker.core.history import Change
-from coffee_maker.core.items import Status
-from coffee_maker.core.ports import Clock, Store
+from coffee_maker.core.items import Item, Status
+from coffee_maker.core.ports import Clock, Store, Transaction
 from coffee_maker.core.questions import OPEN, Kind, Notification
 from coffee_maker.core.records import Heartbeat
 
@@ -34,6 +34,23 @@ class Standing(NamedTuple):
 def alive(heartbeat: Heartbeat, now: datetime, gone: Gone = lambda _beat: False) -> bool:
     """Whether a daemon's last sign of life is fresh, and nothing says that it is gone all the same."""
     return now - heartbeat.at <= ALIVE_FOR and not gone(heartbeat)
+
+
+def interrupted(tx: Transaction, items: Sequence[Item], now: datetime) -> list[str]:
+    """Items that were begun, that nobody has in hand, and that a daemon would go on with: those that a person has taken
+    to another status since are none."""
+    begun = tx.journal.unfinished()
+    held = {claim.item for claim in tx.claims.held(now)} if begun else set()
+    return [item.key for item in items if item.key in begun and item.key not in held and _goes_on(tx, item)]
+
+
+def _goes_on(tx: Transaction, item: Item) -> bool:
+    from coffee_maker.work.job import REPORT
+    from coffee_maker.work.pipeline import set_by_a_daemon
+
+    if item.status is Status.PLANNED or any(one.step == REPORT for one in tx.journal.newest(item.key)):
+        return True
+    return item.status is Status.IN_PROGRESS and set_by_a_daemon(tx, item.key)
 
 
 def take_stock(document: Document, store: Store, clock: Clock, gone: Gone = lambda _beat: False) -> Standing:

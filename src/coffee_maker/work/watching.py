@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING
@@ -32,15 +32,15 @@ ALLOW, DENY = "allow", "deny"
 class Watching:
     """`Watch` and `Stop` of one run."""
 
-    def __init__(self, job: Job, attempt: int, granted: int) -> None:
+    def __init__(self, job: Job, attempt: int, granted: Mapping[str, int]) -> None:
         self._job = job
         self._attempt = attempt
-        self._granted = granted  # how often the person said to go on beyond a ceiling
+        self._granted = granted  # ceiling -> how often the person said to go on beyond it
         self.number, self._run = accounts.open_run(job, attempt)
         self._before = accounts.spent_before(job, self.number)
         self._pipeline = Usage()
         self._started = self._kept = self._looked = time.monotonic()
-        self._waited = 0.0
+        self._waited, self._waiters, self._waiting_since = 0.0, 0, 0.0
         self._warned: set[str] = set()
         self._lock = threading.Lock()
         self._told_at: datetime | None = None
@@ -101,33 +101,47 @@ class Watching:
             return None
         if policy == "deny":
             return f"the project's policy `{action.kind}` is deny"
-        what, started = one_line(action.what, _LINE), time.monotonic()
+        what = one_line(action.what, _LINE)
         mark = sha256(f"{action.kind}\0{action.what}".encode(errors="replace")).hexdigest()[:16]
         try:
-            answered = ask(
-                self._job,
-                f"permit:{mark}",
-                f"{self._job.key}: allow {action.kind.replace('_', ' ')}?",
-                f"The agent that works on {self._job.key} wants to: {what}\n{action.detail}".rstrip(),
-                options=(ALLOW, DENY),
-                run=self,
-            )
+            with self._waiting():
+                answered = ask(
+                    self._job,
+                    f"permit:{mark}",
+                    f"{self._job.key}: allow {action.kind.replace('_', ' ')}?",
+                    f"The agent that works on {self._job.key} wants to: {what}\n{action.detail}".rstrip(),
+                    options=(ALLOW, DENY),
+                    run=self,
+                )
         except Unanswered as unanswered:
             return f"the person was asked and did not answer: {unanswered}"
         except Exception as stopped:  # noqa: BLE001 - the run is being ended; the agent gets a no on the way
             return f"the run is being ended: {stopped}"
-        finally:
-            self._waited += time.monotonic() - started
         return None if said(answered) == ALLOW else f"{answered.answered_by} said no to question {answered.id}"
 
     def call(self, tool: str, arguments: Mapping[str, object]) -> Mapping[str, object]:
-        started = time.monotonic()
+        waiting = self._waiting() if tool == "answer" else nullcontext()  # it waits for a person
+        with waiting, self.turn.within(), observing.span("tool", tool=tool):  # maybe in another thread
+            return self._tools.call(tool, arguments)
+
+    @contextmanager
+    def _waiting(self) -> Iterator[None]:
+        """Time in which the agent waits for a person, in whichever of its threads, is counted once."""
+        with self._lock:
+            if not self._waiters:
+                self._waiting_since = time.monotonic()
+            self._waiters += 1
         try:
-            with self.turn.within(), observing.span("tool", tool=tool):  # maybe in another thread
-                return self._tools.call(tool, arguments)
+            yield
         finally:
-            if tool == "answer":  # it waited for a person
-                self._waited += time.monotonic() - started
+            with self._lock:
+                self._waiters -= 1
+                if not self._waiters:
+                    self._waited += time.monotonic() - self._waiting_since
+
+    def _waited_so_far(self) -> float:
+        with self._lock:
+            return self._waited + (time.monotonic() - self._waiting_since if self._waiters else 0.0)
 
     def _progress(self, percent: int | None, words: str | None) -> None:
         if percent is not None:
@@ -150,7 +164,7 @@ class Watching:
         """Write the run's end."""
         self._closed = True
         run = accounts.ended(self._run, outcome, detail, result)
-        run = run._replace(ended=self._job.desk.clock.now(), waited=self._waited)
+        run = run._replace(ended=self._job.desk.clock.now(), waited=self._waited_so_far())
         self._job.keep(lambda: self._end(run))
         self._run = run
         return run
@@ -168,7 +182,7 @@ class Watching:
     def _look(self) -> None:
         """Compare with the ceilings; the first one reached ends the run, one that is near is told once."""
         self._looked = time.monotonic()
-        length = timedelta(seconds=self._looked - self._started - self._waited)
+        length = timedelta(seconds=max(0.0, self._looked - self._started - self._waited_so_far()))
         spent = self._before._replace(run=self._run.usage, run_time=length)
         for one in reached(self._job.desk.options.ceilings, spent, extra=self._granted):
             if one.share >= 1:
@@ -187,7 +201,7 @@ class Watching:
             title=f"{job.key} comes near a limit",
             message=words,
             item=job.key,
-            idempotency_key=f"{job.pipeline}:warn:{near.name}:{self._granted}",
+            idempotency_key=f"{job.pipeline}:warn:{near.name}:{self._granted.get(near.name, 0)}",
         )
         with suppress(Refusal):
             job.desk.messages.notify(draft)
