@@ -166,7 +166,7 @@ class Project:
 
 
 def in_thread(daemon: Daemon, *, once: bool = False) -> threading.Thread:
-    thread = threading.Thread(target=lambda: daemon.run(once=once))
+    thread = threading.Thread(target=lambda: daemon.run(once=once), daemon=True)  # a test that fails must not hang
     thread.start()
     return thread
 

@@ -329,6 +329,8 @@ def test_a_stop_while_an_agent_waits_for_its_place(project: Project) -> None:
     until(lambda: len(questions(project)) == 2)
     for one in questions(project):
         project.messages.respond(one.id, "approve", by="ada", via="terminal")
+    # Whoever takes the place shows for a moment that it waits for it: so first one run, then one that still waits.
+    until(lambda: len(project.runs()) == 1)
     until(lambda: "a free place for its agent" in [why for jobs in _waiting(project) for _item, why in jobs])
     assert len(project.runs()) == 1
     daemon.stop("enough")

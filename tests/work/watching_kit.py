@@ -51,7 +51,7 @@ def questions(project: Project) -> list[Notification]:
 def aside(do: Callable[[], Answer]) -> Iterator[list[Answer]]:
     """Do it in a thread of its own for the block, as an agent that waits does; what came of it is in the list then."""
     found: list[Answer] = []
-    thread = threading.Thread(target=lambda: found.append(do()))
+    thread = threading.Thread(target=lambda: found.append(do()), daemon=True)
     thread.start()
     yield found
     thread.join(20)
