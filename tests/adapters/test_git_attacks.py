@@ -5,14 +5,20 @@ from __future__ import annotations
 
 import os
 import re
+import select
+import shutil
+import signal
 import stat
 import subprocess
+import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from tests.adapters.git_states import PERSON, git, make, write
 from tests.utils.test_removing import make_deep
+from tests.work.daemon_kit import until
 
 from coffee_maker.adapters import git_tree
 from coffee_maker.adapters.git import GitRepository
@@ -261,3 +267,33 @@ def test_a_tree_deeper_than_the_stack_is_committed_and_removed(scene: Scene) -> 
     assert scene.repository.commit(scene.worktree, "m")
     scene.repository.close_worktree(scene.worktree)
     assert not scene.tree.exists()
+
+
+# --- a daemon that dies while its git is at work ------------------------------------------------------------------
+
+WAITS = """
+import sys
+from coffee_maker.adapters.git_program import SLOW, Git
+Git(sys.argv[1]).ask("add", "--all", timeout=SLOW)
+"""
+
+
+@pytest.mark.skipif(shutil.which("setpriv") is None, reason="NOT TESTED: util-linux's setpriv is not here")
+def test_no_git_outlives_a_daemon_that_is_killed(tmp_path: Path) -> None:
+    """It would go on in the agent's tree and keep the lock of its index. A pipe makes it wait for ever."""
+    project = make(tmp_path / "project")
+    os.mkfifo(project / ".gitattributes")
+    daemon = subprocess.Popen([sys.executable, "-c", WAITS, str(project)])
+    children = Path(f"/proc/{daemon.pid}/task/{daemon.pid}/children")
+    until(lambda: children.read_text().split())
+    (pid,) = map(int, children.read_text().split())
+    until(lambda: Path(f"/proc/{pid}/comm").read_text() == "git\n")
+    watched = os.pidfd_open(pid)
+    daemon.kill()
+    daemon.wait(30)
+    try:
+        assert select.select([watched], [], [], 30)[0], "git is still at work"
+    finally:
+        with suppress(ProcessLookupError):
+            signal.pidfd_send_signal(watched, signal.SIGKILL)
+        os.close(watched)

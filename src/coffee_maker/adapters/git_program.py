@@ -8,7 +8,9 @@ speaks plain English and has bounded time. Measured: 2.5 to 4 ms a call.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import NamedTuple
 
 from coffee_maker.core.errors import GitFailed, GitMissing
@@ -95,7 +97,7 @@ class Git:
         import subprocess
 
         settings = [part for setting in _QUIET for part in ("-c", setting)]
-        argv = [self._program, *settings, *args]
+        argv = [*(_mortal() if timeout > QUICK else ()), self._program, *settings, *args]
         environment = {**clean_environment(os.environ), **self._environment, **(extra or {})}
         try:
             with subprocess.Popen(
@@ -138,6 +140,17 @@ class Git:
         if done.code == 0:
             return done.text
         return self.must(*command, stdin=text, extra=FALLBACK_IDENTITY)
+
+
+@cache
+def _mortal() -> Sequence[str]:
+    """What lets a call that may take long die with us, also by kill -9: it would go on in an agent's tree, and keep the
+    lock of its index. The signal comes when the thread ends that started it, and that one waits for it. (`setpriv` is
+    util-linux; where it is missing, such a git ends with its time.)"""
+    import shutil
+
+    found = shutil.which("setpriv") if sys.platform == "linux" else None
+    return (found, "--pdeathsig", "KILL", "--") if found else ()
 
 
 def _command(args: Sequence[str]) -> str:
