@@ -63,6 +63,7 @@ class Doing:
     """An agent that calls a function."""
 
     name = "doing"
+    asks = False
 
     def __init__(self, do: Callable[[Task, Stop], AgentResult | None], *, missing: str | None = None) -> None:
         self.do = do

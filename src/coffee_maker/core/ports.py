@@ -387,6 +387,8 @@ class Agent(Protocol):
     """Does one item in a directory. When `run` returns, no process that it started is left."""
 
     name: str
+    asks: bool
+    """Whether it asks (`Watch.permit`) before it does what the policies of actions are about."""
 
     def check(self) -> str | None:
         """What is missing for it to run, or None."""

@@ -62,11 +62,17 @@ def _findings(desk: Desk) -> Iterator[Finding]:
             yield Finding(what.replace(" ", "_"), "problem", f"The {what} cannot run: {problem}.", hint)
         else:
             yield Finding(what.replace(" ", "_"), "ok", f"The {what} ({agent.name}) can run.")
-    asked = [
-        kind for kind in ("start", "new_dependency", "network", "push", "pull_request") if desk.policy(kind) == "ask"
-    ]
-    yield Finding("policy", "ok", f"Asks before: {', '.join(asked) or 'nothing'}.")
+    yield from _policies(desk)
     ceilings = {name: value for name, value in desk.options.ceilings._asdict().items() if value is not None}
     yield Finding(
         "limits", "ok", f"Limits: {', '.join(f'{name} {value}' for name, value in ceilings.items()) or 'none'}."
     )
+
+
+def _policies(desk: Desk) -> Iterator[Finding]:
+    """Before what the person is asked: by the daemon, and by the agent, if it is one that asks."""
+    ours = ("start", "push") if desk.options.push else ("start",)
+    kinds = ("start", "new_dependency", "network", "push", "pull_request") if desk.agent.asks else ours
+    asked = ", ".join(kind for kind in kinds if desk.policy(kind) == "ask") or "nothing"
+    more = "" if desk.agent.asks else f" The {desk.agent.name} agent itself does not ask; [agent] sandbox bounds it."
+    yield Finding("policy", "ok", f"Asks before: {asked}.{more}")

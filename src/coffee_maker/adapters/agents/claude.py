@@ -71,6 +71,7 @@ class ClaudeAgent:
     """`Agent` that is Claude Code."""
 
     name = "claude"
+    asks = True
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings

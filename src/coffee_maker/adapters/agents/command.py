@@ -24,6 +24,8 @@ _PLACEHOLDER = re.compile(r"\{(item|title|item_file|worktree|branch)\}")
 class CommandAgent:
     """`Agent` that runs `argv`; `names` are the variables that it gets besides the usual ones."""
 
+    asks = False
+
     def __init__(
         self,
         argv: Sequence[str],

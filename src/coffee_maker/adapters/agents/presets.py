@@ -94,6 +94,8 @@ class Settings(NamedTuple):
 class PresetAgent:
     """`Agent` that is one of these programs; `name` says which."""
 
+    asks = False
+
     def __init__(self, name: str, settings: Settings = Settings()) -> None:  # noqa: B008 - it cannot be changed
         self.name = name
         self._preset = PRESETS[name]

@@ -28,6 +28,7 @@ class RunbookAgent:
     """`Agent` for items that carry their own commands."""
 
     name = "runbook"
+    asks = False
 
     def __init__(self, *, names: Sequence[str] = (), grace: float = 5.0, sandbox: Sandbox | None = None) -> None:
         self._names = tuple(names)
