@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from coffee_maker.core.errors import ClaimLost, DatabaseUnusable, Refusal, TryAgain
 from coffee_maker.core.limits import Ceilings
@@ -30,7 +30,6 @@ NO_LONGER_PLANNED = "it is no longer planned"
 """Why an item is left whose status a person has changed before it was begun."""
 
 _LOOK_UP = 0.2  # seconds between looks at whether the work is to end
-_Written = TypeVar("_Written")
 
 Result = Mapping[str, object]
 """What a step found out, as JSON."""
@@ -201,13 +200,14 @@ class Job:
         with self.desk.store.writing() as tx:
             self.record(step, result, tx)
 
-    def keep(self, write: Callable[[], _Written]) -> _Written:
+    def keep(self, write: Callable[[], None]) -> None:
         """Write what is known now. While the claim may stand, a database that is away is waited for: what an agent did
         for hours is not done again for a server that is restarted. `write` must be safe to repeat."""
         end, told = time.monotonic() + self.desk.options.lease.total_seconds(), False
         while True:
             try:
-                return write()
+                write()
+                return
             except (TryAgain, DatabaseUnusable) as away:
                 if self.requested() is not None or time.monotonic() > end:
                     raise
