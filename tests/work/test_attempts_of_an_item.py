@@ -6,34 +6,17 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from tests.adapters.git_states import PERSON, git
+from tests.adapters.git_states import git
 from tests.work.daemon_kit import OK, Doing, Project, in_thread, until, works
 from tests.work.watching_kit import THREE, TWO, Talking, question, questions
 
 from coffee_maker.core.items import Status
-from coffee_maker.core.ports import Stop, Store
+from coffee_maker.core.ports import Stop
 from coffee_maker.core.questions import Level
 from coffee_maker.core.records import AgentResult, Task
 from coffee_maker.work.watching import Watching
 
 AWAY = AgentResult(False, 1, "overloaded", "", outage=True, retry_after=timedelta(milliseconds=1))
-
-
-@pytest.fixture(autouse=True)
-def person(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in PERSON.items():
-        monkeypatch.setenv(name, value)
-
-
-@pytest.fixture
-def project(tmp_path: Path, sqlite_store: Store) -> Project:
-    return Project(tmp_path, sqlite_store)
-
-
-@pytest.fixture
-def shared(tmp_path: Path, store: Store) -> Project:
-    """For the tests that the database has a part in: on both of them."""
-    return Project(tmp_path, store)
 
 
 def failing(words: str) -> AgentResult:

@@ -7,7 +7,6 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from tests.adapters.git_states import PERSON
 from tests.work.daemon_kit import Doing, Project, System, in_thread, until, works
 from tests.work.test_pipeline_races import Away
 
@@ -22,19 +21,13 @@ from coffee_maker.work.daemon import Daemon
 TWO, THREE = "PRIORITY-2", "PRIORITY-3"
 
 
-@pytest.fixture(autouse=True)
-def person(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in PERSON.items():
-        monkeypatch.setenv(name, value)
-
-
 @pytest.fixture
-def project(tmp_path: Path, store: Store) -> Project:
+def project(tmp_path: Path, store: Store, person: None) -> Project:
     return Project(tmp_path, store)
 
 
 @pytest.fixture
-def single(tmp_path: Path, sqlite_store: Store) -> Project:
+def single(tmp_path: Path, sqlite_store: Store, person: None) -> Project:
     """For tests in which the kind of database plays no part."""
     return Project(tmp_path, sqlite_store)
 

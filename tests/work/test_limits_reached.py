@@ -3,38 +3,18 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
-from tests.adapters.git_states import PERSON
 from tests.work.daemon_kit import OK, Project, in_thread, until, works
 from tests.work.watching_kit import THREE, TWO, Talking, question
 
 from coffee_maker.core.items import Status
 from coffee_maker.core.limits import Ceilings
-from coffee_maker.core.ports import Store
 from coffee_maker.core.records import AgentResult, Run, Task, Usage
 from coffee_maker.work import ceilings
 from coffee_maker.work.watching import Watching
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
-
-
-@pytest.fixture(autouse=True)
-def person(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in PERSON.items():
-        monkeypatch.setenv(name, value)
-
-
-@pytest.fixture
-def project(tmp_path: Path, sqlite_store: Store) -> Project:
-    return Project(tmp_path, sqlite_store)
-
-
-@pytest.fixture
-def shared(tmp_path: Path, store: Store) -> Project:
-    """For the tests that the database has a part in: on both of them."""
-    return Project(tmp_path, store)
 
 
 def takes(usage: Usage, *, session: str | None = None) -> Talking:

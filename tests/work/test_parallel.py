@@ -6,7 +6,6 @@ import threading
 from pathlib import Path
 
 import pytest
-from tests.adapters.git_states import PERSON
 from tests.work.daemon_kit import Doing, Project, in_thread, until, works
 from tests.work.watching_kit import questions
 
@@ -37,14 +36,8 @@ ITEMS = """\
 ONE, TWO, THREE, FOUR = (f"PRIORITY-{number}" for number in (1, 2, 3, 4))
 
 
-@pytest.fixture(autouse=True)
-def person(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in PERSON.items():
-        monkeypatch.setenv(name, value)
-
-
 @pytest.fixture
-def project(tmp_path: Path, sqlite_store: Store) -> Project:
+def project(tmp_path: Path, sqlite_store: Store, person: None) -> Project:
     return Project(tmp_path, sqlite_store, text=ITEMS)
 
 

@@ -10,7 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from tests.adapters.git_states import PERSON, git, snapshot, write
+from tests.adapters.git_states import git, snapshot, write
 from tests.work.daemon_kit import OK, Doing, Project, in_thread, until, works
 
 from coffee_maker.core.errors import (
@@ -22,7 +22,7 @@ from coffee_maker.core.errors import (
     RepositoryBusy,
 )
 from coffee_maker.core.items import Status
-from coffee_maker.core.ports import Stop, Store
+from coffee_maker.core.ports import Stop
 from coffee_maker.core.questions import Kind, Level, State
 from coffee_maker.core.records import AgentResult, Task
 from coffee_maker.work import naming
@@ -30,23 +30,6 @@ from coffee_maker.work.pipeline import Done
 
 STOPPED = "daemon stopped"
 TWO, THREE = "PRIORITY-2", "PRIORITY-3"
-
-
-@pytest.fixture(autouse=True)
-def person(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in PERSON.items():
-        monkeypatch.setenv(name, value)
-
-
-@pytest.fixture
-def project(tmp_path: Path, sqlite_store: Store) -> Project:
-    return Project(tmp_path, sqlite_store)
-
-
-@pytest.fixture
-def shared(tmp_path: Path, store: Store) -> Project:
-    """For the tests that the database has a part in: on both of them."""
-    return Project(tmp_path, store)
 
 
 def test_a_good_run_from_end_to_end(shared: Project) -> None:

@@ -7,10 +7,9 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
-from tests.adapters.git_states import PERSON, write
+from tests.adapters.git_states import write
 from tests.work.daemon_kit import Doing, Project, System, in_thread, until, works
 
 from coffee_maker.core.errors import (
@@ -30,17 +29,6 @@ from coffee_maker.work.job import Desk, Job, Slots
 from coffee_maker.work.supervisor import Hold, StopSign, Supervisor
 
 TWO = "PRIORITY-2"
-
-
-@pytest.fixture(autouse=True)
-def person(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in PERSON.items():
-        monkeypatch.setenv(name, value)
-
-
-@pytest.fixture
-def project(tmp_path: Path, sqlite_store: Store) -> Project:
-    return Project(tmp_path, sqlite_store)
 
 
 def claimed(project: Project, desk: Desk) -> Job:

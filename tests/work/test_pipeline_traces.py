@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from tests.otlp_collector import Collector, Received
@@ -15,7 +14,6 @@ from coffee_maker.adapters import traces
 from coffee_maker.adapters.trace_targets import targets
 from coffee_maker.core.ports import Stop
 from coffee_maker.core.records import AgentResult, Task, Usage
-from coffee_maker.store.common import SharedStore
 from coffee_maker.utils import observing
 from coffee_maker.utils.redaction import Redaction
 
@@ -29,11 +27,6 @@ def collector() -> Iterator[Collector]:
     yield one
     observing.switch_off()
     one.close()
-
-
-@pytest.fixture
-def project(tmp_path: Path, sqlite_store: SharedStore) -> Project:
-    return Project(tmp_path, sqlite_store)
 
 
 def steps(spans: list[Received], trace: str) -> list[str]:

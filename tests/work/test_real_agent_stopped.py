@@ -7,35 +7,17 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from tests.adapters.git_states import PERSON
 from tests.work.daemon_kit import Doing, Project, in_thread, until, works
 from tests.work.watching_kit import TWO, question
 
 from coffee_maker.adapters.agents.command import CommandAgent
 from coffee_maker.core.items import Status
 from coffee_maker.core.limits import Ceilings
-from coffee_maker.core.ports import Store
 from coffee_maker.core.records import Control
 from coffee_maker.work.controlling import Controlling
 from coffee_maker.work.daemon import Daemon
 
 SLEEPS = ["sh", "-c", "sleep 300 & echo $! > child; echo $$ > pid.new; mv pid.new pid; wait"]
-
-
-@pytest.fixture(autouse=True)
-def person(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in PERSON.items():
-        monkeypatch.setenv(name, value)
-
-
-@pytest.fixture
-def project(tmp_path: Path, sqlite_store: Store) -> Project:
-    return Project(tmp_path, sqlite_store)
-
-
-@pytest.fixture
-def shared(tmp_path: Path, store: Store) -> Project:
-    return Project(tmp_path, store)
 
 
 def processes(project: Project) -> list[int]:

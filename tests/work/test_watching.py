@@ -4,37 +4,17 @@ from __future__ import annotations
 
 import time
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
-from tests.adapters.git_states import PERSON
 from tests.work.daemon_kit import Project, until
 from tests.work.watching_kit import TWO, aside, in_hand, question, watched
 
 from coffee_maker.core.limits import Ceilings
-from coffee_maker.core.ports import Store
 from coffee_maker.core.questions import OPEN, Kind
 from coffee_maker.core.records import Action, AgentResult, Progress, Usage
 
 KINDS = ("new_dependency", "network", "push", "pull_request")
 PIP = Action("new_dependency", "pip install requests", "for the client")
-
-
-@pytest.fixture(autouse=True)
-def person(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in PERSON.items():
-        monkeypatch.setenv(name, value)
-
-
-@pytest.fixture
-def project(tmp_path: Path, sqlite_store: Store) -> Project:
-    return Project(tmp_path, sqlite_store)
-
-
-@pytest.fixture
-def shared(tmp_path: Path, store: Store) -> Project:
-    """For the tests that the database has a part in: on both of them."""
-    return Project(tmp_path, store)
 
 
 # --- permissions -------------------------------------------------------------------------------------------------
