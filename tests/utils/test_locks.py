@@ -24,8 +24,9 @@ with hold(sys.argv[1], what="the lock", timeout=5, purpose="testing"):
 """
 WAIT = """
 import os, sys
-from coffee_maker.utils.locks import hold
-with hold(sys.argv[1], what="the lock", timeout=30):
+from coffee_maker.utils import locks
+locks.COURTESY_SECONDS = float(sys.argv[4])
+with locks.hold(sys.argv[1], what="the lock", timeout=120):
     order = os.open(sys.argv[2], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.write(order, sys.argv[3].encode())
 """
@@ -90,9 +91,10 @@ def kernel_locks(path: Path) -> list[str]:
     return [line for line in Path("/proc/locks").read_text().splitlines() if inode in line]
 
 
-def waiting(path: Path, order: Path, name: str, place: int) -> subprocess.Popen[str]:
+def waiting(path: Path, order: Path, name: str, place: int, courtesy: float = 60) -> subprocess.Popen[str]:
     """A process that stands in the line for the lock, as the given one of those who wait."""
-    process = subprocess.Popen([sys.executable, "-c", WAIT, str(path), str(order), name], text=True)
+    argv = [sys.executable, "-c", WAIT, str(path), str(order), name, str(courtesy)]
+    process = subprocess.Popen(argv, text=True)
     pause = threading.Event()
     while True:  # the kernel's own list says who is waiting; nothing else can be waited on for it
         assert process.poll() is None, "it ended instead of waiting"
@@ -106,6 +108,8 @@ def test_who_came_first_comes_first_also_before_the_one_that_just_had_it(tmp_pat
     path, order = tmp_path / "lock", tmp_path / "order"
     mine = locks.acquire(str(path), what="it", timeout=1)
     others = [waiting(path, order, name, place) for place, name in enumerate("abc", 1)]
+    # In the queue of the flock itself whoever is woken has to ask again, and others may be faster.
+    assert ["OFDLCK" in line for line in kernel_locks(path) if "->" in line] == [True, True, True]
     locks.release(mine)
     with locks.hold(str(path), what="it", timeout=30):
         assert order.read_text() == "abc"
