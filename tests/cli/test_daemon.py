@@ -108,6 +108,8 @@ def test_a_stop_that_nobody_heard_in_time_may_be_asked_again(
         {"id": 1, "kind": "stop", "how": how, "item": None, "reason": "why", "replies": {}, "gone": []},
     )
     assert "waiting for box-1" in done.err
+    assert "is still there: `coffee-roadmap daemon status`" in done.err
+    assert "`daemon stop --force`" in done.err
     assert asked(store) == [("stop", None, how, "why")]
 
 

@@ -129,6 +129,18 @@ def test_the_overview_before_anything_was_recorded(run: Run, project: Project) -
     assert not project.data.exists()
 
 
+def test_the_overview_says_that_nothing_new_is_taken_up(run: Run) -> None:
+    assert run("daemon", "pause").code == 0
+    assert run("status", "--json").data["paused_by"]
+    for words in (("status",), ("daemon", "status")):
+        out = run(*words).out
+        assert "Paused by " in out
+        assert "`coffee-roadmap daemon resume` lets it go on." in out
+    assert run("daemon", "resume").code == 0
+    assert run("status", "--json").data["paused_by"] is None
+    assert "Paused" not in run("status").out
+
+
 def test_the_overview_shows_questions_and_changes(run: Run, project: Project) -> None:
     project.roadmap.write_text(ROADMAP + "\n### PRIORITY 9: No status\n")
     run("status", "2", "complete")

@@ -40,13 +40,23 @@ def stop(args: Namespace, operations: Operations, output: Output) -> int:
     control = Control("stop", operations.actor, how=how, reason=args.reason)
     patience = args.timeout or (timedelta(days=365) if args.after_item else _PATIENCE)
 
-    def tell(left: Sequence[str]) -> None:
+    left: Sequence[str] = ()
+
+    def tell(still_there: Sequence[str]) -> None:
+        nonlocal left
+        left = still_there
         if left:
             output.say(f"waiting for {', '.join(left)}")
 
     asked = operations.controlling.stop(control, patience=patience.total_seconds(), tell=tell)
     _show_asked(asked, output)
-    return DONE if len(asked.gone) >= len(asked.replies) and asked.gone else TRY_AGAIN
+    if not left:
+        return DONE
+    output.say(
+        f"{', '.join(left)} is still there: `coffee-roadmap daemon status` shows what it is at. `daemon stop --force` "
+        "waits for no item; one that is frozen hears nothing until it is woken or killed (its process is in its name)."
+    )
+    return TRY_AGAIN
 
 
 def pause(args: Namespace, operations: Operations, output: Output) -> int:

@@ -97,6 +97,7 @@ def overview(path: str, document: Document, standing: Standing) -> Data:
         "without_status": standing.without_status,
         "problems": len(document.problems),
         "daemons": [{**daemon(heartbeat), "alive": alive} for heartbeat, alive in standing.daemons],
+        "paused_by": standing.paused_by,
         "questions": [notification(one) for one in standing.questions],
         "recent": [change(one) for one in standing.recent],
     }

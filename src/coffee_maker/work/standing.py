@@ -29,6 +29,7 @@ class Standing(NamedTuple):
     daemons: Sequence[tuple[Heartbeat, bool]]  # with whether it is alive
     questions: Sequence[Notification]
     recent: Sequence[Change]
+    paused_by: str | None  # who paused the daemons, as long as that stands
 
 
 def alive(heartbeat: Heartbeat, now: datetime, gone: Gone = lambda _beat: False) -> bool:
@@ -59,6 +60,7 @@ def take_stock(document: Document, store: Store, clock: Clock, gone: Gone = lamb
         heartbeats = tx.heartbeats.all()
         waiting = tx.notifications.find(states=OPEN)
         recent = tx.roadmap.changes(limit=_RECENT)
+        paused = tx.controls.paused()
     now = clock.now()
     return Standing(
         counts={status: sum(item.status is status for item in document.items) for status in Status},
@@ -66,4 +68,5 @@ def take_stock(document: Document, store: Store, clock: Clock, gone: Gone = lamb
         daemons=[(heartbeat, alive(heartbeat, now, gone)) for heartbeat in heartbeats],
         questions=[one for one in waiting if one.kind is Kind.QUESTION],
         recent=recent,
+        paused_by=paused.asked_by if paused else None,
     )

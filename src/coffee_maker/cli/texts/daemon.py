@@ -6,7 +6,7 @@ from typing import Any
 
 from coffee_maker.cli.render import Column, Page
 from coffee_maker.cli.texts.checks import findings
-from coffee_maker.cli.texts.words import ago, counted
+from coffee_maker.cli.texts.words import ago, counted, paused
 from coffee_maker.utils.text import one_line
 
 _LEVELS = {"info": "", "warning": "warn", "error": "bad"}
@@ -41,7 +41,7 @@ def daemon_status(data: Any, page: Page) -> None:
         for job in one["jobs"]:
             _job(job, page)
     if data["paused_by"]:
-        page.line(f"Paused by {data['paused_by']}: nothing new is taken up. `daemon resume` lets it go on.", "warn")
+        page.line(paused(data["paused_by"]), "warn")
     for key, why in data["skipped"].items():
         page.line(f"{key} is {why}; `daemon retry {key}` lets it be taken up.", "dim")
     for key in data["interrupted"]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from coffee_maker.cli.render import Cell, Column, Page
-from coffee_maker.cli.texts.words import ago, counted, left
+from coffee_maker.cli.texts.words import ago, counted, left, paused
 from coffee_maker.core.items import Status
 
 TYPE_CHECKING = False
@@ -83,6 +83,8 @@ def overview(data: Any, page: Page) -> None:
         page.line(f"{counted(data['problems'], 'problem')} in the text: `coffee-roadmap view --problems`.", "warn")
     page.line()
     _daemons(data["daemons"], page)
+    if data["paused_by"]:
+        page.line(paused(data["paused_by"]), "warn")
     _questions(data["questions"], page)
     _recent(data["recent"], page)
 

@@ -32,3 +32,8 @@ def left(deadline: str | None, now: datetime | None = None) -> str:
         return ""
     rest = datetime.fromisoformat(deadline) - (now or datetime.now(UTC))
     return "  (its time is over)" if rest.total_seconds() <= 0 else f"  ({roughly(rest)} left)"
+
+
+def paused(by: str) -> str:
+    """That nothing new is taken up, as long as somebody wants it so."""
+    return f"Paused by {by}: nothing new is taken up. `coffee-roadmap daemon resume` lets it go on."
