@@ -70,4 +70,4 @@ def test_what_waits_is_written_as_its_data(key: str, because: str, ascii: bool) 
 
 def test_what_is_no_json_is_refused() -> None:
     with pytest.raises(TypeError, match="no JSON"):
-        compact({"at": [object()]}, ascii=False)
+        list(compact({"at": [object()]}, ascii=False))

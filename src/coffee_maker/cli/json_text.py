@@ -53,25 +53,29 @@ class Records(Sequence[dict[str, "Any"]], Generic[R]):
     def __getitem__(self, index: Any) -> Any:
         return [*self][index]
 
-    def pieces(self, quote: Quote) -> list[str]:
+    def pieces(self, quote: Quote) -> Iterator[str]:
         """The JSON in parts: as one text, thousands of items with a sign beyond U+FFFF fill 4 MB several times."""
-        parts, records = ["["], self._records
+        records, separator = self._records, "["
         for at in range(0, len(records), _AT_ONCE):
-            parts.append(",".join(self._texts(records[at : at + _AT_ONCE], quote)))
-            parts.append(",")
-        return [*parts[:-1], "]"] if records else ["[]"]
+            yield separator + ",".join(self._texts(records[at : at + _AT_ONCE], quote))
+            separator = ","
+        yield "]" if records else "[]"
 
 
-def compact(value: Any, *, ascii: bool) -> list[str]:
-    """The parts of a document as JSON without blanks. Only its outer dictionaries can hold `Records`."""
+def compact(value: Any, *, ascii: bool) -> Iterator[str]:
+    """The parts of a document as JSON without blanks, made as they are asked for: memory that is used for the first
+    time costs more than the making. Only its outer dictionaries can hold `Records`."""
     if isinstance(value, Records):
-        return value.pieces(encode_basestring_ascii if ascii else encode_basestring)
-    if not isinstance(value, dict) or not value:
-        return [_encoded(value, ascii)]
-    parts: list[str] = []
-    for name, one in value.items():
-        parts += ["," if parts else "{", _encoded(name, ascii), ":", *compact(one, ascii=ascii)]
-    return [*parts, "}"]
+        yield from value.pieces(encode_basestring_ascii if ascii else encode_basestring)
+    elif isinstance(value, dict) and value:
+        separator = "{"
+        for name, one in value.items():
+            yield f"{separator}{_encoded(name, ascii)}:"
+            yield from compact(one, ascii=ascii)
+            separator = ","
+        yield "}"
+    else:
+        yield _encoded(value, ascii)
 
 
 def _encoded(value: Any, ascii: bool) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from coffee_maker.core.errors import OutputLost, Refusal
 
@@ -43,7 +43,7 @@ class Output:
     def show(self, kind: str, data: Any, *, form: str | None = None) -> None:
         """Print the data: as the JSON document of this kind, or as the text that `form` (default: the kind) names."""
         if self.json:
-            self.write(*self._document({"schema_version": SCHEMA_VERSION, "kind": kind, "data": data}))
+            self._write(self._document({"schema_version": SCHEMA_VERSION, "kind": kind, "data": data}))
         else:
             from coffee_maker.cli import render
 
@@ -52,7 +52,7 @@ class Output:
     def show_one_of_many(self, kind: str, data: Any) -> None:
         """Print one of a stream: a JSON document on a line of its own, or its text and an empty line."""
         if self.json:
-            self.write(*self._document({"schema_version": SCHEMA_VERSION, "kind": kind, "data": data}, one_line=True))
+            self._write(self._document({"schema_version": SCHEMA_VERSION, "kind": kind, "data": data}, one_line=True))
         else:
             from coffee_maker.cli import render
 
@@ -80,8 +80,11 @@ class Output:
 
             self._complain(render.refusal(refusal, self._page(sys.stderr)))
 
-    def write(self, *parts: str) -> None:
+    def write(self, text: str) -> None:
         """Print to standard output, whole or not at all as far as we are told; `OutputLost` says when it was not."""
+        self._write([text])
+
+    def _write(self, parts: Iterable[str]) -> None:
         if sys.stdout is None:
             raise OutputLost(problem="it is closed")
         try:
@@ -103,11 +106,12 @@ class Output:
         except (OSError, ValueError):
             pass
 
-    def _document(self, document: Any, stream: TextIO | None = None, *, one_line: bool = False) -> list[str]:
+    def _document(self, document: Any, stream: TextIO | None = None, *, one_line: bool = False) -> Iterator[str]:
         """In parts. Compact, except on a terminal; escaped where the stream has no UTF-8."""
         stream = stream or sys.stdout
         utf8 = stream is None or (stream.encoding or "").lower().replace("-", "") == "utf8"
         terminal = stream is not None and stream.isatty()
+        parts: Iterable[str]
         if one_line or not terminal:
             from coffee_maker.cli.json_text import compact
 
@@ -116,7 +120,8 @@ class Output:
             import json
 
             parts = [json.dumps(document, ensure_ascii=not utf8, check_circular=False, indent=2, default=list)]
-        return [*(map(_escaped, parts) if terminal else parts), "\n"]
+        yield from map(_escaped, parts) if terminal else parts
+        yield "\n"
 
     def _page(self, stream: TextIO | None) -> Page:
         """Rich, with its import, only for a terminal that can show it."""
