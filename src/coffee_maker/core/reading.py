@@ -113,7 +113,8 @@ def _extent(headings: list[Heading], forms: list[ItemHeading | None], number: in
 
 def make_keys(ids: list[str]) -> list[str]:
     """Unique keys: the second item with an id gets `#2`; ids that differ in letter case only are the same."""
-    if len({name.upper() for name in ids}) == len(ids):
+    upper = "".join(ids).isupper()  # as nearly all are; thousands of copies would cost more than all else here
+    if len(set(ids) if upper else {name.upper() for name in ids}) == len(ids):
         return ids
     counts: Counter[str] = Counter()
     taken: set[str] = set()
