@@ -511,6 +511,29 @@ def test_something_unforeseen_keeps_the_claim_so_that_the_item_is_taken_up_again
     assert project.status(TWO) is Status.COMPLETE
 
 
+def test_a_daemon_that_dies_while_it_sets_aside_what_changed_has_the_work_done_once(
+    shared: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = []
+
+    def counted(task: Task, stop: Stop) -> None:
+        runs.append(task)
+        works(task, stop)
+
+    def dies(*_: object, **__: object) -> bool:
+        raise RuntimeError("as if killed")
+
+    first = shared.daemon(Doing(counted), lease=timedelta(milliseconds=200))
+    with monkeypatch.context() as dying:
+        dying.setattr(shared.repository, "stage", dies)
+        with pytest.raises(RuntimeError):
+            first.run(once=True)
+    until(lambda: shared.daemon(Doing(counted)).run(once=True))
+    assert (shared.status(TWO), len(runs)) == (Status.COMPLETE, 1)
+    with shared.store.runs() as kept:
+        assert [run.outcome for _number, run in kept.list(item=TWO)] == ["complete"]
+
+
 # --- beside the work ---------------------------------------------------------------------------------------------
 
 

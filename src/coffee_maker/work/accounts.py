@@ -53,7 +53,7 @@ def open_run(job: Job, attempt: int) -> tuple[int, Run]:
 
 def close_left_open(runs: RunLog, key: str, now: datetime, noted: Callable[[Run], bool]) -> None:
     """One that has ended well waits for its tests to say how it came out, unless its daemon died before it could note
-    that the work is there: then the work is done again."""
+    that it has ended: then the work is done again."""
     for number, run in runs.list(item=key):
         if run.ended is None or (run.outcome is None and not noted(run)):
             runs.end(number, run._replace(ended=run.ended or now, outcome="lost", detail=GONE))
@@ -67,7 +67,7 @@ def settle(job: Job) -> None:
 
 def _close_left_open(runs: RunLog, job: Job) -> None:
     def noted(run: Run) -> bool:
-        return run.pipeline == job.pipeline and f"build:{run.attempt}" in job.results
+        return run.pipeline == job.pipeline and f"agent:{run.attempt}" in job.results
 
     close_left_open(runs, job.key, job.desk.clock.now(), noted)
 

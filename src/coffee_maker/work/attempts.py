@@ -104,6 +104,16 @@ def _review(job: Job, reason: str) -> Result:
 
 
 def build(job: Job, number: int) -> Result:
+    """The agent's work. That it has ended is journalled at once: what is left to do then can take long (setting aside
+    what changed), and a daemon that dies meanwhile is no reason to do the work again."""
+    step = f"agent:{number}"
+    if step not in job.results:
+        job.note(step, _ended(job, _let_work(job, number)))
+    ended = job.results[step]
+    return _set_aside(job, ended) if ended["ok"] else {**ended, "changed": False}
+
+
+def _let_work(job: Job, number: int) -> AgentResult:
     """Let the agent work until it has ended by itself; an outage of its service and a ceiling are waited out. At a
     ceiling of the day the item is put back: the daemon asks, for all of its items, and goes on with it then."""
     granted, outages = dict[str, int](), 0
@@ -121,7 +131,7 @@ def build(job: Job, number: int) -> Result:
             outages += 1
             _wait_out(job, result, outages)
         else:
-            return _built(job, number, result)
+            return result
 
 
 def _run(job: Job, number: int, granted: Mapping[str, int]) -> tuple[AgentResult, Reached | None]:
@@ -176,16 +186,19 @@ def _own_limit(result: AgentResult) -> Reached | None:
     return Reached(f"run_{result.limit}", 1.0, f"all {result.limit} of this run")
 
 
-def _built(job: Job, number: int, result: AgentResult) -> Result:
-    """What the agent changed is set aside at once, so that tests add nothing to it."""
-    agent = job.desk.agent.name
-    if not result.ok:
-        reason = _failure(f"the {agent} agent", result)
-        mark = fingerprint("agent", result.exit_code, result.reason, result.output_tail)
-        return {"ok": False, "changed": False, "reason": reason, "fingerprint": mark, "exit_code": result.exit_code}
+def _ended(job: Job, result: AgentResult) -> Result:
+    if result.ok:
+        return {"ok": True, "exit_code": 0}
+    reason = _failure(f"the {job.desk.agent.name} agent", result)
+    mark = fingerprint("agent", result.exit_code, result.reason, result.output_tail)
+    return {"ok": False, "reason": reason, "fingerprint": mark, "exit_code": result.exit_code}
+
+
+def _set_aside(job: Job, ended: Result) -> Result:
+    """What the agent changed is set aside before the tests, so that they add nothing to it."""
     job.heard("setting aside what changed")
     changed = job.desk.repository.stage(_tree(job), leave_out=(*job.desk.options.leave_out, *_left_by_tests(job)))
-    return {"ok": True, "changed": changed, "reason": None if changed else _NOTHING.format(agent), "exit_code": 0}
+    return {**ended, "changed": changed, "reason": None if changed else _NOTHING.format(job.desk.agent.name)}
 
 
 def _left_by_tests(job: Job) -> list[str]:

@@ -191,10 +191,14 @@ class Job:
             self._timed(step, started, "stopped")
             raise
         if step not in self.results:  # a step may have been journalled together with what it wrote
-            self.keep(lambda: self._journal(step, result))
-            self.results[step] = result
+            self.note(step, result)
         self._timed(step, started, "failed" if result.get("ok") is False else self._outcome)
         return self.results[step]
+
+    def note(self, step: str, result: Result) -> None:
+        """Journal what was found out, which may be in the middle of a step: whoever takes the item up goes on there."""
+        self.keep(lambda: self._journal(step, result))
+        self.results[step] = result
 
     def _journal(self, step: str, result: Result) -> None:
         with self.desk.store.writing() as tx:
