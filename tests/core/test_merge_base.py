@@ -63,6 +63,19 @@ def test_only_one_version_is_known() -> None:
     assert best_base([PLAN], "quite another text") == 0
 
 
+OTHER = (
+    "# Plan\n\n## PRIORITY 1: Bake some good bread\n\n**Status**: 📝 Planned\n\nFlour, water and salt.\n\n"
+    "## PRIORITY 2: Sell it on the market\n\n**Status**: 📝 Planned\n\nEvery morning from six.\n"
+)
+
+
+def test_another_roadmap_in_the_place_of_this_one_descends_from_none() -> None:
+    small = PLAN[: PLAN.index("## PRIORITY 3:")]  # the oldest version differs in the fewest parts
+    assert best_base([*FIVE, small], OTHER) == 0
+    assert best_base([*FIVE, small], note(small, 2)) == len(FIVE), "what a buffer of it saves is merged"
+    assert best_base([*FIVE, OTHER], OTHER.replace("six", "seven")) == len(FIVE), "and so is what descends from it"
+
+
 def test_a_status_put_back_by_hand_on_the_newest_version() -> None:
     outside = with_status(FIVE[0], "1", PLANNED)  # was set two versions before the newest
     assert best_base(FIVE, outside) == 0

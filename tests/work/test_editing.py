@@ -209,6 +209,24 @@ def test_items_that_vanish_together_raise_an_alert(desk: Desk) -> None:
     assert [change.change_type for change in desk.editing.history()] == ["delete"] * 3
 
 
+def test_another_roadmap_in_the_place_of_this_one_is_taken_as_it_is_and_told(desk: Desk) -> None:
+    def roadmap(what: str, count: int) -> str:
+        item = "## PRIORITY {0}: {1} number {0}\n\n**Status**: 📝 Planned\n\nHow {1} number {0} is made.\n\n"
+        return "# Roadmap\n\n" + "".join(item.format(number, what) for number in range(1, count + 1))
+
+    for count in (2, 6):
+        desk.save_outside(roadmap("house", count))
+        desk.editing.reconcile()
+    complete(desk)
+    other = roadmap("bread", 2)
+    desk.save_outside(other)
+    desk.editing.reconcile()
+    assert desk.text == other
+    (alert,) = notes(desk)
+    assert "4 items disappeared" in alert.title
+    desk.check_record()
+
+
 def test_an_emptied_file_is_an_accident_and_comes_back(desk: Desk) -> None:
     complete(desk)
     good = desk.text

@@ -4,8 +4,9 @@ An editor's buffer that was read at version k and saved after version n shows, i
 state. A person who really works on version n may put something back by hand, but has the rest of k+1 to n in the text.
 So the base is the version from which the fewest parts differ; among equals the one after which nothing newer shows up
 in the text (a stale buffer cannot hold what was recorded after it was read), then the one with the fewest changed
-lines, then the newest. The texts are cut at headings with a coarse ruler and never parsed, which is fast enough for
-dozens of long versions.
+lines, then the newest. A text that shares next to nothing with that version is no buffer that was read from it but
+another roadmap, put in the place of this one. The texts are cut at headings with a coarse ruler and never parsed, which
+is fast enough for dozens of long versions.
 """
 
 from __future__ import annotations
@@ -33,6 +34,10 @@ _STATUS_WORDS = frozenset(
         "done",
     )
 )
+_FIELD = re.compile(r"(?:[-*+] )?(?:\*\*|__)[^*:]+:")
+_SENTENCE = 3  # words
+_FEWEST_SENTENCES = 3
+_RELATED_SHARE = 10
 
 Section = list[str]
 Sections = dict[str, Section]
@@ -50,7 +55,7 @@ def best_base(candidates: Sequence[str], outside: str) -> int:
     """The index of the version (newest first) that `outside` most plausibly descends from.
 
     Every text that was ever in the file should be among the candidates, what a person saved before a merge included:
-    the editor goes on from that.
+    the editor goes on from that. The newest, 0, when it descends from none: then nothing is merged into it.
     """
     theirs = _sections(outside)
     versions = []
@@ -67,7 +72,19 @@ def best_base(candidates: Sequence[str], outside: str) -> int:
         distance = _Distance(parts, sum(one.newer for one in measured), sum(one.lines for one in measured))
         if nearest is None or distance < nearest:
             best, nearest = index, distance
-    return best
+    return best if best and _related(candidates[best], outside) else 0
+
+
+def _related(one: str, other: str) -> bool:
+    """Whether the texts say some of the same. What few words or a field say, any two roadmaps may share."""
+    here, there = _sentences(one), _sentences(other)
+    fewer = min(len(here), len(there))
+    return fewer < _FEWEST_SENTENCES or len(here & there) * _RELATED_SHARE >= fewer
+
+
+def _sentences(text: str) -> set[str]:
+    lines = (line.strip() for line in text.splitlines())
+    return {line for line in lines if not _FIELD.match(line) and len(_LETTERS.findall(line)) >= _SENTENCE}
 
 
 class _Ruler:
