@@ -7,11 +7,12 @@ from datetime import timedelta
 
 import pytest
 from tests.work.daemon_kit import Project, until
-from tests.work.watching_kit import TWO, aside, in_hand, question, watched
+from tests.work.watching_kit import THREE, TWO, aside, in_hand, question, watched
 
 from coffee_maker.core.limits import Ceilings
 from coffee_maker.core.questions import OPEN, Kind
 from coffee_maker.core.records import Action, AgentResult, Progress, Usage
+from coffee_maker.work import watching
 
 KINDS = ("new_dependency", "network", "push", "pull_request")
 PIP = Action("new_dependency", "pip install requests", "for the client")
@@ -148,6 +149,20 @@ def test_what_earlier_runs_of_the_item_took_counts(project: Project) -> None:
     second = watched(job)
     second.usage(Usage(cost=0.5))
     assert second.requested() == "it reached its limit: $2.00 of $2.00 for this item"
+
+
+def test_what_runs_beside_it_take_of_the_day_counts(shared: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watching, "_KEEP", 0.0)
+    day = Ceilings(day_cost=2.0)
+    here, beside = (watched(in_hand(shared, key, ceilings=day)) for key in (TWO, THREE))
+    here.usage(Usage(cost=1.0))
+    assert here.requested() is None
+    beside.usage(Usage(cost=0.9))
+    assert (here.limit, beside.limit) == (None, None)
+    beside.usage(Usage(cost=1.1))
+    here.usage(Usage(cost=1.0))
+    for run in (here, beside):
+        assert str(run.requested()).startswith("it reached its limit: $2.10 of $2.00 for today")
 
 
 @pytest.mark.parametrize("name", ["item_time", "day_time"])

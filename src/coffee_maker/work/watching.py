@@ -23,7 +23,7 @@ from coffee_maker.work.asking import Unanswered, ask, said
 if TYPE_CHECKING:
     from coffee_maker.work.job import Job
 
-_KEEP = 5.0  # seconds between two writes of what a run takes
+_KEEP = 5.0  # seconds between two writes of what a run takes, and between two looks at what others take
 _LOOK = 1.0  # seconds between two looks at the ceilings
 _LINE = 200
 ALLOW, DENY = "allow", "deny"
@@ -39,7 +39,7 @@ class Watching:
         self.number, self._run = accounts.open_run(job, attempt)
         self._before = accounts.spent_before(job, self.number)
         self._pipeline = Usage()
-        self._started = self._kept = self._looked = time.monotonic()
+        self._started = self._kept = self._looked = self._compared = time.monotonic()
         self._waited, self._waiters, self._waiting_since = 0.0, 0, 0.0
         self._warned: set[str] = set()
         self._lock = threading.Lock()
@@ -182,6 +182,10 @@ class Watching:
     def _look(self) -> None:
         """Compare with the ceilings; the first one reached ends the run, one that is near is told once."""
         self._looked = time.monotonic()
+        if self._looked - self._compared > _KEEP:
+            self._compared = self._looked
+            with suppress(Refusal):  # runs beside this one go on spending what the day has left
+                self._before = accounts.spent_before(self._job, self.number)
         length = timedelta(seconds=max(0.0, self._looked - self._started - self._waited_so_far()))
         spent = self._before._replace(run=self._run.usage, run_time=length)
         for one in reached(self._job.desk.options.ceilings, spent, extra=self._granted):
