@@ -483,6 +483,35 @@ def test_with_no_space_for_work_trees_it_waits(project: Project, monkeypatch: py
     assert sum("less than 16 MB" in line for line in project.told) == 1
 
 
+@pytest.mark.parametrize("told", ["by the agent", "by an error"])
+def test_a_disk_that_becomes_full_under_an_item_is_waited_for_and_is_no_attempt(
+    project: Project, monkeypatch: pytest.MonkeyPatch, told: str
+) -> None:
+    full = threading.Event()
+    usage = shutil.disk_usage(project.home)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: usage._replace(free=4096) if full.is_set() else usage)
+    runs = []
+
+    def fills(task: Task, stop: Stop) -> AgentResult | None:
+        runs.append(task)
+        if len(runs) > 1:
+            return works(task, stop)
+        full.set()
+        if told == "by an error":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), task.item_file)
+        return AgentResult(False, 1, "it exited with 1", "No space left on device")
+
+    daemon = project.daemon(Doing(fills), max_attempts=1)
+    running = in_thread(daemon)
+    until(lambda: any("put back, There are less than 16 MB" in line for line in project.told))
+    until(lambda: sum("less than 16 MB" in line for line in project.told) == 2)
+    assert (project.status(TWO), len(runs)) == (Status.PLANNED, 1)
+    full.clear()
+    until(lambda: project.status(TWO) is Status.COMPLETE)
+    daemon.stop("enough")
+    running.join()
+
+
 def test_a_busy_roadmap_at_the_beginning_leaves_the_item_planned(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:

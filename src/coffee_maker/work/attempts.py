@@ -14,7 +14,7 @@ from coffee_maker.core.records import AgentResult, Task, Worktree
 from coffee_maker.utils import observing
 from coffee_maker.utils.durations import format_duration
 from coffee_maker.utils.text import one_line, printable
-from coffee_maker.work import accounts, ceilings
+from coffee_maker.work import accounts, ceilings, space
 from coffee_maker.work.asking import Unanswered, ask, said
 from coffee_maker.work.job import Job, Result, Stopped
 from coffee_maker.work.watching import Watching
@@ -189,6 +189,7 @@ def _own_limit(result: AgentResult) -> Reached | None:
 def _ended(job: Job, result: AgentResult) -> Result:
     if result.ok:
         return {"ok": True, "exit_code": 0}
+    space.check(job.desk.options)  # for want of it everything fails: that is no attempt
     reason = _failure(f"the {job.desk.agent.name} agent", result)
     mark = fingerprint("agent", result.exit_code, result.reason, result.output_tail)
     return {"ok": False, "reason": reason, "fingerprint": mark, "exit_code": result.exit_code}
@@ -275,6 +276,7 @@ def test(job: Job, number: int) -> Result:
     left = dict(job.desk.repository.leftovers(_tree(job)))
     if result.ok:
         return {"ok": True, "left": left}
+    space.check(job.desk.options)
     reason = _failure("the test command", result)
     accounts.amend(job, "failed", reason)
     mark = fingerprint("tests", result.exit_code, result.output_tail)

@@ -12,12 +12,12 @@ import os
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
-from coffee_maker.core.errors import AlreadyClaimed, ClaimLost, Refusal
+from coffee_maker.core.errors import AlreadyClaimed, ClaimLost, NoSpace, Refusal
 from coffee_maker.core.items import Item, Status
 from coffee_maker.core.records import Entry
 from coffee_maker.core.state import Claim
 from coffee_maker.utils import observing
-from coffee_maker.work import accounts, attempts, steps
+from coffee_maker.work import accounts, attempts, space, steps
 from coffee_maker.work.job import END, REPORT, Desk, Job, Left, Result, Slots, Stopped
 from coffee_maker.work.supervisor import Hold
 
@@ -111,8 +111,10 @@ def _run(job: Job) -> Done:
         except ClaimLost:
             raise
         except Refusal as refusal:  # no work tree, a moved branch, a database that stays away: a person must look
+            _not_for_want_of_space(job)
             _give_up(job, f"{refusal.message} {refusal.hint}".strip())
         except OSError as problem:  # no room for its files, say: that is the item's trouble, and no bug of ours
+            _not_for_want_of_space(job)
             where = problem.filename or "a file of the run"
             _give_up(job, f"{where} cannot be used: {problem.strerror or problem}. {_MEND}")
     elif "worktree" in job.results:
@@ -144,6 +146,14 @@ def _work(job: Job) -> None:
     job.once("verdict", attempts.verdict)
     job.once("commit", steps.commit)
     job.once("publish", steps.publish)
+
+
+def _not_for_want_of_space(job: Job) -> None:
+    """The disk has become full meanwhile: the item is put back, and goes on when there is space. Raises `Stopped`."""
+    try:
+        space.check(job.desk.options)
+    except NoSpace as full:
+        raise Stopped(full.message) from None
 
 
 def _give_up(job: Job, reason: str) -> None:
