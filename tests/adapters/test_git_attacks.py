@@ -20,9 +20,10 @@ from tests.adapters.git_states import PERSON, git, make, write
 from tests.utils.test_removing import make_deep
 from tests.work.daemon_kit import until
 
-from coffee_maker.adapters import git_tree
+from coffee_maker.adapters import git_program, git_tree
 from coffee_maker.adapters.git import GitRepository
 from coffee_maker.adapters.git_boxed import BoxedRepository
+from coffee_maker.adapters.git_program import SLOW, Git
 from coffee_maker.core.errors import GitFailed, Refusal
 from coffee_maker.core.records import Worktree
 from coffee_maker.utils.boxes import boxed_git
@@ -252,6 +253,31 @@ def test_a_link_to_a_pipe_in_a_repository_inside(scene: Scene, monkeypatch: pyte
     (scene.tree / "sub/.git/HEAD").symlink_to("../../pipe")
     with pytest.raises(GitFailed, match=re.escape("sub/.git/HEAD is a pipe")):
         scene.repository.stage(scene.worktree, leave_out=())
+
+
+@pytest.mark.parametrize("how", ["a file that leads elsewhere", "a link to a directory"])
+def test_a_pipe_that_no_look_beforehand_finds_is_not_waited_at_for_long(
+    scene: Scene, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(git_program, "STUCK", 2.0)
+    git(scene.tree, "init", "-q", "sub")
+    (scene.tree / "sub/.git").rename(scene.tree / "elsewhere")
+    if how.startswith("a file"):
+        write(scene.tree / "sub/.git", "gitdir: ../elsewhere\n")
+    else:
+        (scene.tree / "sub/.git").symlink_to("../elsewhere")
+    (scene.tree / "elsewhere/HEAD").unlink()
+    os.mkfifo(scene.tree / "elsewhere/HEAD")
+    with pytest.raises(GitFailed, match="waits for ever"):
+        scene.repository.stage(scene.worktree, leave_out=())
+
+
+def test_a_git_that_waits_for_a_program_of_its_own_is_left_its_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(git_program, "STUCK", 1.0)
+    slow = Git(str(make(tmp_path / "project"))).ask("-c", "alias.slow=!sleep 4; echo done", "slow", timeout=SLOW)
+    assert (slow.code, slow.text) == (0, "done")
 
 
 def test_a_pipe_that_git_does_not_open_is_no_matter(scene: Scene) -> None:

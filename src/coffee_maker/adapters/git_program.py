@@ -9,14 +9,20 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from coffee_maker.core.errors import GitFailed, GitMissing
 
+if TYPE_CHECKING:
+    import subprocess
+
 QUICK = 30.0  # seconds; plumbing takes milliseconds, so this is a bound and no expectation
 SLOW = 600.0  # checking out or staging a large work tree
+STUCK = 30.0  # a git that sleeps for so long, without a program of its own to wait for, waits for ever
+_GLANCE = 1.0
 
 # What a person may set on purpose and git should see; every other GIT_ variable belongs to the caller's own repository.
 _KEPT = frozenset(
@@ -110,10 +116,10 @@ class Git:
                 start_new_session=True,  # Ctrl-C is ours to handle; git is not to be cut in the middle
             ) as process:
                 try:
-                    out, err = process.communicate(stdin, timeout)
-                except subprocess.TimeoutExpired:
+                    out, err = _output(process, stdin, timeout)
+                except TimeoutError as late:
                     _end_group(process.pid)
-                    raise GitFailed(command=args[0], problem=f"it took longer than {timeout:g} s") from None
+                    raise GitFailed(command=_command(args), problem=str(late)) from None
         except FileNotFoundError as error:
             if not os.path.isdir(self.directory):
                 raise GitFailed(command=args[0], problem=f"{self.directory} is no directory") from error
@@ -140,6 +146,47 @@ class Git:
         if done.code == 0:
             return done.text
         return self.must(*command, stdin=text, extra=FALLBACK_IDENTITY)
+
+
+def _output(process: subprocess.Popen[bytes], stdin: bytes, timeout: float) -> tuple[bytes, bytes]:
+    """What it writes until its end; raises `TimeoutError` with the reason when it is waited for no longer."""
+    import subprocess
+
+    began = moved = time.monotonic()
+    given: bytes | None = stdin
+    seen = None
+    while True:
+        try:
+            return process.communicate(given, min(_GLANCE, max(0.0, began + timeout - time.monotonic())))
+        except subprocess.TimeoutExpired:
+            given, now = None, time.monotonic()
+        asleep = _asleep(process.pid)
+        if asleep is None or asleep != seen:
+            seen, moved = asleep, now
+        if now - moved >= STUCK:
+            raise TimeoutError(
+                "it waits for ever: something in the work tree, as a pipe in the place of a file of git's"
+            )
+        if now - began >= timeout:
+            raise TimeoutError(f"it took longer than {timeout:g} s")
+
+
+def _asleep(pid: int) -> tuple[str, ...] | None:
+    """What a process has done so far that sleeps and has no child to wait for; None: it is at work, or who knows.
+
+    Linux tells it. A sleep in which a disk is waited for is none (state D); the times are those of all threads.
+    """
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as told:
+            state, *figures = told.read().rpartition(")")[2].split()
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{thread}/children", encoding="ascii") as children:
+                if children.read().strip():
+                    return None
+        with open(f"/proc/{pid}/io", encoding="ascii") as moved:
+            return (*figures[10:12], moved.read()) if state == "S" else None
+    except (OSError, ValueError):
+        return None
 
 
 @cache
