@@ -236,7 +236,7 @@ def logged(run: Run, project: Project) -> Path:
 def test_logs_before_there_is_any(run: Run) -> None:
     done = run("daemon", "logs", "--json")
     assert (done.code, done.data["lines"]) == (0, [])
-    assert run("daemon", "logs").out == f"There is nothing in {done.data['path']}.\n"
+    assert run("daemon", "logs").out == f"There is nothing to show in {done.data['path']}.\n"
 
 
 def test_logs(run: Run, logged: Path) -> None:

@@ -268,4 +268,6 @@ def _read_note(path: str) -> dict[str, str]:
         lines = os.read(fd, _NOTE_BYTES).decode(errors="replace").splitlines()
     finally:
         os.close(fd)
-    return {"holder": lines[0], "since": lines[1]} if len(lines) >= 2 else unknown
+    if len(lines) < 2:
+        return unknown
+    return {"holder": lines[0], "since": lines[1].replace("T", " ").replace("+00:00", " UTC")}

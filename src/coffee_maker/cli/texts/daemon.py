@@ -82,7 +82,7 @@ def daemon_control(data: Any, page: Page) -> None:
 
 def daemon_logs(data: Any, page: Page) -> None:
     if not data["lines"]:
-        page.line(f"There is nothing in {data['path']}.")
+        page.line(f"There is nothing to show in {data['path']}.")
     for line in data["lines"]:
         daemon_log(line, page)
 
