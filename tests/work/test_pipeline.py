@@ -508,6 +508,12 @@ def test_a_disk_that_becomes_full_under_an_item_is_waited_for_and_is_no_attempt(
     assert (project.status(TWO), len(runs)) == (Status.PLANNED, 1)
     full.clear()
     until(lambda: project.status(TWO) is Status.COMPLETE)
+
+    def outcomes() -> list[str | None]:
+        with project.store.runs() as kept:
+            return [run.outcome for _number, run in kept.list(item=TWO)]
+
+    until(lambda: outcomes() == ["complete", "lost"])  # it is written after the status
     daemon.stop("enough")
     running.join()
 

@@ -156,6 +156,8 @@ def _run(job: Job, number: int, granted: Mapping[str, int]) -> tuple[AgentResult
             watch.turn.took(result.usage, model=result.model)
             watch.turn.note(ok=result.ok, exit_code=result.exit_code, outage=result.outage)
             watch.turn.text(output=result.output_tail)
+        if not result.ok:
+            space.check(job.desk.options)  # for want of it everything fails: that is no attempt
         detail = result.reason or ""
         job.go_on()
         limit = watch.limit or _own_limit(result)
@@ -189,7 +191,6 @@ def _own_limit(result: AgentResult) -> Reached | None:
 def _ended(job: Job, result: AgentResult) -> Result:
     if result.ok:
         return {"ok": True, "exit_code": 0}
-    space.check(job.desk.options)  # for want of it everything fails: that is no attempt
     reason = _failure(f"the {job.desk.agent.name} agent", result)
     mark = fingerprint("agent", result.exit_code, result.reason, result.output_tail)
     return {"ok": False, "reason": reason, "fingerprint": mark, "exit_code": result.exit_code}
