@@ -300,8 +300,13 @@ def test_killed_in_the_middle_and_resumed_by_its_session(claude: Claude) -> None
         cut = running.result()
         assert (cut.ok, cut.session, cut.outage) == (False, claude.heard.sessions[0], False)
         assert cut.usage.input_tokens >= 100
+        torn = claude.work / "second.txt.tmp.24216.b4fd073be655"  # as it was seen after a kill in the middle of a write
+        torn.write_text("half")
+        kept = claude.work / "notes.tmp.24216"
+        kept.write_text("somebody's")
         result = claude.run(session=cut.session, answers={"Which?": "green"})
         assert result.ok, result
+    assert (torn.exists(), kept.exists()) == (False, True)
     assert result.session == cut.session
     assert (result.usage.input_tokens, result.usage.turns) == (7, 1)  # of this run alone
     told = api.words()

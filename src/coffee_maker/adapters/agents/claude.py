@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from importlib.util import find_spec
 from typing import Any, NamedTuple
 
@@ -55,6 +57,17 @@ FIXED = {
 BUILTIN = ("Bash", "Edit", "Glob", "Grep", "NotebookEdit", "Read", "Task", "TaskStop", "WebFetch", "WebSearch", "Write")
 _PATIENCE = 30.0  # seconds that a wait of the API's may last within a run; a longer one ends it, to be resumed later
 _SHOWN = 300  # characters of a request in the log
+# Claude Code writes a file under such a name beside it and renames that (seen when it was killed in between).
+_TORN_WRITE = re.compile(r".+\.tmp\.[0-9]+\.[0-9a-f]{12}")
+
+
+def _clear_torn_writes(directory: str) -> None:
+    """Remove what a Claude Code that was killed in the middle of a write has left: it would be committed as work."""
+    for folder, inside, files in os.walk(directory):
+        inside[:] = [name for name in inside if name != ".git"]
+        for name in filter(_TORN_WRITE.fullmatch, files):
+            with suppress(OSError):
+                os.unlink(os.path.join(folder, name))
 
 
 class Settings(NamedTuple):
@@ -96,6 +109,7 @@ class ClaudeAgent:
 
     def _run(self, task: Task, stop: Stop, watch: Watch) -> AgentResult:
         if task.session is not None:
+            _clear_torn_writes(task.directory)
             run = _Run(task, watch, stop)
             result = run.go(self._program(task, prompts.again(task)))
             if run.stream.began or result.ok or stop.requested() is not None:
