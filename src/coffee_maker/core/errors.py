@@ -33,8 +33,10 @@ class Refusal(Exception):
 
     def __init__(self, *, hint: str | None = None, **values: Any) -> None:
         self.values: Mapping[str, Any] = values
-        message = _sentence(type(self)).format_map(values)
-        self.message = message[:-1] if message[-2:] in ("?.", "!.", "..") else message  # a value may be a sentence too
+        sentence = _sentence(type(self))
+        message = sentence.format_map(values)
+        doubled = sentence.endswith(".") and message[-2:] in ("?.", "!.", "..")  # a value may be a sentence too
+        self.message = message[:-1] if doubled else message
         self.hint = hint if hint is not None else self.default_hint.format_map(values)
         super().__init__(self.message)
 
