@@ -1,7 +1,8 @@
 """One writer of the race: adds items by the command, one process each, and logs what was acknowledged.
 
-``container_writer.py NAME COUNT LOG STOP``: titles are NAME-0, NAME-1, …; one that was killed is logged as begun only.
-The log lies outside the shared directories. It ends when the file STOP is there.
+``container_writer.py NAME COUNT LOG GO``: titles are NAME-0, NAME-1, …; one that was killed is logged as begun only.
+The log lies outside the shared directories. It begins when the file GO is there: all begin together, however long a
+container takes to start.
 """
 
 from __future__ import annotations
@@ -10,18 +11,20 @@ import json
 import os
 import subprocess
 import sys
+import time
 
 
-def main(name: str, count: int, log_path: str, stop: str) -> None:
+def main(name: str, count: int, log_path: str, go: str) -> None:
     with open(log_path, "a") as log:
 
         def note(**what: object) -> None:
             log.write(json.dumps(what) + "\n")
             log.flush()
 
+        note(ready=name)
+        while not os.path.exists(go):
+            time.sleep(0.01)
         for number in range(count):
-            if os.path.exists(stop):
-                return
             title = f"{name}-{number}"
             note(begun=title)
             done = subprocess.run(

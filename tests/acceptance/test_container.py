@@ -171,20 +171,21 @@ def _killable() -> list[int]:
 
 def test_ten_writers_on_each_side_lose_nothing_and_see_no_lock(wall: Wall) -> None:
     here, there = "tests/acceptance/container_writer.py", "/tests/acceptance/container_writer.py"
-    stop = "stop"
     writers = []
     for number in range(WRITERS):
-        inner = wall.inside(sys.executable, there, f"in-{number}", str(ADDS), f"/logs/in-{number}", f"/logs/{stop}")
+        inner = wall.inside(sys.executable, there, f"in-{number}", str(ADDS), f"/logs/in-{number}", "/logs/go")
         outer = wall.start_script(
-            str(REPOSITORY / here), f"out-{number}", str(ADDS), str(wall.logs / f"out-{number}"), str(wall.logs / stop)
+            str(REPOSITORY / here), f"out-{number}", str(ADDS), str(wall.logs / f"out-{number}"), str(wall.logs / "go")
         )
         writers += [inner, outer]
+    until(lambda: sum("ready" in entry for entry in _entries(wall)) == 2 * WRITERS, seconds=60)
+    (wall.logs / "go").touch()
     chance, kills, whole = random.Random(7), 0, False
     deadline = time.monotonic() + 90
     while any(writer.poll() is None for writer in writers):
         assert time.monotonic() < deadline, "the writers did not come to their end"
         entries = _entries(wall)
-        if not whole and sum("ended" in entry for entry in entries) > WRITERS * ADDS:
+        if not whole and len(_acknowledged(entries, "in-")) > WRITERS:
             whole = True
             wall.kill()  # all that is inside, in the middle of its work
         elif (victims := _killable()) and kills < sum("ended" in entry for entry in entries) // 5:
@@ -207,11 +208,16 @@ def _entries(wall: Wall) -> list[dict[str, str]]:
     return [json.loads(line) for line in lines if line.endswith("\n")]
 
 
+def _acknowledged(entries: list[dict[str, str]], side: str = "") -> set[str]:
+    return {entry["ended"] for entry in entries if entry.get("code") == 0 and entry["ended"].startswith(side)}
+
+
 def _nothing_lost(wall: Wall, entries: list[dict[str, str]]) -> None:
     titles = [item["title"] for item in wall.ask("view")["items"]]  # type: ignore[index]
-    acknowledged = {entry["ended"] for entry in entries if entry.get("code") == 0}
+    acknowledged = _acknowledged(entries)
     begun = {entry["begun"] for entry in entries if "begun" in entry}
-    assert len(acknowledged) > WRITERS * ADDS
+    assert len(_acknowledged(entries, "in-")) > WRITERS
+    assert len(_acknowledged(entries, "out-")) > WRITERS * ADDS // 2
     assert [title for title in acknowledged if titles.count(title) != 1] == []
     assert set(titles) - {"Build it"} <= begun
     assert len(titles) == len(set(titles))
