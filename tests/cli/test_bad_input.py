@@ -88,6 +88,7 @@ def asked(project: Project) -> None:
 
 CASES = {
     "unknown command": Case(("staus",), None, 2, "did you mean status?"),
+    "an action without its command": Case(("respond", "1", "b"), None, 2, "did you mean notifications respond?"),
     "unknown option": Case(("view", "--jsn"), None, 2, "Unrecognized arguments: --jsn"),
     "abbreviated option": Case(("view", "--stat", "planned"), None, 2, "Unrecognized arguments"),
     "missing argument": Case(("search",), None, 2, "TEXT"),

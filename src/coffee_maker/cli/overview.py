@@ -46,3 +46,14 @@ def help_text() -> str:
 
 def version_text() -> str:
     return f"coffee-roadmap {__version__}\n"
+
+
+def meant_by(word: str) -> str:
+    """`` (did you mean that?)`` for a word that is no command: what a command calls an action, else the nearest name."""
+    from coffee_maker.cli.roadmap_cli import COMMANDS, load
+    from coffee_maker.utils.values import nearest
+
+    for name in COMMANDS:
+        if word in getattr(load(name), "ACTIONS", ()):
+            return f" (did you mean {name} {word}?)"
+    return nearest(word, tuple(COMMANDS))

@@ -135,12 +135,12 @@ def load(name: str) -> ModuleType:
     """The module of a command; an unknown one is refused with the nearest that there is."""
     command = COMMANDS.get(name)
     if command is None:
+        from coffee_maker.cli.overview import meant_by
         from coffee_maker.core.errors import WrongUsage
-        from coffee_maker.utils.values import nearest
 
         known = tuple(COMMANDS)
         raise WrongUsage(
-            problem=f"There is no command {name}{nearest(name, known)}.",
+            problem=f"There is no command {name}{meant_by(name)}.",
             hint=f"Commands: {', '.join(known)}. `coffee-roadmap --help` tells what they do.",
         )
     name = f"coffee_maker.cli.commands.{command.module}"

@@ -29,7 +29,7 @@ _NAMES = ("notifications", "analytics")
 
 
 def arguments(parser: Parser) -> None:
-    parser.add_argument("action", choices=tuple(_ACTIONS), metavar="init|status|check|backup|restore|vacuum")
+    parser.add_argument("action", choices=tuple(ACTIONS), metavar="init|status|check|backup|restore|vacuum")
     parser.add_argument("path", nargs="?", metavar="FILE", help="of backup and restore")
     parser.add_argument("--database", choices=_NAMES, metavar="NAME", help="notifications or analytics only")
     parser.add_argument("--yes", action="store_true", help="of restore: also when newer things would be lost")
@@ -40,7 +40,7 @@ def run(args: Namespace, operations: Operations, output: Output) -> int:
         raise WrongUsage(
             problem=f"`db {args.action}` takes no file.", hint="`coffee-roadmap db --help` shows examples."
         )
-    data = _ACTIONS[args.action](args, operations)
+    data = ACTIONS[args.action](args, operations)
     output.show("db", {"action": args.action, **data}, form=f"db_{args.action}")
     return 1 if any(one["level"] == "problem" for one in data.get("findings", ())) else 0
 
@@ -100,7 +100,7 @@ def _backup_data(one: Any) -> shapes.Data:
     return {**one._asdict(), "newest": shapes.moment(one.newest), "rows": dict(one.rows)}
 
 
-_ACTIONS: dict[str, Callable[[Namespace, Operations], shapes.Data]] = {
+ACTIONS: dict[str, Callable[[Namespace, Operations], shapes.Data]] = {
     "init": _init,
     "status": _status,
     "check": _check,

@@ -24,11 +24,11 @@ EXAMPLES = """
   coffee-roadmap notifications --watch           show new ones as they come, until Ctrl-C
 """
 
-_ACTIONS = ("list", "show", "respond", "dismiss")
+ACTIONS = ("list", "show", "respond", "dismiss")
 
 
 def arguments(parser: Parser) -> None:
-    parser.add_argument("action", nargs="?", default="list", metavar="list|show|respond|dismiss", choices=_ACTIONS)
+    parser.add_argument("action", nargs="?", default="list", metavar="list|show|respond|dismiss", choices=ACTIONS)
     parser.add_argument("id", nargs="?", type=whole_number, metavar="ID", help="its number in the list")
     parser.add_argument("answer", nargs="*", metavar="ANSWER", help="of respond; - reads standard input")
     parser.add_argument("--all", action="store_true", help="list also those that are answered, dismissed or expired")
