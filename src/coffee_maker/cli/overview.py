@@ -49,7 +49,7 @@ def version_text() -> str:
 
 
 def meant_by(word: str) -> str:
-    """`` (did you mean that?)`` for a word that is no command: what a command calls an action, else the nearest name."""
+    """`` (did you mean that?)`` for a word that is no command: an action of one, else the nearest name."""
     from coffee_maker.cli.roadmap_cli import COMMANDS, load
     from coffee_maker.utils.values import nearest
 
