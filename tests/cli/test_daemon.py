@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from tests.adapters.git_states import PERSON, git
+from tests.adapters.git_states import PERSON, git, write
 from tests.cli.conftest import Project, Result
 
 from coffee_maker.adapters.daemon_log import DaemonLog
@@ -63,6 +64,19 @@ def beat(store: SqliteStore, *, ago: float = 1, state: str = "working", **job: o
     one = Heartbeat("box-1", "box", 1, "another kernel", state, "PRIORITY-2", "build:1", at, {}, (shown,), at)
     with store.writing() as tx:
         tx.heartbeats.beat(one)
+
+
+def test_why_it_does_nothing_is_shown(run: Run, store: SqliteStore) -> None:
+    beat(store)
+    assert run("daemon", "status", "--json").data["daemons"][0]["because"] is None
+    with store.writing() as tx:
+        [one] = tx.heartbeats.all()
+        tx.heartbeats.beat(one._replace(state="idle", item=None, step=None, jobs=(), because="No \x1b[31mroom."))
+    assert run("daemon", "status", "--json").data["daemons"][0]["because"] == "No \x1b[31mroom."
+    for words in (("daemon", "status"), ("status",)):
+        assert "seen" in (text := run(*words).out)
+        assert "\n  No" in text
+        assert "\x1b[31m" not in text
 
 
 def asked(store: SqliteStore) -> list[tuple[str, str | None, str | None, str | None]]:
@@ -303,11 +317,27 @@ def test_a_dry_run_finds_what_is_missing(run: Run, repository: Project) -> None:
     done = run("daemon", "dry-run", "--agent", "command", "--json")
     assert (done.code, found(done)["agent"], found(done)["test_command"]) == (1, "problem", "problem")
     assert any("day_cost 5.0" in one["message"] for one in done.data["findings"])
+    assert not {"day", "no_space"} & found(done).keys()
     text = run("daemon", "dry-run", "--agent", "command").out
     assert "The test command cannot run: " in text
     assert "The agent cannot run: " in text
     (repository.root / ".git/rebase-merge").mkdir()
     assert found(run("daemon", "dry-run", "--agent", "runbook", "--json"))["repository_busy"] == "problem"
+
+
+def test_a_dry_run_tells_of_a_used_up_day_and_a_full_disk(
+    run: Run, repository: Project, store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(repository.root / "coffee-roadmap.toml", '[roadmap]\npath = "docs/ROADMAP.md"\n[limits]\nday_cost = 0.0\n')
+    done = run("daemon", "dry-run", "--agent", "runbook", "--json")
+    assert (done.code, found(done)["day"]) == (0, "notice")
+    assert "A limit of the day is reached: $0.00 of $0.00 for today." in run("daemon", "dry-run").out
+    with store.reading() as tx:
+        assert tx.notifications.find() == []
+    usage = shutil.disk_usage(repository.root)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: usage._replace(free=4096))
+    done = run("daemon", "dry-run", "--agent", "runbook", "--json")
+    assert (done.code, found(done)["no_space"]) == (1, "problem")
 
 
 def test_a_dry_run_tells_of_a_pause_and_a_skip(run: Run, repository: Project) -> None:

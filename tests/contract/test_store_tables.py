@@ -359,8 +359,9 @@ def test_heartbeats(store: SharedStore) -> None:
     with store.writing() as tx:
         tx.heartbeats.beat(beat._replace(state="idle", jobs=(), started=None))
         tx.heartbeats.beat(beat)
-        tx.heartbeats.beat(beat._replace(daemon="d0", item=None, step=None))
-        assert tx.heartbeats.all() == [beat._replace(daemon="d0", item=None, step=None), beat]
+        idle = beat._replace(daemon="d0", item=None, step=None, because="The disk is full.")
+        tx.heartbeats.beat(idle)
+        assert tx.heartbeats.all() == [idle, beat]
         tx.heartbeats.forget("d0")
         tx.heartbeats.forget("never there")
         assert tx.heartbeats.all() == [beat]

@@ -202,9 +202,13 @@ def test_time_that_was_waited_for_a_person_is_none_of_the_day_s(project: Project
 def test_each_height_of_the_day_is_asked_about(shared: Project) -> None:
     desk = shared.desk(Talking(works), ceilings=Ceilings(day_cost=2.0, day_tokens=100))
     spend(shared, shared.clock.now(), Usage(cost=2.0))
-    assert ceilings.today(desk).over
+    assert ceilings.looked_at(desk).over == "A limit of the day is reached: $2.00 of $2.00 for today."
+    assert titles(shared) == []
+    over = ceilings.today(desk)
+    assert over.over
+    assert ceilings.looked_at(desk) == over
     answer(shared, "go on")
-    assert ceilings.today(desk) == ceilings.Today(None, {"day_cost": 1})
+    assert ceilings.today(desk) == ceilings.looked_at(desk) == ceilings.Today(None, {"day_cost": 1})
     spend(shared, shared.clock.now(), Usage(output_tokens=100))
     assert "100 tokens of 100 tokens" in (ceilings.today(desk).over or "")
     answer(shared, "go on")

@@ -24,7 +24,7 @@ from coffee_maker.core.errors import (
 from coffee_maker.core.items import Status
 from coffee_maker.core.ports import Stop
 from coffee_maker.core.questions import Kind, Level, State
-from coffee_maker.core.records import AgentResult, Task
+from coffee_maker.core.records import AgentResult, Heartbeat, Task
 from coffee_maker.work import naming
 from coffee_maker.work.pipeline import Done
 
@@ -476,11 +476,19 @@ def test_with_no_space_for_work_trees_it_waits(project: Project, monkeypatch: py
     running = in_thread(daemon)
     until(lambda: any("less than 16 MB" in line for line in project.told))
     assert project.status(TWO) is Status.PLANNED
+    until(lambda: "less than 16 MB" in (beat(project).because or ""))
     full.clear()
     until(lambda: project.status(TWO) is Status.COMPLETE)
+    until(lambda: (beat(project).because or "").startswith("Nothing to do: "))
     daemon.stop("enough")
     running.join()
     assert sum("less than 16 MB" in line for line in project.told) == 1
+
+
+def beat(project: Project) -> Heartbeat:
+    with project.store.reading() as tx:
+        [one] = tx.heartbeats.all()
+    return one
 
 
 @pytest.mark.parametrize("told", ["by the agent", "by an error"])

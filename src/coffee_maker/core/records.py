@@ -27,6 +27,7 @@ class Heartbeat(NamedTuple):
     seen: Mapping[str, object]
     jobs: Sequence[Mapping[str, object]] = ()  # the items in hand: see `work.reporting.job_shown`
     started: datetime | None = None
+    because: str | None = None  # why it does nothing, when it could
 
 
 class Entry(NamedTuple):

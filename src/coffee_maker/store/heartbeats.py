@@ -21,10 +21,11 @@ class Heartbeats:
     def beat(self, heartbeat: Heartbeat) -> None:
         self._connection.execute(
             "INSERT INTO heartbeats (daemon, host, pid, boot_id, state, item, step, at, seen, jobs,"
-            " started_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+            " started_at, because) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
             " ON CONFLICT (daemon) DO UPDATE SET host = excluded.host, pid = excluded.pid, boot_id = excluded.boot_id,"
             " state = excluded.state, item = excluded.item, step = excluded.step, at = excluded.at,"
-            " seen = excluded.seen, jobs = excluded.jobs, started_at = excluded.started_at",
+            " seen = excluded.seen, jobs = excluded.jobs, started_at = excluded.started_at,"
+            " because = excluded.because",
             (
                 values.text(heartbeat.daemon),
                 values.text(heartbeat.host),
@@ -37,6 +38,7 @@ class Heartbeats:
                 values.as_json(heartbeat.seen),
                 values.as_json(heartbeat.jobs),
                 values.time_or_none(heartbeat.started),
+                values.text_or_none(heartbeat.because),
             ),
         )
 
@@ -55,6 +57,7 @@ class Heartbeats:
                 seen=values.read_json(row["seen"]),
                 jobs=tuple(values.read_json(row["jobs"])),
                 started=values.read_time_or_none(row["started_at"]),
+                because=row["because"],
             )
             for row in rows
         ]

@@ -24,7 +24,7 @@ GONE = "its daemon was gone"  # the detail of a run whose end nobody recorded
 
 def runs_of(desk: Desk, key: str) -> list[tuple[int, Run]]:
     """The item's runs, newest first."""
-    with desk.store.runs() as runs:
+    with desk.store.reading_runs() as runs:
         return list(runs.list(item=key))
 
 
@@ -90,7 +90,7 @@ def spent_before(job: Job, number: int) -> Spent:
 
 def spent_today(desk: Desk) -> Spent:
     midnight = desk.clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
-    with desk.store.runs() as runs:
+    with desk.store.reading_runs() as runs:
         used, length = runs.usage(since=midnight)
     return Spent(day=used, day_time=length)
 

@@ -22,7 +22,7 @@ from coffee_maker.work.asking import take_back
 from coffee_maker.work.controlling import Controls
 from coffee_maker.work.job import END, NO_LONGER_PLANNED, REPORT, Desk, Job, Slots
 from coffee_maker.work.pipeline import Done
-from coffee_maker.work.supervisor import GLANCE, Supervisor, glance
+from coffee_maker.work.supervisor import GLANCE, Shown, Supervisor, glance
 
 if TYPE_CHECKING:
     from coffee_maker.core.document import Document
@@ -295,6 +295,7 @@ class Daemon:
         if words != self._told:
             self._told = words
             self._desk.tell(words)
+            self._supervisor.beat_soon()
 
     # --- one item
 
@@ -342,15 +343,17 @@ class Daemon:
         self._refused.pop(key, None)
         self._woken.set()
 
-    def _shown(self) -> tuple[str, Sequence[Mapping[str, object]]]:
-        jobs = self._jobs
+    def _shown(self) -> Shown:
+        jobs, because = self._jobs, None
         if self._supervisor.sign.requested() is not None or self.last is not None:
             state = "stopping"
         elif jobs:
             state = "waiting" if all(job.waits_for for job in jobs) else "working"
+        elif self.paused:
+            state = "paused"
         else:
-            state = "paused" if self.paused else "idle"
-        return state, [job.shown() for job in jobs]
+            state, because = "idle", self._told
+        return Shown(state, [job.shown() for job in jobs], because and because.partition("\n")[0])
 
 
 def _why(control: Control) -> str:

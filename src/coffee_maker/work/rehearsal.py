@@ -9,6 +9,7 @@ from coffee_maker.core.choosing import Choice, choose
 from coffee_maker.core.errors import Refusal
 from coffee_maker.core.items import Status
 from coffee_maker.core.records import Finding
+from coffee_maker.work import ceilings, space
 from coffee_maker.work.standing import interrupted
 
 if TYPE_CHECKING:
@@ -62,11 +63,17 @@ def _findings(desk: Desk) -> Iterator[Finding]:
             yield Finding(what.replace(" ", "_"), "problem", f"The {what} cannot run: {problem}.", hint)
         else:
             yield Finding(what.replace(" ", "_"), "ok", f"The {what} ({agent.name}) can run.")
+    try:
+        space.check(desk.options)
+    except Refusal as refusal:
+        yield Finding(refusal.code, "problem", refusal.message, refusal.hint)
     yield from _policies(desk)
-    ceilings = {name: value for name, value in desk.options.ceilings._asdict().items() if value is not None}
-    yield Finding(
-        "limits", "ok", f"Limits: {', '.join(f'{name} {value}' for name, value in ceilings.items()) or 'none'}."
-    )
+    limits = {name: value for name, value in desk.options.ceilings._asdict().items() if value is not None}
+    words = ", ".join(f"{name} {value}" for name, value in limits.items())
+    yield Finding("limits", "ok", f"Limits: {words or 'none'}.")
+    over = ceilings.looked_at(desk).over
+    if over is not None:
+        yield Finding("day", "notice", over, "Nothing new is taken up until tomorrow (UTC).")
 
 
 def _policies(desk: Desk) -> Iterator[Finding]:

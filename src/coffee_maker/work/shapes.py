@@ -114,6 +114,7 @@ def daemon(heartbeat: Heartbeat) -> Data:
         "step": heartbeat.step,
         "at": moment(heartbeat.at),
         "started": moment(heartbeat.started) if heartbeat.started else None,
+        "because": heartbeat.because,
     }
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 from coffee_maker.core.errors import ClaimLost, Refusal
 from coffee_maker.core.ports import Clock, Store, System, Wakeup
@@ -27,8 +27,13 @@ _TICK = 1.0
 _KEPT = 3 / 4  # of a lease that could not be renewed; the rest is for the agent to end in, before others take the item
 _ASKED_WITHIN = timedelta(minutes=1)  # older handshakes have nobody waiting for them
 
-Shown = Callable[[], tuple[str, Sequence[Mapping[str, object]]]]
-"""The daemon's state, and the items that it has in hand, for the heartbeat."""
+
+class Shown(NamedTuple):
+    """What the heartbeat says of the daemon."""
+
+    state: str
+    jobs: Sequence[Mapping[str, object]] = ()
+    because: str | None = None  # why it does nothing
 
 
 def glance(wakeup: Wakeup, seconds: float, over: threading.Event) -> bool:
@@ -104,7 +109,7 @@ class Supervisor:
         self._threads: list[threading.Thread] = []
         self._failure: BaseException | None = None
         self.boot_id = str(system.seen().get("boot_id") or "")
-        self.shown: Shown = lambda: ("idle", ())
+        self.shown: Callable[[], Shown] = lambda: Shown("idle")
         self.sign = StopSign()
 
     def __enter__(self) -> Self:
@@ -190,7 +195,7 @@ class Supervisor:
 
     def _beat(self) -> None:
         seen = self._system.seen()
-        state, jobs = self.shown()
+        state, jobs, because = self.shown()
         first = jobs[0] if jobs else {}
         heartbeat = Heartbeat(
             daemon=self._owner,
@@ -204,6 +209,7 @@ class Supervisor:
             seen=seen,
             jobs=tuple(jobs),
             started=self._started,
+            because=because,
         )
         with self._store.writing() as tx:
             tx.heartbeats.beat(heartbeat)

@@ -11,6 +11,7 @@ from coffee_maker.utils.text import one_line
 
 _LEVELS = {"info": "", "warning": "warn", "error": "bad"}
 _LINE = 120
+_WHY = 300
 
 
 def daemon(data: Any, page: Page) -> None:
@@ -38,6 +39,8 @@ def daemon_status(data: Any, page: Page) -> None:
             continue
         since = f", running for {ago(one['started']).removesuffix(' ago')}" if one["started"] else ""
         page.line(f"{one['daemon']} is {one['state']}{since} (seen {ago(one['at'])}).", "good")
+        if one["because"]:
+            page.line(f"  {one_line(one['because'], _WHY)}", "dim")
         for job in one["jobs"]:
             _job(job, page)
     if data["paused_by"]:

@@ -97,6 +97,8 @@ def _daemons(daemons: Any, page: Page) -> None:
         doing = f"{one['state']}{on}" + (f", {one['step']}" if one["step"] else "")
         if one["alive"]:
             page.line(f"Daemon {one['daemon']} is {doing} (seen {ago(one['at'])}).", "good")
+            if one["because"]:
+                page.line(f"  {_one_line(one['because'])}", "dim")
         else:
             page.line(f"Daemon {one['daemon']} was last seen {ago(one['at'])}, {doing}: it is not running.", "warn")
 
