@@ -116,12 +116,14 @@ class Operations:
 
         return SqliteStore(self.databases)
 
-    def claims(self) -> Sequence[Claim]:
-        """The claims that hold now; where nothing was ever written there are none, and no driver is imported."""
+    def held_back(self) -> tuple[Sequence[Claim], Mapping[str, str]]:
+        """The claims that hold now, and the items that are to be left alone with the reason; where nothing was ever
+        written there are none, and no driver is imported."""
         if self.settings.database.url is None and not os.path.isdir(self.settings.data.dir):
-            return ()
+            return (), {}
         with self.store.reading() as tx:
-            return tx.claims.held(self.clock.now())
+            left = {key: one.words for key, one in tx.controls.skipped().items()}
+            return tx.claims.held(self.clock.now()), left
 
     def prepare(self) -> None:
         """Make the data directory for the first change, or refuse with the reason; its lock is the first file in it."""

@@ -137,8 +137,10 @@ def test_skip_and_retry(run: Run, project: Project, store: SqliteStore) -> None:
     done = run("daemon", "skip", "priority 2", "--reason", "keys", "--json")
     assert (done.code, done.data["item"], done.data["reason"]) == (0, "PRIORITY-2", "keys")
     status = run("daemon", "status", "--json").data
-    assert (status["skipped"], status["next"]) == ({"PRIORITY-2": "skipped by Tester"}, None)
-    assert "PRIORITY-2 is skipped by Tester; `daemon retry PRIORITY-2`" in run("daemon", "status").out
+    assert (status["skipped"], status["next"]) == ({"PRIORITY-2": "skipped by Tester: keys"}, None)
+    assert "PRIORITY-2 is skipped by Tester: keys; `daemon retry PRIORITY-2`" in run("daemon", "status").out
+    because = next(one["because"] for one in run("next", "--json").data["waiting"] if one["key"] == "PRIORITY-2")
+    assert because.endswith("skipped by Tester: keys")
     run("status", "2", "manual_review")
     done = run("daemon", "retry", "2", "--json")
     assert (done.code, done.data["kind"], done.data["item"]) == (0, "retry", "PRIORITY-2")

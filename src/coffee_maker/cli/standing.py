@@ -26,7 +26,7 @@ def daemons(operations: Operations) -> shapes.Data:
     now, items = operations.clock.now(), operations.document().items
     with operations.store.reading() as tx:
         beats, claims, paused = tx.heartbeats.all(), tx.claims.held(now), tx.controls.paused()
-        skipped = {key: f"skipped by {one.asked_by}" for key, one in tx.controls.skipped().items()}
+        skipped = {key: one.words for key, one in tx.controls.skipped().items()}
         left = interrupted(tx, items, now)
     following = choose(items, claims, skipped).item
     living = {beat.daemon: alive(beat, now, operations.is_gone) for beat in beats}

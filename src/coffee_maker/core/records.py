@@ -63,6 +63,11 @@ class Control(NamedTuple):
     id: int = 0
     at: datetime | None = None
 
+    @property
+    def words(self) -> str:
+        """Why the item of a skip is left alone."""
+        return f"skipped by {self.asked_by}{f': {self.reason}' if self.reason else ''}"
+
 
 class Line(NamedTuple):
     """One thing that a daemon told, in its log."""

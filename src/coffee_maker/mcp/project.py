@@ -70,7 +70,7 @@ class ProjectTools:
         return shapes.found(self._operations.settings.roadmap.path, self._operations.document(), given["text"])
 
     def _next(self, _given: Data) -> Data:
-        return shapes.choice(choose(self._operations.document().items, self._operations.claims()))
+        return shapes.choice(choose(self._operations.document().items, *self._operations.held_back()))
 
     def _status(self, _given: Data) -> Data:
         operations = self._operations

@@ -119,7 +119,8 @@ class AgentTools:
     def _next(self, _given: Data, _stop: Stop) -> Data:
         with self._store.reading() as tx:
             claims = tx.claims.held(self._clock.now())
-        return shapes.choice(choose(self._editing.read().items, claims))
+            left = {key: one.words for key, one in tx.controls.skipped().items()}
+        return shapes.choice(choose(self._editing.read().items, claims, left))
 
     def _own(self, document: Document) -> Item:
         """The item of that very key: a forgiving reference could mean a neighbour when it was removed."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from coffee_maker.core.choosing import Choice, choose
 from coffee_maker.core.errors import AgentUnusable, Refusal, RepositoryBusy
 from coffee_maker.core.items import Item, Status
-from coffee_maker.core.records import Control, Entry
+from coffee_maker.core.records import Entry
 from coffee_maker.work import accounts, ceilings, pipeline, space
 from coffee_maker.work.asking import take_back
 from coffee_maker.work.controlling import Controls
@@ -205,7 +205,7 @@ class Daemon:
         now = self._desk.clock.now()
         with self._desk.store.reading() as tx:
             unfinished = tx.journal.unfinished()
-            skipped = {key: f"skipped by {one.asked_by}{_why(one)}" for key, one in tx.controls.skipped().items()}
+            skipped = {key: one.words for key, one in tx.controls.skipped().items()}
             live = tx.claims.held(now)
             reported = {key for key in unfinished if any(one.step == REPORT for one in tx.journal.newest(key))}
         left = self._left | skipped | self._refused_lately(now)
@@ -354,10 +354,6 @@ class Daemon:
         else:
             state, because = "idle", self._told
         return Shown(state, [job.shown() for job in jobs], because and because.partition("\n")[0])
-
-
-def _why(control: Control) -> str:
-    return f": {control.reason}" if control.reason else ""
 
 
 def _elsewhere(claims: Sequence[Claim]) -> str:

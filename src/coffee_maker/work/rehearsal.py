@@ -32,7 +32,7 @@ def rehearse(desk: Desk) -> Rehearsal:
         claims = tx.claims.held(desk.clock.now())
         begun = interrupted(tx, document.items, desk.clock.now())
         skipped, paused = tx.controls.skipped(), tx.controls.paused()
-    left = {key: f"skipped by {one.asked_by}" for key, one in skipped.items()}
+    left = {key: one.words for key, one in skipped.items()}
     choice = choose(document.items, claims, left)
     resumed = tuple(  # one that was put back waits for its turn as others do
         item
