@@ -440,7 +440,6 @@ class Operations:
         commands = (*agent.command, *(self.settings.daemon.test_command or ()))
         named = [part for part in commands if os.path.isabs(part) and os.path.isfile(part)]
         bounds = Bounds(
-            scratch=self.scratch,
             worktrees=self._worktrees,
             network=agent.network,
             memory=agent.memory,

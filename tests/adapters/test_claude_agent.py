@@ -151,7 +151,7 @@ def test_claude_code_in_a_box_works_asks_and_resumes(boxed: Claude) -> None:
     boxed.heard.refuse = "no"
     look = bash(f"echo $HOME; ls {boxed.home / 'config'} {boxed.home / 'scratch/run.log'}; echo in > made")
     with boxed.api(use(look), use(bash("git push")), use(tool("view")), text("done")) as api:
-        bounds = Bounds(str(boxed.home / "scratch"), str(boxed.home), network=(api.url.removeprefix("http://"),))
+        bounds = Bounds(str(boxed.home), network=(api.url.removeprefix("http://"),))
         agent = boxed.agent(sandbox=BwrapSandbox(bounds))
         assert agent.check() is None
         result = agent.run(boxed.task(), Flag(), boxed.heard)

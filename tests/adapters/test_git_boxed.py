@@ -14,7 +14,7 @@ from coffee_maker.adapters.git import GitRepository, Rules
 from coffee_maker.adapters.git_boxed import BoxedRepository
 from coffee_maker.core.errors import BranchInUse, BranchMoved
 from coffee_maker.core.records import Worktree
-from coffee_maker.utils.boxes import boxed_git
+from coffee_maker.utils.boxes import box_of, boxed_git
 
 BRANCH = "roadmap/PRIORITY-1-x"
 
@@ -67,6 +67,21 @@ def test_the_agent_s_copy_works_and_leads_nowhere(project: Path, tree: Path) -> 
     files = [path for path in agent.rglob("*") if path.is_file()]
     assert not any(path.stat().st_nlink > 1 for path in files), "an object file is shared with the repository"
     assert not any(str(project).encode() in path.read_bytes() for path in files)
+
+
+def test_what_was_in_the_box_goes_with_the_tree_and_stays_when_it_is_put_aside(project: Path, tree: Path) -> None:
+    repository, worktree = open_in(project, tree)
+    session = write(Path(box_of(str(tree))) / "home/session", "mine")
+    write(tree / "half", "done")
+    worktree = repository.open_worktree(str(tree), BRANCH)
+    assert worktree.aside is not None
+    assert session.read_text() == "mine"
+    write(tree / "half", "not committed")
+    repository.close_worktree(worktree)
+    assert session.read_text() == "mine"
+    (tree / "half").unlink()
+    repository.close_worktree(worktree)
+    assert sorted(path.name for path in tree.parent.iterdir()) == [f"{tree.name}.left-1", f"{tree.name}.left-1.git"]
 
 
 def test_what_the_agent_committed_is_taken_from_its_files(project: Path, tree: Path) -> None:

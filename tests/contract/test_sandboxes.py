@@ -50,7 +50,7 @@ class Cell:
 
     def sandbox(self, **bounds: object) -> Sandbox:
         given = {"image": IMAGE, "readable": readable() if self.kind == "docker" else (), **bounds}
-        all_bounds = box.Bounds(str(self.home / "scratch"), str(self.home / "trees"), **given)  # type: ignore[arg-type]
+        all_bounds = box.Bounds(str(self.home / "trees"), **given)  # type: ignore[arg-type]
         return {"bwrap": BwrapSandbox, "docker": DockerSandbox}[self.kind](all_bounds)
 
     def task(self, *, timeout: float = 60, text: str = "text\n") -> Task:
@@ -162,8 +162,8 @@ def test_it_dies_with_the_daemon(cell: Cell, mark: Callable[[], list[str]]) -> N
     running.wait()
     until(lambda: not mark())
     if cell.kind == "docker":
-        client = DockerSandbox(box.Bounds("", ""))
-        until(lambda: client._ask("inspect", box.container_name(cell.task(), box.Bounds("", str(cell.home / "trees")))))
+        client = DockerSandbox(box.Bounds(""))
+        until(lambda: client._ask("inspect", box.container_name(cell.task(), box.Bounds(str(cell.home / "trees")))))
 
 
 # --- the walls -------------------------------------------------------------------------------------------------
@@ -208,7 +208,8 @@ def test_it_cannot_get_out(cell: Cell, listening: int) -> None:
         "outside": cell.outside, "scratch": cell.home / "scratch", "log": cell.task().log, "tree": cell.tree,
         "pid": os.getpid(), "port": listening, "user": "root", "home_of_user": Path.home(),
     }  # fmt: skip
-    before = sorted(path for path in cell.home.rglob("*") if "scratch" not in path.parts)
+    own = {"scratch", f"{cell.tree.name}.box"}
+    before = sorted(path for path in cell.home.rglob("*") if not own & set(path.parts))
     script = "\n".join(
         f"if ( {attempt.format(**words)} ) >/dev/null 2>&1; then echo 'ESCAPED {number}'; fi; rm -f link"
         for number, attempt in enumerate(ATTEMPTS)
@@ -216,7 +217,7 @@ def test_it_cannot_get_out(cell: Cell, listening: int) -> None:
     result = cell.run(f"{script}\necho all tried")
     assert [ATTEMPTS[int(line.split()[1])] for line in result.output_tail.splitlines()[:-1]] == []
     assert result.output_tail == "all tried"
-    assert sorted(path for path in cell.home.rglob("*") if "scratch" not in path.parts) == before
+    assert sorted(path for path in cell.home.rglob("*") if not own & set(path.parts)) == before
 
 
 def test_the_attempts_would_be_seen(tmp_path: Path, listening: int) -> None:
@@ -374,7 +375,7 @@ class Quiet:
     def requested(self): return None
 
 def run(script, **bounds):
-    sandbox = BwrapSandbox(Bounds(str(scratch), str(tree.parent), **bounds))
+    sandbox = BwrapSandbox(Bounds(str(tree.parent), **bounds))
     task = Task("K", "T", "t", str(tree), "roadmap/K", str(scratch / "runs/i.md"), str(scratch / "runs/l"),
                 timedelta(seconds=60), 10000, {})
     agent = CommandAgent(["sh", "-c", script], sandbox=sandbox)
@@ -394,7 +395,7 @@ print("bounded" if "fork" in result.output_tail and "all" not in result.output_t
 
 
 def test_a_missing_program_is_told_with_the_package(tmp_path: Path) -> None:
-    bounds = box.Bounds(str(tmp_path), str(tmp_path), image="x")
+    bounds = box.Bounds(str(tmp_path), image="x")
     assert "apt-get install bubblewrap" in (BwrapSandbox(bounds, program="no-bwrap").check() or "")
     assert "apt-get install docker.io" in (DockerSandbox(bounds, program="no-docker").check() or "")
     agent = CommandAgent(["sh"], sandbox=BwrapSandbox(bounds, program="no-bwrap"))
@@ -407,7 +408,7 @@ def test_user_namespaces_that_are_off_are_told(tmp_path: Path) -> None:
     refusing = tmp_path / "bwrap"
     refusing.write_text("#!/bin/sh\necho 'bwrap: No permissions to create new namespace' >&2\nexit 1\n")
     refusing.chmod(0o755)
-    problem = BwrapSandbox(box.Bounds(str(tmp_path), str(tmp_path)), program=str(refusing)).check() or ""
+    problem = BwrapSandbox(box.Bounds(str(tmp_path)), program=str(refusing)).check() or ""
     assert "No permissions to create new namespace" in problem
     assert "user.max_user_namespaces" in problem
 
@@ -415,7 +416,7 @@ def test_user_namespaces_that_are_off_are_told(tmp_path: Path) -> None:
 def test_an_engine_or_image_that_is_not_there_is_told(
     tmp_path: Path, docker_engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bounds = box.Bounds(str(tmp_path), str(tmp_path))
+    bounds = box.Bounds(str(tmp_path))
     assert "[agent] image" in (DockerSandbox(bounds).check() or "")
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nothing")
     assert "cannot be reached" in (DockerSandbox(bounds._replace(image="x")).check() or "")
@@ -439,7 +440,7 @@ def test_a_container_that_was_left_behind_goes_before_the_next_run(
 ) -> None:
     monkeypatch.setenv("DOCKER_HOST", docker_engine.host)
     cell = Cell("docker", tmp_path)
-    name = box.container_name(cell.task(), box.Bounds("", str(cell.home / "trees")))
+    name = box.container_name(cell.task(), box.Bounds(str(cell.home / "trees")))
     docker_engine.run("run", "--detach", "--network", "none", "--name", name, IMAGE, "sleep", "600")
     assert cell.run("echo mine").output_tail == "mine"
     assert docker_engine.containers() == []

@@ -19,7 +19,7 @@ from coffee_maker.adapters.git_program import SLOW, in_a_line
 from coffee_maker.adapters.git_tree import TreeGit
 from coffee_maker.core.errors import BranchMoved, GitFailed
 from coffee_maker.core.records import Worktree
-from coffee_maker.utils.boxes import AGENT_GIT_IN_BOX, boxed_git
+from coffee_maker.utils.boxes import AGENT_GIT_IN_BOX, box_of, boxed_git
 from coffee_maker.utils.removing import remove_tree
 
 _DEPTH = 100  # commits of each branch that the agent can look back on; its copy takes time and space
@@ -66,8 +66,8 @@ class BoxedRepository(GitRepository):
         """See the port."""
         git = boxed_git(worktree.path)
         if os.path.isdir(git.trusted) and self._trusted(worktree.path).can_go():
-            remove_tree(worktree.path)
-            remove_tree(git.home)
+            for directory in (box_of(worktree.path), worktree.path, git.home):
+                remove_tree(directory)
 
     # --- the branch in the person's repository
 

@@ -12,6 +12,7 @@ from hashlib import sha256
 from typing import NamedTuple
 
 from coffee_maker.core.records import Task
+from coffee_maker.utils.boxes import box_of
 from coffee_maker.utils.removing import remove_tree
 
 CONTROL_IN_BOX = "/run/coffee-box"
@@ -25,7 +26,6 @@ _OUR_LOOPBACK = ("localhost", "127.0.0.1")
 class Bounds(NamedTuple):
     """What the settings say about the box."""
 
-    scratch: str  # directory of our own, in which each item's box has its own
     worktrees: str  # the directory whose directories are the runs' work trees
     network: tuple[str, ...] = ()  # see `proxy`
     memory: int = 4_000_000_000  # bytes
@@ -46,9 +46,10 @@ class Place(NamedTuple):
 
 def prepare(task: Task, bounds: Bounds) -> Place:
     """Make the directories. Home stays from attempt to attempt, so that an agent's program can resume."""
-    top = os.path.join(bounds.scratch, "boxes", _name(task))
+    tree = _tree(task.directory, bounds.worktrees)
+    top = box_of(tree)
     place = Place(
-        tree=_tree(task.directory, bounds.worktrees),
+        tree=tree,
         home=os.path.join(top, "home"),
         tmp=os.path.join(top, "tmp"),
         control=os.path.join(top, "control"),
@@ -64,7 +65,7 @@ def prepare(task: Task, bounds: Bounds) -> Place:
 
 def clear(task: Task, bounds: Bounds) -> None:
     """Take away what nobody needs after a run."""
-    remove_tree(os.path.join(bounds.scratch, "boxes", _name(task), "tmp"))
+    remove_tree(os.path.join(box_of(_tree(task.directory, bounds.worktrees)), "tmp"))
 
 
 def container_name(task: Task, bounds: Bounds) -> str:
@@ -92,10 +93,6 @@ def bad_hosts(network: Sequence[str]) -> str | None:
         if entry.startswith(".") and ":" in entry:
             return f"[agent] network: {entry!r} has a port, so it must name one host"
     return None
-
-
-def _name(task: Task) -> str:
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", os.path.basename(task.branch)).lstrip(".") or "box"
 
 
 def _tree(directory: str, worktrees: str) -> str:
