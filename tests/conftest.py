@@ -15,6 +15,11 @@ from coffee_maker.store.common import SharedStore
 from coffee_maker.store.sqlite import SqliteStore
 from coffee_maker.utils.connection import Databases
 
+# What runs in the processes that tests start is not measured: coverage would take a tenth of a second of each, minutes in
+# all. So its figures are lower bounds.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.pop("COVERAGE_PROCESS_CONFIG", None)
+
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[Server]:
@@ -36,12 +41,15 @@ def data_directory(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-def databases(request: pytest.FixtureRequest, data_directory: Path) -> Databases:
+def databases(request: pytest.FixtureRequest, data_directory: Path) -> Iterator[Databases]:
     """Where the shared databases are: nowhere yet."""
     if request.param == "sqlite":
-        return Databases(str(data_directory))
+        yield Databases(str(data_directory))
+        return
     server: Server = request.getfixturevalue("postgres_server")
-    return Databases(str(data_directory), url=server.new_database())
+    url = server.new_database()
+    yield Databases(str(data_directory), url=url)
+    server.give_back(url)
 
 
 @pytest.fixture
