@@ -15,8 +15,8 @@ from coffee_maker.store.common import SharedStore
 from coffee_maker.store.sqlite import SqliteStore
 from coffee_maker.utils.connection import Databases
 
-# What runs in the processes that tests start is not measured: coverage would take a tenth of a second of each, minutes in
-# all. So its figures are lower bounds.
+# What runs in the processes that tests start is not measured: coverage would take a tenth of a second of each, which is
+# minutes in all. So its figures are lower bounds.
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.pop("COVERAGE_PROCESS_CONFIG", None)
 
