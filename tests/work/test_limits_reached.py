@@ -11,9 +11,10 @@ from tests.work.watching_kit import THREE, TWO, Talking, question
 from coffee_maker.core.items import Status
 from coffee_maker.core.limits import Ceilings
 from coffee_maker.core.records import AgentResult, Run, Task, Usage
-from coffee_maker.work import ceilings
+from coffee_maker.work import accounts, ceilings
 from coffee_maker.work.watching import Watching
 
+HOURS = Ceilings(day_time=timedelta(hours=6))
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
@@ -197,6 +198,36 @@ def test_time_that_was_waited_for_a_person_is_none_of_the_day_s(project: Project
     spend(project, NOON - timedelta(hours=9), Usage(), hours=8, waited=7.5 * 3600)
     desk = project.desk(Talking(works), ceilings=Ceilings(day_time=timedelta(hours=1)))
     assert ceilings.today(desk._replace(clock=At(NOON))).over is None
+
+
+def test_the_night_in_which_a_dead_daemon_s_item_lay_is_nobody_s_work(shared: Project) -> None:
+    """A machine that was off for ten hours would else have used up the six that an item may take."""
+    clock, lease = At(NOON), timedelta(minutes=1)
+    desk = shared.desk(Talking(works))._replace(clock=clock)
+    with shared.store.writing() as tx:
+        claim = tx.claims.take(TWO, "gone", lease=lease, now=NOON)
+    with shared.store.runs() as runs:
+        runs.start(Run(TWO, "gone", "doing", "b", NOON, None, None, None, None, None))
+    with shared.store.writing() as tx:
+        tx.claims.renew(claim, lease=lease, now=NOON + 9 * lease)
+        tx.claims.take("US-9", "gone", lease=timedelta(days=1), now=NOON)
+    clock.at = NOON + timedelta(hours=10)
+    accounts.close_left_open(desk, TWO, lambda _run: False)
+    [run] = shared.runs(TWO)
+    assert (run.outcome, run.worked) == ("lost", 10 * lease)
+    assert ceilings.looked_at(desk._replace(options=desk.options._replace(ceilings=HOURS))) == ceilings.Today()
+
+
+def test_a_run_that_is_closed_while_its_lease_runs_ends_now(shared: Project) -> None:
+    clock = At(NOON)
+    desk = shared.desk(Talking(works))._replace(clock=clock)
+    with shared.store.writing() as tx:
+        tx.claims.take(TWO, "gone", lease=timedelta(hours=1), now=NOON)
+    with shared.store.runs() as runs:
+        runs.start(Run(TWO, "gone", "doing", "b", NOON, None, None, None, None, None))
+    clock.at = NOON + timedelta(minutes=5)
+    accounts.close_left_open(desk, TWO, lambda _run: False)
+    assert [run.worked for run in shared.runs(TWO)] == [timedelta(minutes=5)]
 
 
 def test_each_height_of_the_day_is_asked_about(shared: Project) -> None:

@@ -136,6 +136,8 @@ class ClaimTable(Protocol):
         """Give back; nothing happens when it was lost."""
 
     def held(self, now: datetime) -> Sequence[Claim]: ...
+    def held_until(self, item: str) -> Mapping[str, datetime]:
+        """Owner -> when the last lease ran out that it ever had on the item."""
 
 
 class HeartbeatTable(Protocol):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from coffee_maker.core.errors import AlreadyClaimed, ClaimLost
 from coffee_maker.core.state import Claim
@@ -65,3 +65,7 @@ class Claims:
             (values.time(now),),
         )
         return [Claim(item, owner, fence, values.read_time(until)) for item, owner, fence, until in rows]
+
+    def held_until(self, item: str) -> Mapping[str, datetime]:
+        rows = self._connection.execute("SELECT owner, max(until) FROM claims WHERE item = ? GROUP BY owner", (item,))
+        return {owner: values.read_time(until) for owner, until in rows}

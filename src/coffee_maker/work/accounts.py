@@ -14,9 +14,6 @@ from coffee_maker.work.naming import file_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from datetime import datetime
-
-    from coffee_maker.core.ports import RunLog
     from coffee_maker.work.job import Desk, Job
 
 GONE = "its daemon was gone"  # the detail of a run whose end nobody recorded
@@ -46,30 +43,38 @@ def open_run(job: Job, attempt: int) -> tuple[int, Run]:
         job.key, desk.owner, desk.agent.name, branch, desk.clock.now(), None, None, None, None, None,
         job.pipeline, attempt,
     )  # fmt: skip
+    settle(job)
     with desk.store.runs() as runs:
-        _close_left_open(runs, job)
         return runs.start(run), run
-
-
-def close_left_open(runs: RunLog, key: str, now: datetime, noted: Callable[[Run], bool]) -> None:
-    """One that has ended well waits for its tests to say how it came out, unless its daemon died before it could note
-    that it has ended: then the work is done again."""
-    for number, run in runs.list(item=key):
-        if run.ended is None or (run.outcome is None and not noted(run)):
-            runs.end(number, run._replace(ended=run.ended or now, outcome="lost", detail=GONE))
 
 
 def settle(job: Job) -> None:
     """Close the runs that a dead daemon left open on this item."""
-    with job.desk.store.runs() as runs:
-        _close_left_open(runs, job)
 
-
-def _close_left_open(runs: RunLog, job: Job) -> None:
     def noted(run: Run) -> bool:
         return run.pipeline == job.pipeline and f"agent:{run.attempt}" in job.results
 
-    close_left_open(runs, job.key, job.desk.clock.now(), noted)
+    close_left_open(job.desk, job.key, noted)
+
+
+def close_left_open(desk: Desk, key: str, noted: Callable[[Run], bool]) -> None:
+    """One that has ended well waits for its tests to say how it came out, unless its daemon died before it could note
+    that it has ended: then the work is done again. The time from a death to now, a night perhaps, is nobody's work: the
+    run ends with its daemon's last lease."""
+    left = [
+        (number, run)
+        for number, run in runs_of(desk, key)
+        if run.ended is None or (run.outcome is None and not noted(run))
+    ]
+    if not left:
+        return
+    now = desk.clock.now()
+    with desk.store.reading() as tx:
+        until = tx.claims.held_until(key)
+    with desk.store.runs() as runs:
+        for number, run in left:
+            ended = run.ended or min(now, until.get(run.daemon, now))
+            runs.end(number, run._replace(ended=ended, outcome="lost", detail=GONE))
 
 
 def spent_before(job: Job, number: int) -> Spent:

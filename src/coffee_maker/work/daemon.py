@@ -282,8 +282,7 @@ class Daemon:
                 tx.journal.record(Entry(key, pipeline_id, END, {"outcome": "left"}, pipeline_id, now))
                 take_back(tx, key, pipeline_id, by=self._desk.owner, at=now)
         for key in sorted(orphans - taken):
-            with self._desk.store.runs() as runs:
-                accounts.close_left_open(runs, key, now, lambda _run: False)
+            accounts.close_left_open(self._desk, key, lambda _run: False)
             self._desk.tell(f"{key}: left as it is, for a person has changed it meanwhile", item=key)
 
     def _refused_lately(self, now: datetime) -> dict[str, str]:
