@@ -17,6 +17,8 @@ from pathlib import Path
 
 import pytest
 
+from coffee_maker.adapters.agents.claude import program
+
 IMAGE = "coffee-roadmap-test"
 _INSTALLING = 180.0  # seconds
 _STARTING = 20.0
@@ -116,13 +118,15 @@ def _import_image(engine: Engine) -> None:
     for name, found in programs:
         shutil.copy(os.path.realpath(found), root / "usr/bin" / name)
     (root / "usr/bin/git-upload-pack").symlink_to("git")
-    python = os.path.realpath(sys.executable)
+    python, more = os.path.realpath(sys.executable), [found for found in [program()] if found]
     (root / "usr/bin/python3").symlink_to(python)
+    for claude in more:
+        (root / "usr/bin/claude").symlink_to(claude)
     modules = [
         *glob.glob(f"{sys.base_prefix}/lib/python3*/lib-dynload/*.so"),
         *glob.glob(f"{sys.prefix}/lib/**/apsw/*.so", recursive=True),
     ]
-    for library in _libraries([*(found for _, found in programs), python, *modules]):
+    for library in _libraries([*(found for _, found in programs), python, *more, *modules]):
         target = root / library.lstrip("/")
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(library, target)

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from tests.adapters.claude_kit import KEY, Claude
 from tests.contract.test_agents import Flag, Heard, until
+from tests.engines import IMAGE, Engine, need, readable
 from tests.fake_messages_api import Cut, Fault, Garbage, Stall, text, use
 
 from coffee_maker.adapters.agents import claude as claude_module
 from coffee_maker.adapters.sandbox.box import Bounds
 from coffee_maker.adapters.sandbox.bwrap import BwrapSandbox
+from coffee_maker.adapters.sandbox.docker import DockerSandbox
 from coffee_maker.core.errors import WrongUsage
+from coffee_maker.core.ports import Sandbox
 from coffee_maker.core.records import Action
 from coffee_maker.core.tools import AGENT_TOOLS
 
@@ -139,20 +141,26 @@ def test_the_model_is_passed_on(claude: Claude) -> None:
     assert api.asked[0]["model"] == "claude-some-model" == result.model
 
 
-@pytest.fixture
-def boxed(claude: Claude) -> Claude:
-    if shutil.which("bwrap") is None:
-        pytest.skip("bubblewrap is not installed")
-    return claude
+def test_claude_code_in_bubblewrap(claude: Claude) -> None:
+    need("bwrap", "bubblewrap")
+    works_asks_and_resumes(claude, BwrapSandbox)
 
 
-def test_claude_code_in_a_box_works_asks_and_resumes(boxed: Claude) -> None:
+@pytest.mark.xdist_group("engine")  # one Docker Engine for all
+def test_claude_code_in_docker(docker_engine: Engine, claude: Claude, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The image has it under its own name, as a person's own has."""
+    monkeypatch.setenv("DOCKER_HOST", docker_engine.host)
+    works_asks_and_resumes(claude, DockerSandbox, image=IMAGE, readable=readable())
+    assert docker_engine.containers() == []
+
+
+def works_asks_and_resumes(boxed: Claude, sandbox: Callable[[Bounds], Sandbox], **bounds: object) -> None:
     """The worker is outside, so permissions and tools come through; what Claude Code starts is in the box."""
     boxed.heard.refuse = "no"
     look = bash(f"echo $HOME; ls {boxed.home / 'config'} {boxed.home / 'scratch/run.log'}; echo in > made")
     with boxed.api(use(look), use(bash("git push")), use(tool("view")), text("done")) as api:
-        bounds = Bounds(str(boxed.home), network=(api.url.removeprefix("http://"),))
-        agent = boxed.agent(sandbox=BwrapSandbox(bounds))
+        network = (api.url.removeprefix("http://"),)
+        agent = boxed.agent(sandbox=sandbox(Bounds(str(boxed.home), network=network, **bounds)))  # type: ignore[arg-type]
         assert agent.check() is None
         result = agent.run(boxed.task(), Flag(), boxed.heard)
         assert result.ok, (result, boxed.log)
