@@ -116,6 +116,15 @@ def test_codex_in_words(place: Claude) -> None:
     assert "all done\n[240 tokens]\n" in place.log
 
 
+def test_codex_counts_a_resumed_session_from_its_beginning(place: Claude) -> None:
+    """Seen with codex-cli 0.169.0: three runs of 100, 200 and 300 tokens told 100, 300 and 600."""
+    stand_in(place, "codex", f"print({CODEX!r})")
+    result = run(place, "codex", session="s", taken=Usage(100, 15, 80, 0, turns=1))
+    assert result.usage == Usage(20, 25, 0, 0, turns=1) == place.heard.used
+    assert run(place, "codex", session="s", taken=Usage(1000, 1000, turns=9)).usage == Usage(0, 0, 80, turns=1)
+    assert run(place, "codex", taken=Usage(100)).usage == Usage(120, 40, 80, turns=1)  # a session of its own
+
+
 def test_opencode_in_words(place: Claude) -> None:
     stand_in(place, "opencode", f"print({OPENCODE!r})")
     result = run(place, "opencode")
@@ -208,11 +217,13 @@ def test_claude_itself(claude: Claude) -> None:
         result = run(claude, "claude")
         assert result.ok, result
         assert api.asked[0]["model"] == "some-model"
-        resumed = run(claude, "claude", session=result.session)
+        resumed = run(claude, "claude", session=result.session, taken=result.usage)
         assert "You were interrupted" in api.words()
     assert (claude.work / "made.txt").read_text() == "hi\n"
     assert (result.usage[:2], result.usage.turns, result.usage.cost > 0) == ((112, 14), 2, True)
     assert resumed.session == result.session
+    assert (resumed.usage.turns, resumed.usage.tokens) == (1, 21)  # it counts the session again from its beginning
+    assert 0 < resumed.usage.cost < result.usage.cost
     assert claude.heard.words[:2] == ["→ Bash: echo hi > made.txt", "all done"]
 
 

@@ -58,7 +58,7 @@ def test_going_on_runs_it_again_with_as_much_again(shared: Project) -> None:
     running.join(20)
     assert shared.status(TWO) is Status.COMPLETE
     assert [task.max_turns for task in agent.tasks] == [10, 20]
-    assert [task.session for task in agent.tasks] == [None, "s-1"]
+    assert [(task.session, task.taken.turns) for task in agent.tasks] == [(None, 0), ("s-1", 10)]
     assert [run.outcome for run in shared.runs(TWO)] == ["complete", "lost"]
 
 

@@ -102,6 +102,10 @@ class Usage(NamedTuple):
             self.turns + other.turns,
         )
 
+    def minus(self, other: Usage) -> Usage:
+        """What is left of it, never below nothing."""
+        return Usage(**{name: max(getattr(self, name) - getattr(other, name), 0) for name in self._fields})
+
 
 class Run(NamedTuple):
     """One attempt of an agent at an item, in the analytics database."""
@@ -206,6 +210,7 @@ class Task(NamedTuple):
     environment: Mapping[str, str] = {}  # read only; e.g. COFFEE_DATA_DIR, so that it can ask the person
     earlier: tuple[str, ...] = ()  # what became of earlier attempts, oldest first
     session: str | None = None  # of the attempt that was cut off, to be resumed by an agent that can
+    taken: Usage = Usage()  # by the earlier runs of that session
     stall: timedelta | None = None  # an agent that says nothing for so long is ended
     max_turns: int | None = None
     max_cost: float | None = None  # US dollars

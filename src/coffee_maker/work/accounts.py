@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Mapping
 
@@ -111,6 +112,12 @@ def ended(run: Run, outcome: str | None, detail: str, result: AgentResult | None
         session=result.session or run.session,
         usage=result.usage if any(result.usage) else run.usage,
     )
+
+
+def taken_by(job: Job, session: str | None) -> Usage:
+    """What the earlier runs of a session took."""
+    used = (run.usage for _number, run in runs_of(job.desk, job.key) if session and run.session == session)
+    return functools.reduce(Usage.plus, used, Usage())
 
 
 def last_run(job: Job) -> tuple[int, Run] | None:

@@ -152,7 +152,8 @@ def _run(job: Job, number: int, granted: Mapping[str, int]) -> tuple[AgentResult
         session = last[1].session if last and last[1].attempt == number else None
         with observing.turn(agent.name) as watch.turn:
             watch.turn.text(input=task.text)
-            result = agent.run(task._replace(session=session), watch, watch)
+            taken = accounts.taken_by(job, session)
+            result = agent.run(task._replace(session=session, taken=taken), watch, watch)
             watch.turn.took(result.usage, model=result.model)
             watch.turn.note(ok=result.ok, exit_code=result.exit_code, outage=result.outage)
             watch.turn.text(output=result.output_tail)

@@ -15,7 +15,7 @@ _AWAY = re.compile(r"status:? (?:408|409|429|5\d\d)\b|experiencing high demand|C
 
 
 class CodexStream(Reading):
-    """``codex exec --json``, as codex-cli 0.169.0 prints it."""
+    """``codex exec --json``, as codex-cli 0.169.0 prints it: one turn, whose usage is the whole session's so far."""
 
     def hear(self, message: Mapping[str, Any]) -> str | None:
         kind = message.get("type")
@@ -54,7 +54,8 @@ class CodexStream(Reading):
         cached = int(usage.get("cached_input_tokens") or 0)
         written = int(usage.get("cache_write_input_tokens") or 0)
         told = int(usage["input_tokens"]) - cached
-        self.use(self.usage.plus(Usage(told, int(usage["output_tokens"]), cached, written, turns=1)))
+        session = Usage(told, int(usage["output_tokens"]), cached, written)
+        self.use(session.minus(self.earlier)._replace(turns=self.usage.turns + 1))
         return f"[{self.usage.tokens} tokens]"
 
 

@@ -42,6 +42,7 @@ class Reading:
     def __init__(self, watch: Watch) -> None:
         self._watch = watch
         self.usage = Usage()
+        self.earlier = Usage()  # of the runs before this one in the same session, for programs that count it again
         self.session: str | None = None
         self.model: str | None = None
         self.failure: str | None = None
@@ -92,7 +93,6 @@ class ClaudeStream(Reading):
         self.began = False  # its session stands
         self.waits_for_model = True  # and not for a tool
         self.ending = False  # what it says from now on is the answer to our interruption
-        self._earlier = Usage()  # of the runs before this one in the same session
         self._messages: dict[str, Usage] = {}
         self._turns: set[str] = set()
         self._current: dict[object, str] = {}  # the message that is being streamed, by who speaks
@@ -141,7 +141,7 @@ class ClaudeStream(Reading):
         return _lines(_claude_block(block) for block in content) if isinstance(content, list) else ""
 
     def _hear_earlier_usage(self, message: Mapping[str, Any]) -> str:
-        self._earlier = _of_models(message.get("model_usage"), message.get("total_cost_usd"))
+        self.earlier = _of_models(message.get("model_usage"), message.get("total_cost_usd"))
         return ""
 
     def _hear_session_usage(self, message: Mapping[str, Any]) -> str:
@@ -195,7 +195,7 @@ class ClaudeStream(Reading):
 
     def _use_models(self, models: Mapping[str, Any] | None, cost: object) -> None:
         """What the program counted itself, side requests included."""
-        told, earlier = _of_models(models, cost), self._earlier
+        told, earlier = _of_models(models, cost), self.earlier
         own = {name: getattr(told, name) - getattr(earlier, name) for name in Usage._fields if name != "turns"}
         self.use(Usage(**own, turns=len(self._turns)))
 
