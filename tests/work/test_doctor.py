@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from coffee_maker import wiring
-from coffee_maker.core.errors import OutOfReach, RepositoryBusy
+from coffee_maker.core.errors import OutOfReach, RepositoryBusy, RoadmapUnusable
 from coffee_maker.core.questions import Draft, Kind, Source
 from coffee_maker.core.records import Finding
 from coffee_maker.settings import Flags, load
@@ -146,6 +146,22 @@ def test_a_roadmap_that_comes_into_being_meanwhile_is_kept(tmp_path: Path) -> No
 
     assert [part.made for part in set_up(settings, Late())] == [True, False, True]  # type: ignore[arg-type]
     assert operations.settings is settings
+
+
+@pytest.mark.parametrize("kind", ["directory", "fifo", "the root of all"])
+def test_what_is_no_roadmap_is_refused_before_anything_is_made(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "it"
+    if kind == "directory":
+        path.mkdir()
+    elif kind == "fifo":
+        os.mkfifo(path)
+    else:
+        path = Path("/")
+    before = sorted(tmp_path.iterdir())
+    settings = load(Flags(roadmap=str(path), data_dir=str(tmp_path / "data")), {}, str(tmp_path))
+    with pytest.raises(RoadmapUnusable, match=r"it is (a directory|no regular file)"):
+        set_up(settings, wiring.open_operations(settings).file)
+    assert sorted(tmp_path.iterdir()) == before
 
 
 def test_a_place_that_cannot_be_written_is_refused_by_its_name(tmp_path: Path) -> None:

@@ -49,6 +49,7 @@ def titles(project: Project) -> list[str]:
 
 def test_going_on_runs_it_again_with_as_much_again(shared: Project) -> None:
     agent = takes(Usage(turns=10), session="s-1")
+    spend(shared, NOON, Usage(turns=100), item=TWO, session="s-0")
     running = in_thread(shared.daemon(agent, ceilings=Ceilings(run_turns=10)), once=True)
     one = question(shared)
     assert (one.title, one.options) == (f"{TWO} reached a limit: go on?", ("go on", "stop here"))
@@ -59,7 +60,7 @@ def test_going_on_runs_it_again_with_as_much_again(shared: Project) -> None:
     assert shared.status(TWO) is Status.COMPLETE
     assert [task.max_turns for task in agent.tasks] == [10, 20]
     assert [(task.session, task.taken.turns) for task in agent.tasks] == [(None, 0), ("s-1", 10)]
-    assert [run.outcome for run in shared.runs(TWO)] == ["complete", "lost"]
+    assert [run.outcome for run in shared.runs(TWO)] == ["complete", "lost", "complete"]
 
 
 def test_stopping_there_leaves_it_to_the_person(project: Project) -> None:

@@ -288,7 +288,7 @@ def _follow(path: str, *, missing_ok: bool) -> str:
 @contextmanager
 def _open(directory: int, name: str, path: str) -> Iterator[int]:
     try:
-        fd = os.open(name, _READ, dir_fd=directory)
+        fd = os.open(name or os.curdir, _READ, dir_fd=directory)  # the root has no name
     except FileNotFoundError:
         raise RoadmapMissing(path=path) from None
     except OSError as error:

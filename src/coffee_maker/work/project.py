@@ -100,7 +100,9 @@ class Part(NamedTuple):
 
 
 def set_up(settings: Settings, file: RoadmapFile) -> list[Part]:
-    """Make what is missing. The data directory comes first, since it is what can be refused."""
+    """Make what is missing. What can be refused comes first: a roadmap that is none, the data directory."""
+    if os.path.lexists(settings.roadmap.path):
+        file.read()
     had_data = data_directory.is_ours(settings.data.dir)
     data_directory.ensure(settings.data.dir)
     return [
