@@ -151,6 +151,10 @@ def test_claude_code_in_docker(docker_engine: Engine, claude: Claude, monkeypatc
     """The image has it under its own name, as a person's own has."""
     monkeypatch.setenv("DOCKER_HOST", docker_engine.host)
     works_asks_and_resumes(claude, DockerSandbox, image=IMAGE, readable=readable())
+    without = claude.agent(sandbox=DockerSandbox(Bounds(str(claude.home), image=IMAGE)))
+    result = without.run(claude.task(), Flag(), claude.heard)  # its program leads to nothing in there
+    assert not result.ok
+    assert "claude: not found" in (result.reason or "")
     assert docker_engine.containers() == []
 
 

@@ -90,6 +90,7 @@ class ClaudeStream(Reading):
         self.retry: Mapping[str, Any] | None = None  # the newest failed request that is tried again
         self.error: str | None = None  # the newest kind of error of the API
         self.resets_at: float | None = None  # when a rate limit ends, seconds since the epoch
+        self.complaint = ""  # what its program said last on its standard error
         self.began = False  # its session stands
         self.waits_for_model = True  # and not for a tool
         self.ending = False  # what it says from now on is the answer to our interruption
@@ -165,14 +166,15 @@ class ClaudeStream(Reading):
         return f"[ended: {self.failure or 'well'}; {turns} turns, {self.usage.tokens} tokens, ${cost:.4f}]"
 
     def _hear_stderr(self, message: Mapping[str, Any]) -> str:
+        self.complaint = str(message["text"]).strip() or self.complaint
         return str(message["text"])
 
     def _hear_alive(self, _message: Mapping[str, Any]) -> str:
         return ""
 
     def _hear_failed(self, message: Mapping[str, Any]) -> str:
-        self.failure = str(message["text"])
-        return self.failure
+        self.failure = f"{self.complaint}: {message['text']}" if self.complaint else str(message["text"])
+        return str(message["text"])
 
     def _wait_for_model(self, waits: bool) -> None:
         if not self.ending:
