@@ -10,6 +10,7 @@ from tests.work.watching_kit import THREE, TWO, Talking, question
 
 from coffee_maker.core.items import Status
 from coffee_maker.core.limits import Ceilings
+from coffee_maker.core.questions import Draft, Kind, Source
 from coffee_maker.core.records import AgentResult, Run, Task, Usage
 from coffee_maker.work import accounts, ceilings
 from coffee_maker.work.watching import Watching
@@ -201,6 +202,22 @@ def test_time_that_was_waited_for_a_person_is_none_of_the_day_s(project: Project
     assert ceilings.today(desk._replace(clock=At(NOON))).over is None
 
 
+def test_a_day_whose_question_is_put_aside_is_over(project: Project) -> None:
+    desk = project.desk(Talking(works), ceilings=Ceilings(day_cost=0.0))
+    assert str(ceilings.today(desk).over).endswith("Question 1 lets it go on.")
+    project.messages.dismiss(1, by="ada")
+    words = "A limit of the day is reached: $0.00 of $0.00 for today. Question 1 is dismissed: nothing more until"
+    assert str(ceilings.today(desk).over).startswith(words)
+    assert len(project.news()) == 1
+
+
+def test_a_day_that_was_answered_with_tomorrow_says_so(project: Project) -> None:
+    desk = project.desk(Talking(works), ceilings=Ceilings(day_cost=0.0))
+    assert ceilings.today(desk).over
+    answer(project, "tomorrow")
+    assert "Question 1 was answered with tomorrow: nothing more" in str(ceilings.today(desk).over)
+
+
 def test_the_night_in_which_a_dead_daemon_s_item_lay_is_nobody_s_work(shared: Project) -> None:
     """A machine that was off for ten hours would else have used up the six that an item may take."""
     clock, lease = At(NOON), timedelta(minutes=1)
@@ -239,6 +256,10 @@ def test_each_height_of_the_day_is_asked_about(shared: Project) -> None:
     over = ceilings.today(desk)
     assert over.over
     assert ceilings.looked_at(desk) == over
+    before = question(shared).id
+    assert [ceilings.today(desk) for _ in range(5)] == [over] * 5
+    later = shared.messages.notify(Draft(Source.DAEMON, Kind.INFO, "later"))
+    assert later.id == before + 1  # who looks in every round writes nothing, and takes no numbers
     answer(shared, "go on")
     assert ceilings.today(desk) == ceilings.looked_at(desk) == ceilings.Today(None, {"day_cost": 1})
     spend(shared, shared.clock.now(), Usage(output_tokens=100))

@@ -80,6 +80,7 @@ class NotificationTable(Protocol):
         """The stored notification, and whether it is new (False: the idempotency key was known)."""
 
     def get(self, notification_id: int) -> Notification | None: ...
+    def keyed(self, idempotency_key: str) -> Notification | None: ...
     def find(
         self,
         *,

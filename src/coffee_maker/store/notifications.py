@@ -45,13 +45,21 @@ class Notifications:
         ).dicts()
         if created:
             return _notification(created[0]), True
-        known = self._connection.execute("SELECT * FROM notifications WHERE idempotency_key = ?", (key,)).dicts()
-        return _notification(known[0]), False
+        known = self.keyed(str(key))
+        if known is None:
+            raise AssertionError("nothing was created, so the key is known")
+        return known, False
 
     def get(self, notification_id: int) -> Notification | None:
         if not 0 < notification_id <= values.FOR_EVER:
             return None
         rows = self._connection.execute("SELECT * FROM notifications WHERE id = ?", (notification_id,)).dicts()
+        return _notification(rows[0]) if rows else None
+
+    def keyed(self, idempotency_key: str) -> Notification | None:
+        rows = self._connection.execute(
+            "SELECT * FROM notifications WHERE idempotency_key = ?", (values.text(idempotency_key),)
+        ).dicts()
         return _notification(rows[0]) if rows else None
 
     def find(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from coffee_maker.core.limits import reached
-from coffee_maker.core.questions import Draft, Kind, Level, Source
+from coffee_maker.core.questions import OPEN, Draft, Kind, Level, Source
 from coffee_maker.work import accounts
 
 if TYPE_CHECKING:
@@ -26,18 +26,18 @@ class Today(NamedTuple):
 
 def today(desk: Desk) -> Today:
     """Whether a ceiling of the day is reached. The person is asked once for each ceiling's height."""
-    return _stand(desk, desk.messages.notify)
+    return _stand(desk, lambda draft: _asked_before(desk, draft) or desk.messages.notify(draft))
 
 
 def looked_at(desk: Desk) -> Today:
     """The same for who only looks: nobody is asked."""
+    return _stand(desk, lambda draft: _asked_before(desk, draft))
 
-    def asked_before(draft: Draft) -> Notification | None:
-        with desk.store.reading() as tx:
-            found = (one for one in tx.notifications.find() if one.idempotency_key == draft.idempotency_key)
-            return next(found, None)
 
-    return _stand(desk, asked_before)
+def _asked_before(desk: Desk, draft: Draft) -> Notification | None:
+    """This is looked at in every round of the daemon, which must not write each time."""
+    with desk.store.reading() as tx:
+        return tx.notifications.keyed(str(draft.idempotency_key))
 
 
 def _stand(desk: Desk, asked: Callable[[Draft], Notification | None]) -> Today:
@@ -52,9 +52,17 @@ def _stand(desk: Desk, asked: Callable[[Draft], Notification | None]) -> Today:
         name = over[0].name
         question = asked(_question(desk, name, over[0].words, extra.get(name, 0)))
         if question is None or question.answer != GO_ON:
-            lets = f" Question {question.id} lets it go on." if question else ""
-            return Today(f"A limit of the day is reached: {over[0].words}.{lets}", extra)
+            return Today(f"A limit of the day is reached: {over[0].words}.{_way_on(question)}", extra)
         extra[name] = extra.get(name, 0) + 1
+
+
+def _way_on(question: Notification | None) -> str:
+    if question is None:
+        return ""
+    if question.state in OPEN:
+        return f" Question {question.id} lets it go on."
+    said = f"was answered with {question.answer}" if question.answer else f"is {question.state.value}"
+    return f" Question {question.id} {said}: nothing more until tomorrow (UTC)."
 
 
 def _question(desk: Desk, name: str, words: str, height: int) -> Draft:
