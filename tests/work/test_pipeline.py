@@ -26,6 +26,7 @@ from coffee_maker.core.ports import Stop
 from coffee_maker.core.questions import Kind, Level, State
 from coffee_maker.core.records import AgentResult, Heartbeat, Task
 from coffee_maker.work import naming
+from coffee_maker.work.controlling import Controlling
 from coffee_maker.work.pipeline import Done
 
 STOPPED = "daemon stopped"
@@ -245,14 +246,21 @@ def _without_dependency() -> object:
     return ItemEdits(fields={"Depends On": None})
 
 
-def test_a_daemon_of_later_asks_again_after_a_skip(project: Project) -> None:
-    for _ in range(2):
-        before = len(project.news())
-        running = in_thread(project.daemon(Doing(works), ask_approval=True), once=True)
-        until(lambda before=before: len(project.news()) > before)  # type: ignore[misc]
-        project.messages.respond(project.news()[-1].id, "skip", by="ada", via="terminal")
-        running.join()
-    assert [question.answer for question in project.news()] == ["skip", "skip"]
+@pytest.mark.parametrize("how", ["skip", "dismissed"])
+def test_what_a_person_does_not_want_begun_is_skipped_by_all_daemons_until_retry(project: Project, how: str) -> None:
+    running = in_thread(project.daemon(Doing(works), ask_approval=True), once=True)
+    question = asked(project)
+    if how == "skip":
+        project.messages.respond(question, "skip", by="ada", via="terminal")
+    else:
+        project.messages.dismiss(question, by="ada")
+    running.join()
+    with project.store.reading() as tx:
+        assert tx.controls.skipped()[TWO].words == f"skipped by ada: {how} to question {question}"
+    assert project.daemon(Doing(works)).run(once=True) == []  # one that asks nobody leaves it alone, too
+    Controlling(project.store, project.clock, project.editing()).retry(TWO, by="ada", reason=None)
+    assert project.daemon(Doing(works)).run(once=True)[0].outcome == "complete"
+    assert len([one for one in project.news() if one.kind is Kind.QUESTION]) == 1
 
 
 def test_a_daemon_that_was_killed_while_asking_finds_its_question_and_the_answer(project: Project) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from coffee_maker.core.errors import GitFailed, ItemNotFound, RevisionChanged, TryAgain
 from coffee_maker.core.items import Status
+from coffee_maker.core.records import Control
 from coffee_maker.core.vague import is_vague
 from coffee_maker.utils.text import one_line
 from coffee_maker.work import accounts
@@ -63,6 +64,7 @@ def approve(job: Job) -> Result:
             deadline=job.desk.options.approval_deadline,
         )
     except Unanswered as unanswered:
+        _skip_from_now_on(job, unanswered.question)
         raise Left(str(unanswered)) from None
     answer, who = said(question), question.answered_by or "nobody"
     if answer == APPROVE:
@@ -72,7 +74,19 @@ def approve(job: Job) -> Result:
     if beginning == "change" and words:
         job.tell(f"approved with a change by {who} via {question.answered_via}")
         return {"answer": APPROVE, "by": who, "words": words}
+    _skip_from_now_on(job, question.id)
     raise Left(f"{who} said {answer} to question {question.id}")
+
+
+def _skip_from_now_on(job: Job, number: int) -> None:
+    """What a person does not want begun is skipped like with `daemon skip`: no daemon takes it up, with `--yes` or
+    without, and everyone sees it, until `daemon retry`. A question that nobody answered in time says nothing."""
+    with job.desk.store.writing() as tx:
+        question = tx.notifications.get(number)
+        if question is None or question.answered_by is None:
+            return
+        reason = f"{question.answer or question.state.value} to question {number}"
+        tx.controls.ask(Control("skip", question.answered_by, item=job.key, reason=reason), job.desk.clock.now())
 
 
 def clarify(job: Job) -> Result:
