@@ -209,8 +209,30 @@ def test_what_comes_after_staging_is_not_committed(project: Path, tree: str) -> 
     write(Path(tree) / "left-by-tests.txt", "junk\n")
     repo.commit(worktree, "m")
     assert git(project, "diff", "--name-only", "main", BRANCH) == "made.py"
-    repo.close_worktree(worktree)
+    assert repo.close_worktree(worktree) == "not committed: left-by-tests.txt"
     assert (Path(tree) / "left-by-tests.txt").exists()
+
+
+def test_what_tests_left_and_nobody_touched_goes_with_the_tree(project: Path, tree: str) -> None:
+    repo = repository(project)
+    worktree = repo.open_worktree(tree, BRANCH)
+    write(Path(tree) / "made.py", "1\n")
+    repo.stage(worktree, leave_out=())
+    cache = write(Path(tree) / "__pycache__/made.pyc", "junk\n")
+    left = repo.leftovers(worktree)
+    assert list(left) == ["__pycache__/made.pyc"]
+    repo.commit(worktree, "m")
+    cache.write_text("somebody's\n")
+    assert repo.close_worktree(worktree, left) == "not committed: __pycache__/made.pyc"
+    cache.write_text("junk\n")
+    own = write(Path(tree) / "notes.txt", "somebody's\n")
+    assert repo.close_worktree(worktree, left) == "not committed: notes.txt"
+    own.unlink()
+    git(Path(tree), "rm", "-q", "--cached", "made.py")
+    assert repo.close_worktree(worktree, left) == "something is staged in it"
+    git(Path(tree), "add", "made.py")
+    assert repo.close_worktree(worktree, left) is None
+    assert not Path(tree).exists()
 
 
 @pytest.mark.parametrize("known", [True, False])

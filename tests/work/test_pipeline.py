@@ -651,3 +651,21 @@ def test_names_are_fit_for_git_and_keep_keys_apart(tmp_path: Path) -> None:
         git(tmp_path, "check-ref-format", f"refs/heads/roadmap/{name}")
         assert len(name) < 120
         assert "/" not in name
+
+
+def test_a_work_tree_in_which_only_tests_left_something_goes(project: Project) -> None:
+    def leave(task: Task, _stop: Stop) -> AgentResult:
+        write(Path(task.directory) / "__pycache__/made.pyc", "junk\n")
+        return OK
+
+    assert project.daemon(Doing(works), tests=Doing(leave)).run(once=True)[0].outcome == "complete"
+    assert list((project.home / "trees").iterdir()) == []
+
+
+def test_a_work_tree_that_stays_is_told_with_the_reason(project: Project) -> None:
+    def leave(task: Task, _stop: Stop) -> AgentResult:
+        git(project.root, "worktree", "lock", task.directory)
+        return OK
+
+    assert project.daemon(Doing(works), tests=Doing(leave)).run(once=True)[0].outcome == "complete"
+    assert any(line.endswith(" stays: it is locked") for line in project.told)

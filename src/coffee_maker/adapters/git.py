@@ -139,14 +139,20 @@ class GitRepository:
         tip = self._on_its_branch(worktree).commit(message)
         return None if tip == worktree.base else tip
 
-    def close_worktree(self, worktree: Worktree) -> None:
-        """See the port. One that still holds something uncommitted, or is locked, stays where it is."""
+    def close_worktree(self, worktree: Worktree, left: Mapping[str, str | None] | None = None) -> str | None:
+        """See the port. One that is locked stays, too."""
         admin = self._admin(worktree.path)
-        if admin is None or os.path.exists(os.path.join(admin, "locked")):
-            return
-        if not os.path.isdir(worktree.path) or self._tree(worktree.path, admin).can_go():
-            remove_tree(worktree.path)
-            self._own.ask("worktree", "remove", worktree.path, timeout=SLOW)
+        if admin is None:
+            return None
+        if os.path.exists(os.path.join(admin, "locked")):
+            return "it is locked"
+        if os.path.isdir(worktree.path):
+            held = self._tree(worktree.path, admin).held_by(below(worktree, left or {}))
+            if held is not None:
+                return held
+        remove_tree(worktree.path)
+        self._own.ask("worktree", "remove", worktree.path, timeout=SLOW)
+        return None
 
     # --- their parts
 
@@ -300,6 +306,11 @@ def _leads_to(path: str, admin: str) -> bool:
     except OSError:
         return False
     return line.startswith("gitdir: ") and os.path.realpath(line[8:].rstrip("\n")) == os.path.realpath(admin)
+
+
+def below(worktree: Worktree, left: Mapping[str, str | None]) -> Mapping[str, str | None]:
+    """Paths of the project as paths below the work tree's top."""
+    return {os.path.relpath(os.path.join(worktree.project, path), worktree.path): left[path] for path in left}
 
 
 def _inside(worktree: Worktree, paths: Sequence[str]) -> list[str]:

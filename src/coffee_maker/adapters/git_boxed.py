@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Mapping
 from contextlib import suppress
 
-from coffee_maker.adapters.git import FETCHING, GitRepository, common_directory, move_aside
+from coffee_maker.adapters.git import FETCHING, GitRepository, below, common_directory, move_aside
 from coffee_maker.adapters.git_program import SLOW, in_a_line
 from coffee_maker.adapters.git_tree import TreeGit
 from coffee_maker.core.errors import BranchMoved, GitFailed
@@ -62,12 +63,16 @@ class BoxedRepository(GitRepository):
         tip = self._bring_home(worktree.path, worktree.branch)
         return None if tip == worktree.base else tip
 
-    def close_worktree(self, worktree: Worktree) -> None:
+    def close_worktree(self, worktree: Worktree, left: Mapping[str, str | None] | None = None) -> str | None:
         """See the port."""
         git = boxed_git(worktree.path)
-        if os.path.isdir(git.trusted) and self._trusted(worktree.path).can_go():
+        if not os.path.isdir(git.trusted):
+            return None
+        held = self._trusted(worktree.path).held_by(below(worktree, left or {}))
+        if held is None:
             for directory in (box_of(worktree.path), worktree.path, git.home):
                 remove_tree(directory)
+        return held
 
     # --- the branch in the person's repository
 

@@ -45,12 +45,23 @@ class TreeGit:
         status = self.git.ask("status", "--porcelain", _NOT_INTO, timeout=SLOW)
         return status.code == 0 and not status.out
 
-    def can_go(self) -> bool:
-        """Whether nothing would be lost with the tree: it is clean, and no repository in it holds anything."""
-        if not self.is_clean():
-            return False
-        inside = (os.path.join(self.tree, path, ".git") for path in self._repositories_inside())
-        return not any(os.path.lexists(path) for path in inside)
+    def held_by(self, left: Mapping[str, str | None]) -> str | None:
+        """What would be lost with the tree: something that is not committed, but for what is as it is in `left`, or a
+        repository in it; None when nothing would be."""
+        if (path := self._stumbling_block()) is not None:
+            return f"{path} is no file"
+        if self._is_staged():
+            return "something is staged in it"
+        found = self.leftovers()
+        own = [path for path, content in found.items() if path not in left or left[path] != content]
+        if own or len(found) == _MOST_LEFTOVERS:
+            more = f" and {len(own) - 1} more" if len(own) > 1 else ""
+            return f"not committed: {', '.join(own[:1])}{more}" if own else f"it holds {len(found)} uncommitted files"
+        inside = self._repositories_inside()
+        return next((f"{path} is a repository" for path in inside if os.path.lexists(self._git_of(path))), None)
+
+    def _git_of(self, path: str) -> str:
+        return os.path.join(self.tree, path, ".git")
 
     def unlock(self) -> None:
         """Clear the locks that a git left behind which died here."""

@@ -379,8 +379,9 @@ class Repository(Protocol):
     def commit(self, worktree: Worktree, message: str) -> str | None:
         """Commit what was staged, and nothing that came later; the branch's newest commit, None when it is `base`."""
 
-    def close_worktree(self, worktree: Worktree) -> None:
-        """Remove the work tree, keep the branch; one that holds something uncommitted stays."""
+    def close_worktree(self, worktree: Worktree, left: Mapping[str, str | None] | None = None) -> str | None:
+        """Remove the work tree, keep the branch; one that holds something uncommitted stays, but for what is as it is
+        in `left` (see `leftovers`). Why it stays, or None."""
 
 
 # --- agents ----------------------------------------------------------------------------------------------------

@@ -206,10 +206,7 @@ def _set_aside(job: Job, ended: Result) -> Result:
 
 def _left_by_tests(job: Job) -> list[str]:
     """What earlier tests left in the work tree and nobody has touched since: no work of the agent's."""
-    left: dict[str, object] = {}
-    for step, result in job.results.items():
-        found = result.get("left") if step.startswith("test:") else None
-        left |= found if isinstance(found, dict) else {}
+    left = job.left_by_tests
     if not left:
         return []
     now = job.desk.repository.leftovers(_tree(job))

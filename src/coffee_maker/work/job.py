@@ -139,6 +139,15 @@ class Job:
         self._outcome = "done"
         self._changed_mind = threading.Event()  # never set: an interruptible sleep
 
+    @property
+    def left_by_tests(self) -> dict[str, str | None]:
+        """What the tests of this item left in the work tree (see `Repository.leftovers`)."""
+        left: dict[str, str | None] = {}
+        for step, result in self.results.items():
+            found = result.get("left") if step.startswith("test:") else None
+            left |= found if isinstance(found, dict) else {}
+        return left
+
     # --- stopping
 
     def requested(self) -> str | None:

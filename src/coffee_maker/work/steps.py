@@ -267,9 +267,11 @@ def tell(job: Job) -> Result:
     number = accounts.notify(job, status, reason)
     if status is Status.COMPLETE and job.worktree is not None:
         try:
-            job.desk.repository.close_worktree(job.worktree)
+            why = job.desk.repository.close_worktree(job.worktree, job.left_by_tests)
         except GitFailed as failed:  # no reason to leave the item without an end
-            job.tell(f"the work tree stays: {failed.message}", "warning")
+            why = failed.message
+        if why is not None:
+            job.tell(f"the work tree {job.worktree.path} stays: {why}", "warning")
     return {"notification": number}
 
 
