@@ -25,7 +25,7 @@ from coffee_maker.core.items import Status
 from coffee_maker.core.ports import Stop
 from coffee_maker.core.questions import Kind, Level, State
 from coffee_maker.core.records import AgentResult, Heartbeat, Task
-from coffee_maker.work import naming
+from coffee_maker.work import naming, watching
 from coffee_maker.work.controlling import Controlling
 from coffee_maker.work.pipeline import Done
 
@@ -651,6 +651,59 @@ def test_names_are_fit_for_git_and_keep_keys_apart(tmp_path: Path) -> None:
         git(tmp_path, "check-ref-format", f"refs/heads/roadmap/{name}")
         assert len(name) < 120
         assert "/" not in name
+
+
+@pytest.mark.parametrize("status", [Status.BLOCKED, Status.CANCELLED, Status.COMPLETE])
+def test_an_item_that_a_person_decides_about_while_it_is_built_is_left_to_them(
+    project: Project, status: Status
+) -> None:
+    begun = threading.Event()
+
+    def slow(task: Task, stop: Stop) -> AgentResult:
+        write(Path(task.directory) / "half.txt", "half\n")
+        begun.set()
+        until(lambda: stop.requested() is not None)
+        return AgentResult(False, None, str(stop.requested()), "")
+
+    running = in_thread(project.daemon(Doing(slow)), once=True)
+    assert begun.wait(20)
+    project.editing().set_status(TWO, status, by="ada")
+    running.join(20)
+    assert project.status(TWO) is status
+    assert f"{TWO}: left alone: it was set to {status.value} meanwhile" in project.told
+    [tree] = (project.home / "trees").iterdir()
+    assert (tree / "half.txt").read_text() == "half\n"
+    assert project.news() == []
+
+
+@pytest.mark.parametrize("how", ["planned again", "of another branch"])
+def test_an_item_that_is_away_for_a_moment_is_gone_on_with(
+    project: Project, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    monkeypatch.setattr(watching, "_LOOK", -1.0)  # at each question whether it is to end
+    begun, changed, looked = threading.Event(), threading.Event(), threading.Event()
+    reasons: list[str | None] = []
+
+    def slow(task: Task, stop: Stop) -> AgentResult | None:
+        begun.set()
+        assert changed.wait(20)
+        reasons.append(stop.requested())
+        looked.set()
+        return works(task, stop)
+
+    running = in_thread(project.daemon(Doing(slow)), once=True)
+    assert begun.wait(20)
+    path = project.root / "ROADMAP.md"
+    text = path.read_text()
+    if how == "planned again":
+        project.editing().set_status(TWO, Status.PLANNED, by="ada")
+    else:
+        write(path, "# Roadmap of another branch\n")
+    changed.set()
+    assert looked.wait(20)
+    write(path, text)
+    running.join(20)
+    assert (reasons, project.status(TWO)) == ([None], Status.COMPLETE)
 
 
 def test_a_work_tree_in_which_only_tests_left_something_goes(project: Project) -> None:

@@ -64,7 +64,7 @@ def ask(
         job.waiting(f"an answer to question {question.id}", idle=run is None)
     stop = run or job
     try:
-        answered = desk.messages.wait(question.id, stop=lambda: stop.requested() is not None or _is_moot(job))
+        answered = desk.messages.wait(question.id, stop=lambda: stop.requested() is not None or is_moot(job))
     except StillOpen:
         _end_wait(job, question.id)
         raise Unanswered(question.id, "the run has ended") from None
@@ -75,19 +75,24 @@ def ask(
     return answered
 
 
-def _is_moot(job: Job) -> bool:
-    """Whether a person has taken the item to another status, or removed it, before it was begun: it is left then."""
+def is_moot(job: Job) -> bool:
+    """Whether a person has taken the item to another status: it is left then. One that was begun goes on while it is
+    away or planned, for that may be an older text for a moment: one of another branch, or an editor's."""
     editing = job.desk.editing
     stamp = editing.stamp()
-    if "begin" in job.results or stamp == job.looked_at:
+    if stamp == job.looked_at:
         return False
     try:
         item = next((item for item in editing.read().items if item.key == job.key), None)
     except Refusal:  # the roadmap is away, and may come back
         return False
     job.looked_at = stamp
-    if item is None or item.status is not Status.PLANNED:
-        job.skip.set(NO_LONGER_PLANNED)
+    status = item.status if item else None
+    if "begin" not in job.results:
+        if status is not Status.PLANNED:
+            job.skip.set(NO_LONGER_PLANNED)
+    elif status not in (None, Status.PLANNED, Status.IN_PROGRESS):
+        job.skip.set(f"it was set to {status.value} meanwhile")
     return job.skip.requested() is not None
 
 

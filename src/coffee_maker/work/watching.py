@@ -18,7 +18,7 @@ from coffee_maker.utils import observing
 from coffee_maker.utils.text import one_line
 from coffee_maker.work import accounts
 from coffee_maker.work.agent_tools import AgentTools, Parts, Scope
-from coffee_maker.work.asking import Unanswered, ask, said
+from coffee_maker.work.asking import Unanswered, ask, is_moot, said
 
 if TYPE_CHECKING:
     from coffee_maker.work.job import Job
@@ -72,6 +72,7 @@ class Watching:
         if reason is None and self.limit is None and time.monotonic() - self._looked > _LOOK:
             self._look()
             self._read_progress()
+            is_moot(self._job)  # its job says so then
         return reason or (f"it reached its limit: {self.limit.words}" if self.limit else None)
 
     # --- Watch
