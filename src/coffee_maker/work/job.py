@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from coffee_maker.core.errors import ClaimLost, DatabaseUnusable, Refusal, TryAgain
 from coffee_maker.core.limits import Ceilings
-from coffee_maker.core.records import Entry, StepTime, Usage, Worktree
+from coffee_maker.core.records import Control, Entry, StepTime, Usage, Worktree
 from coffee_maker.utils import observing
 from coffee_maker.work.supervisor import Hold, StopSign
 
@@ -86,7 +86,11 @@ class Desk(NamedTuple):
 
 
 class Left(Exception):
-    """The item is left alone: a person said so, or changed it meanwhile."""
+    """The item is left alone: a person said so, or changed it meanwhile. With a control to be recorded, for all."""
+
+    def __init__(self, why: str, skip: Control | None = None) -> None:
+        super().__init__(why)
+        self.skip = skip
 
 
 class Stopped(Exception):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from coffee_maker.core.errors import AlreadyClaimed, ClaimLost, NoSpace, Refusal
 from coffee_maker.core.items import Item, Status
-from coffee_maker.core.records import Entry
+from coffee_maker.core.records import Control, Entry
 from coffee_maker.core.state import Claim
 from coffee_maker.utils import observing
 from coffee_maker.work import accounts, attempts, space, steps
@@ -91,7 +91,7 @@ def run(job: Job) -> Done:
         try:
             done = _run(job)
         except Left as left:
-            done = _leave(job, str(left))
+            done = _leave(job, str(left), left.skip)
         except ClaimLost as lost:
             done = _lose(job, lost.message)
         except Stopped as stopped:
@@ -164,12 +164,12 @@ def _give_up(job: Job, reason: str) -> None:
         job.once("verdict", lambda _job: failed)
 
 
-def _leave(job: Job, why: str) -> Done:
+def _leave(job: Job, why: str, skip: Control | None) -> Done:
     """It stays as it is. The pipeline is closed: when it is planned again, everything begins anew."""
     try:
         if "begin" in job.results:
             steps.set_status(job, Status.IN_PROGRESS, Status.PLANNED, f"left alone: {why}", "left")
-        steps.end(job, "skipped")
+        steps.end(job, "skipped", skip)
     except ClaimLost as lost:
         return _lose(job, lost.message)
     job.tell(f"left alone: {why}")

@@ -64,8 +64,7 @@ def approve(job: Job) -> Result:
             deadline=job.desk.options.approval_deadline,
         )
     except Unanswered as unanswered:
-        _skip_from_now_on(job, unanswered.question)
-        raise Left(str(unanswered)) from None
+        raise Left(str(unanswered), _skip(job, unanswered.question)) from None
     answer, who = said(question), question.answered_by or "nobody"
     if answer == APPROVE:
         job.tell(f"approved by {who} via {question.answered_via}")
@@ -74,19 +73,18 @@ def approve(job: Job) -> Result:
     if beginning == "change" and words:
         job.tell(f"approved with a change by {who} via {question.answered_via}")
         return {"answer": APPROVE, "by": who, "words": words}
-    _skip_from_now_on(job, question.id)
-    raise Left(f"{who} said {answer} to question {question.id}")
+    raise Left(f"{who} said {answer} to question {question.id}", _skip(job, question.id))
 
 
-def _skip_from_now_on(job: Job, number: int) -> None:
+def _skip(job: Job, number: int) -> Control | None:
     """What a person does not want begun is skipped like with `daemon skip`: no daemon takes it up, with `--yes` or
     without, and everyone sees it, until `daemon retry`. A question that nobody answered in time says nothing."""
-    with job.desk.store.writing() as tx:
+    with job.desk.store.reading() as tx:
         question = tx.notifications.get(number)
-        if question is None or question.answered_by is None:
-            return
-        reason = f"{question.answer or question.state.value} to question {number}"
-        tx.controls.ask(Control("skip", question.answered_by, item=job.key, reason=reason), job.desk.clock.now())
+    if question is None or question.answered_by is None:
+        return None
+    reason = f"{question.answer or question.state.value} to question {number}"
+    return Control("skip", question.answered_by, item=job.key, reason=reason)
 
 
 def clarify(job: Job) -> Result:
@@ -275,11 +273,13 @@ def tell(job: Job) -> Result:
     return {"notification": number}
 
 
-def end(job: Job, outcome: str) -> None:
+def end(job: Job, outcome: str, skip: Control | None = None) -> None:
     """Close the pipeline and give the claim back, in one transaction."""
     result = {"outcome": outcome}
     with job.desk.store.writing() as tx:
         job.record(END, result, tx)
+        if skip is not None:
+            tx.controls.ask(skip, job.desk.clock.now())
         take_back(tx, job.key, job.pipeline, by=job.desk.owner, at=job.desk.clock.now())
         tx.claims.release(job.hold.claim)
     job.results[END] = result
