@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -145,3 +146,36 @@ def test_one_that_loses_its_claim_stops_and_the_others_go_on(project: Project) -
     assert project.status(ONE) is Status.IN_PROGRESS  # whose it is now
     daemon.stop("enough")
     running.join(20)
+
+
+def test_tests_come_at_once_whoever_waits_for_a_place(project: Project) -> None:
+    """Else one that was built in seconds would wait for another's agent, perhaps for an hour."""
+    order: list[str] = []
+    both = threading.Event()
+
+    def agent(task: Task, stop: Stop) -> AgentResult | None:
+        order.append(f"agent {task.key}")
+        assert both.wait(20)
+        return works(task, stop)
+
+    def tests(task: Task, _stop: Stop) -> AgentResult | None:
+        order.append(f"tests {task.key}")
+        return None
+
+    daemon = project.daemon(Doing(agent), tests=Doing(tests), parallel=1, ask_approval=True)
+    running = in_thread(daemon)
+    until(lambda: len(questions(project)) == 3)
+    for one in questions(project)[:2]:
+        project.messages.respond(one.id, "approve", by="ada", via="terminal")
+    until(lambda: any("a free place" in str(job["waits_for"]) for job in jobs(project)))
+    both.set()
+    until(lambda: len(order) == 4)
+    daemon.stop("enough")
+    running.join()
+    first, second = (line.removeprefix("agent ") for line in order if line.startswith("agent"))
+    assert order == [f"agent {first}", f"tests {first}", f"agent {second}", f"tests {second}"]
+
+
+def jobs(project: Project) -> list[Mapping[str, object]]:
+    with project.store.reading() as tx:
+        return [job for beat in tx.heartbeats.all() for job in beat.jobs]

@@ -67,6 +67,8 @@ def _attempt(job: Job, number: int) -> None:
         except (ClaimLost, Stopped):
             seen.leave()
             raise
+        finally:
+            job.leave_place()
 
 
 def tries_of(job: Job) -> list[Try]:
@@ -138,12 +140,9 @@ def _run(job: Job, number: int, granted: Mapping[str, int]) -> tuple[AgentResult
     """One run of the agent in a place of its own, recorded."""
     agent, detail = job.desk.agent, ""
     outcome: str | None = "lost"
-    job.waiting("a free place for its agent", idle=False)
-    if not job.slots.take(job.requested):
-        job.go_on()
-    job.waiting(None)
+    job.take_place("agent")
     result: AgentResult | None = None
-    watch = None
+    limit, watch = None, None
     try:
         last = accounts.last_run(job)
         watch = Watching(job, number, granted)
@@ -168,7 +167,8 @@ def _run(job: Job, number: int, granted: Mapping[str, int]) -> tuple[AgentResult
         detail = detail or str(stopped)
         raise
     finally:
-        job.slots.give_back()
+        if result is None or not result.ok or limit is not None:
+            job.leave_place()  # else its tests come at once: another's agent may be at work for an hour
         if watch is not None:
             watch.close(outcome, detail, result)
 
@@ -261,16 +261,10 @@ def test(job: Job, number: int) -> Result:
     if tests is None:
         raise AssertionError("tests are configured")
     last = accounts.last_run(job)
-    job.waiting("a free place for its tests", idle=False)
-    if not job.slots.take(job.requested):
-        job.go_on()
-    job.waiting(None)
-    try:
-        job.tell("testing")
-        task = _task(job, last[0] if last else 0, "tests")
-        result = tests.run(task, job, Quiet(job))
-    finally:
-        job.slots.give_back()
+    job.take_place("tests")
+    job.tell("testing")
+    result = tests.run(_task(job, last[0] if last else 0, "tests"), job, Quiet(job))
+    job.leave_place()
     job.go_on()
     left = dict(job.desk.repository.leftovers(_tree(job)))
     if result.ok:

@@ -140,6 +140,7 @@ class Job:
         self.progress: int | None = None
         self.changed: Callable[[], None] = lambda: None  # called when its step or what it waits for has changed
         self.noticed: Callable[[], None] = lambda: None  # called when anything else that is shown has
+        self._placed = False
         self._outcome = "done"
         self._changed_mind = threading.Event()  # never set: an interruptible sleep
 
@@ -177,6 +178,23 @@ class Job:
             self.go_on()
             self._changed_mind.wait(min(left, _LOOK_UP))
         self.waiting(None)
+
+    # --- its place among the agents at work
+
+    def take_place(self, what: str) -> None:
+        """Wait for a place, if it has none; raises when the work is to end."""
+        if self._placed:
+            return
+        self.waiting(f"a free place for its {what}", idle=False)
+        self._placed = self.slots.take(self.requested)
+        if not self._placed:
+            self.go_on()
+        self.waiting(None)
+
+    def leave_place(self) -> None:
+        if self._placed:
+            self._placed = False
+            self.slots.give_back()
 
     # --- the journal
 
