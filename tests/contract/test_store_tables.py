@@ -388,11 +388,16 @@ def test_runs(store: SharedStore) -> None:
         first = runs.start(run)
         second = runs.start(run._replace(item="B"))
         ended = run._replace(ended=NOW + MINUTE, outcome="failed", detail=HOSTILE, exit_code=-9, commit="abc")
-        runs.end(first, ended)
+        runs.keep(first, run._replace(usage=Usage(1)))
+        runs.keep(first, ended)
+        runs.keep(first, run._replace(outcome="lost"))  # it is closed
     with store.runs() as runs:
         assert runs.list() == [(second, run._replace(item="B")), (first, ended)]
         assert runs.list(item="A") == [(first, ended)]
         assert runs.list(limit=1) == [(second, run._replace(item="B"))]
+        runs.amend(first, ended._replace(outcome="complete"))
+        assert runs.list(item="A") == [(first, ended._replace(outcome="complete"))]
+        assert runs.list(item="\udcff") == []
 
 
 def test_a_run_with_all_that_it_took(store: SharedStore) -> None:

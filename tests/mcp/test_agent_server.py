@@ -255,7 +255,7 @@ def test_a_run_of_another_item_or_that_has_ended_is_none(sqlite_project: Project
     ended = project.environ["COFFEE_RUN"]
     with project.store.runs() as runs:
         (number, run_), *_ = runs.list(item="PRIORITY-2")
-        runs.end(number, run_._replace(ended=run_.started, outcome="lost"))
+        runs.amend(number, run_._replace(ended=run_.started, outcome="lost"))
     assert (other.item, str(number)) == ("PRIORITY-3", ended)
     for run_number in (others, ended, "0", "999"):
         done = project.command("mcp", "--json", COFFEE_RUN=run_number)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from tests.work.daemon_kit import OK, Project, in_thread, until, works
+from tests.work.daemon_kit import OK, Project, System, in_thread, until, works
 from tests.work.watching_kit import THREE, TWO, Talking, question
 
 from coffee_maker.core.items import Status
@@ -13,6 +13,7 @@ from coffee_maker.core.limits import Ceilings
 from coffee_maker.core.questions import Draft, Kind, Source
 from coffee_maker.core.records import AgentResult, Run, Task, Usage
 from coffee_maker.work import accounts, ceilings
+from coffee_maker.work.daemon import Daemon
 from coffee_maker.work.watching import Watching
 
 HOURS = Ceilings(day_time=timedelta(hours=6))
@@ -162,7 +163,7 @@ def spend(project: Project, at: datetime, used: Usage, hours: float = 1, **rest:
     run = Run("US-1", "old", "doing", "b", at, at + timedelta(hours=hours), "complete", None, 0, None)
     with project.store.runs() as runs:
         number = runs.start(run)
-        runs.end(number, run._replace(usage=used, **rest))  # type: ignore[arg-type]
+        runs.amend(number, run._replace(usage=used, **rest))  # type: ignore[arg-type]
 
 
 DAYS = [
@@ -246,6 +247,24 @@ def test_a_run_that_is_closed_while_its_lease_runs_ends_now(shared: Project) -> 
     clock.at = NOON + timedelta(minutes=5)
     accounts.close_left_open(desk, TWO, lambda _run: False)
     assert [run.worked for run in shared.runs(TWO)] == [timedelta(minutes=5)]
+
+
+@pytest.mark.parametrize("hours", [9, -9])
+def test_a_clock_that_is_set_or_a_machine_that_sleeps_changes_no_time_of_work(shared: Project, hours: int) -> None:
+    clock = At(NOON)
+
+    def sleeps(task: Task, stop: Watching) -> AgentResult:
+        clock.at += timedelta(hours=hours)
+        works(task, stop)
+        return OK
+
+    desk = shared.desk(Talking(sleeps), lease=timedelta(days=1), ceilings=Ceilings(item_time=timedelta(hours=6)))
+    daemon = Daemon(desk._replace(clock=clock), System(), poll=timedelta(milliseconds=20))
+    assert daemon.run(once=True)[0].outcome == "complete"
+    [run] = shared.runs(TWO)
+    assert run.started == NOON
+    assert timedelta() <= run.worked < timedelta(minutes=1)
+    assert titles(shared) == []
 
 
 def test_each_height_of_the_day_is_asked_about(shared: Project) -> None:

@@ -644,6 +644,12 @@ KEYS = [
 ]
 
 
+def test_a_key_that_goes_on_like_another_s_title_has_a_name_of_its_own() -> None:
+    assert naming.file_name("FEAT-auth", "login flow") != naming.file_name("FEAT-auth-login", "flow")
+    assert naming.file_name("PRIORITY-1", "Two words") == "PRIORITY-1-two-words"
+    assert naming.file_name("US-7#2", "X") == "US-7_2-x"
+
+
 def test_names_are_fit_for_git_and_keep_keys_apart(tmp_path: Path) -> None:
     names = [naming.file_name(key, "Title: `$(x)` ünï") for key in KEYS]
     assert len(set(names)) == len(names)

@@ -173,13 +173,13 @@ def test_times_of_earlier_runs_count_without_what_they_waited_for_a_person(proje
     earlier = watched(job)
     run = earlier._run._replace(started=now, ended=now + timedelta(hours=9), outcome="failed")
     with project.store.runs() as runs:
-        runs.end(earlier.number, run._replace(waited=timedelta(hours=8.5).total_seconds()))
+        runs.amend(earlier.number, run._replace(waited=timedelta(hours=8.5).total_seconds()))
     second = watched(job)
     second.usage(Usage())
     assert second.requested() is None
     assert not project.news()
     with project.store.runs() as runs:
-        runs.end(earlier.number, run._replace(waited=timedelta(hours=8).total_seconds()))
+        runs.amend(earlier.number, run._replace(waited=timedelta(hours=8).total_seconds()))
     third = watched(job)
     third.usage(Usage())
     assert str(third.requested()).startswith("it reached its limit: 1h 0m of 1h 0m for ")

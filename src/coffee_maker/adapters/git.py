@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -139,7 +139,12 @@ class GitRepository:
         tip = self._on_its_branch(worktree).commit(message)
         return None if tip == worktree.base else tip
 
-    def close_worktree(self, worktree: Worktree, left: Mapping[str, str | None] | None = None) -> str | None:
+    def close_worktree(
+        self,
+        worktree: Worktree,
+        left: Mapping[str, str | None] | None = None,
+        check: Callable[[], None] = lambda: None,
+    ) -> str | None:
         """See the port. One that is locked stays, too."""
         admin = self._admin(worktree.path)
         if admin is None:
@@ -150,7 +155,9 @@ class GitRepository:
             held = self._tree(worktree.path, admin).held_by(below(worktree, left or {}))
             if held is not None:
                 return held
+        check()
         remove_tree(worktree.path)
+        check()
         self._own.ask("worktree", "remove", worktree.path, timeout=SLOW)
         return None
 

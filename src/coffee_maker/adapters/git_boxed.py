@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from coffee_maker.adapters.git import FETCHING, GitRepository, below, common_directory, move_aside
@@ -63,7 +63,12 @@ class BoxedRepository(GitRepository):
         tip = self._bring_home(worktree.path, worktree.branch)
         return None if tip == worktree.base else tip
 
-    def close_worktree(self, worktree: Worktree, left: Mapping[str, str | None] | None = None) -> str | None:
+    def close_worktree(
+        self,
+        worktree: Worktree,
+        left: Mapping[str, str | None] | None = None,
+        check: Callable[[], None] = lambda: None,
+    ) -> str | None:
         """See the port."""
         git = boxed_git(worktree.path)
         if not os.path.isdir(git.trusted):
@@ -71,6 +76,7 @@ class BoxedRepository(GitRepository):
         held = self._trusted(worktree.path).held_by(below(worktree, left or {}))
         if held is None:
             for directory in (box_of(worktree.path), worktree.path, git.home):
+                check()
                 remove_tree(directory)
         return held
 

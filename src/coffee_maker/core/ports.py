@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from contextlib import AbstractContextManager
     from datetime import datetime, timedelta
 
@@ -226,7 +226,11 @@ class RunLog(Protocol):
     """`runs` and `steps` in the analytics database."""
 
     def start(self, run: Run) -> int: ...
-    def end(self, run_id: int, run: Run) -> None: ...
+    def keep(self, run_id: int, run: Run) -> None:
+        """What is known of a run that is open, and how it ended. One that is closed stays as it is: its daemon may have
+        been frozen, and another one closed it."""
+
+    def amend(self, run_id: int, run: Run) -> None: ...
     def list(
         self, *, item: str | None = None, since: datetime | None = None, limit: int | None = None
     ) -> Sequence[tuple[int, Run]]:
@@ -379,9 +383,15 @@ class Repository(Protocol):
     def commit(self, worktree: Worktree, message: str) -> str | None:
         """Commit what was staged, and nothing that came later; the branch's newest commit, None when it is `base`."""
 
-    def close_worktree(self, worktree: Worktree, left: Mapping[str, str | None] | None = None) -> str | None:
+    def close_worktree(
+        self,
+        worktree: Worktree,
+        left: Mapping[str, str | None] | None = None,
+        check: Callable[[], None] = lambda: None,
+    ) -> str | None:
         """Remove the work tree, keep the branch; one that holds something uncommitted stays, but for what is as it is
-        in `left` (see `leftovers`). Why it stays, or None."""
+        in `left` (see `leftovers`). Why it stays, or None. `check` is called before each thing that is taken away, and
+        raises when the tree may be somebody else's by now."""
 
 
 # --- agents ----------------------------------------------------------------------------------------------------

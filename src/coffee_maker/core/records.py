@@ -130,7 +130,9 @@ class Run(NamedTuple):
     @property
     def worked(self) -> timedelta:
         """How long its agent was at work: nothing yet while it runs."""
-        return self.ended - self.started - timedelta(seconds=self.waited) if self.ended else timedelta()
+        if self.ended is None:
+            return timedelta()
+        return max(self.ended - self.started - timedelta(seconds=self.waited), timedelta())
 
 
 class StepTime(NamedTuple):

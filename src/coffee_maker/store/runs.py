@@ -24,11 +24,11 @@ class Runs:
         )
         return int(row.rows[0][0])
 
-    def end(self, run_id: int, run: Run) -> None:
-        self._connection.execute(
-            f"UPDATE runs SET {', '.join(f'{column} = ?' for column in _COLUMNS)} WHERE id = ?",
-            (*_values(run), run_id),
-        )
+    def keep(self, run_id: int, run: Run) -> None:
+        self._connection.execute(f"{_UPDATE} AND ended_at IS NULL", (*_values(run), run_id))
+
+    def amend(self, run_id: int, run: Run) -> None:
+        self._connection.execute(_UPDATE, (*_values(run), run_id))
 
     def list(
         self, *, item: str | None = None, since: datetime | None = None, limit: int | None = None
@@ -101,11 +101,16 @@ _COLUMNS = (
     "waited",
     *_USAGE,
 )
+_UPDATE = f"UPDATE runs SET {', '.join(f'{column} = ?' for column in _COLUMNS)} WHERE id = ?"
 
 
 def _where(item: str | None, since: datetime | None, outcome: str | None = None) -> tuple[str, tuple[str, ...]]:
     """A clause of our own words, and what is put into it."""
-    given = {"item = ?": item, "started_at >= ?": values.time_or_none(since), "outcome = ?": outcome}
+    given = {
+        "item = ?": values.text_or_none(item),
+        "started_at >= ?": values.time_or_none(since),
+        "outcome = ?": outcome,
+    }
     parts = {words: value for words, value in given.items() if value is not None}
     return (f" WHERE {' AND '.join(parts)}" if parts else ""), tuple(parts.values())
 

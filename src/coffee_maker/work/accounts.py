@@ -74,8 +74,8 @@ def close_left_open(desk: Desk, key: str, noted: Callable[[Run], bool]) -> None:
         until = tx.claims.held_until(key)
     with desk.store.runs() as runs:
         for number, run in left:
-            ended = run.ended or min(now, until.get(run.daemon, now))
-            runs.end(number, run._replace(ended=ended, outcome="lost", detail=GONE))
+            ended = run.ended or max(run.started, min(now, until.get(run.daemon, now)))
+            runs.amend(number, run._replace(ended=ended, outcome="lost", detail=GONE))
 
 
 def spent_before(job: Job, number: int) -> Spent:
@@ -134,7 +134,7 @@ def amend(job: Job, outcome: str, detail: str, commit: str | None = None) -> Non
     number, run = last
     changed = run._replace(outcome=outcome, detail=detail, commit=commit or run.commit)
     with job.desk.store.runs() as runs:
-        runs.end(number, changed)
+        runs.amend(number, changed)
 
 
 def notify(job: Job, status: Status, reason: str) -> int:

@@ -11,13 +11,15 @@ from hashlib import sha256
 
 _MAX_KEY = 60
 _MAX_SLUG = 40
+_BUILT_IN = re.compile(r"(?:PRIORITY|US)-[0-9][0-9A-Za-z.]*(?:#[0-9]+)?")
 
 
 def file_name(key: str, title: str) -> str:
-    """``<key>-<slug of the title>``; keys that differ have names that differ."""
+    """``<key>-<slug of the title>``; keys that differ have names that differ: one of another form than the built-in
+    ones could go on with what looks like a title (``FEAT-auth-login`` and ``FEAT-auth``), so its name has a hash."""
     plain = re.sub(r"[^A-Za-z0-9._-]+", "-", key.replace("#", "_"))
     plain = re.sub(r"\.{2,}", ".", plain)[:_MAX_KEY].strip("-._")
-    if plain.replace("_", "#") != key:  # something was lost, so the name says no longer which key it is
+    if plain.replace("_", "#") != key or not _BUILT_IN.fullmatch(key):
         digest = sha256(key.encode(errors="surrogatepass")).hexdigest()[:8]
         plain = f"{plain}-{digest}".lstrip("-")
     slug = slug_of(title)

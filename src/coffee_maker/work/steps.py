@@ -179,12 +179,17 @@ def commit(job: Job) -> Result:
     note = f"\n\nNot finished: {one_line(reason, _REASON)}" if verdict["status"] == REVIEW else ""
     agent = one_line(job.desk.agent.name)
     message = f"{job.key}: {one_line(job.title, _TITLE)}{note}\n\nDone-By: {agent}\n"
-    with job.desk.store.reading() as tx:
-        job.check(tx)
+    _ours(job)
     made = job.desk.repository.commit(job.worktree, message)
     if made is not None:
         job.tell(f"commit {made[:12]} on {job.worktree.branch}")
     return {"commit": made}
+
+
+def _ours(job: Job) -> None:
+    """Raises `ClaimLost` when the item is somebody else's by now, and with it the branch and the work tree."""
+    with job.desk.store.reading() as tx:
+        job.check(tx)
 
 
 def publish(job: Job) -> Result:
@@ -195,8 +200,7 @@ def publish(job: Job) -> Result:
     if not _may_push(job, remote):
         return {"pushed": None, "reason": f"it was not pushed to {remote}: the policy or the person said no"}
     for attempt in range(1, _PUSHES + 1):
-        with desk.store.reading() as tx:
-            job.check(tx)
+        _ours(job)
         try:
             desk.repository.push(job.worktree, remote)
         except GitFailed as failed:
@@ -265,7 +269,7 @@ def tell(job: Job) -> Result:
     number = accounts.notify(job, status, reason)
     if status is Status.COMPLETE and job.worktree is not None:
         try:
-            why = job.desk.repository.close_worktree(job.worktree, job.left_by_tests)
+            why = job.desk.repository.close_worktree(job.worktree, job.left_by_tests, lambda: _ours(job))
         except GitFailed as failed:  # no reason to leave the item without an end
             why = failed.message
         if why is not None:

@@ -165,14 +165,22 @@ class Watching:
         """Write the run's end."""
         self._closed = True
         run = accounts.ended(self._run, outcome, detail, result)
-        run = run._replace(ended=self._job.desk.clock.now(), waited=self._waited_so_far())
+        run = run._replace(ended=run.started + self._length(), waited=self._waited_so_far())
         self._job.keep(lambda: self._end(run))
         self._run = run
         return run
 
+    def _length(self) -> timedelta:
+        """By the clock that nobody sets and that stands still while the machine sleeps. Of a run whose claim was lost
+        what lies behind the last lease is no work: its daemon was frozen."""
+        took, hold = time.monotonic() - self._started, self._job.hold
+        if hold.lost is not None:
+            took = min(took, hold.renewed - self._started + self._job.desk.options.lease.total_seconds())
+        return timedelta(seconds=max(took, 0.0))
+
     def _end(self, run: Run) -> None:
         with self._job.desk.store.runs() as runs:
-            runs.end(self.number, run)
+            runs.keep(self.number, run)
 
     def _keep(self) -> None:
         """Write what is known so far; figures that cannot be written now are written with the next."""
