@@ -418,6 +418,8 @@ def _parse(file: _File) -> dict[str, Any]:
 
     try:
         return tomllib.loads(file.text)
+    except RecursionError:
+        raise BadSetting(where=file.path, problem="its values are nested too deeply") from None
     except tomllib.TOMLDecodeError as error:
         line = re.search(r"\(at line (\d+), column (\d+)\)", str(error))
         where = f"{file.path}, line {line[1]}" if line else file.path

@@ -479,10 +479,11 @@ class Operations:
 
     @cached_property
     def repository(self) -> Repository | None:
-        """The git repository around the project; None when there is none."""
+        """The git repository around the project, or around the roadmap, which may lie elsewhere behind a link; None
+        when there is neither."""
         from coffee_maker.work.project import inside_git
 
-        if not inside_git(os.path.dirname(os.path.realpath(self.settings.roadmap.path))):
+        if not (inside_git(os.path.realpath(self.settings.root)) or self._roadmap_in_git):
             return None
         from coffee_maker.adapters.git import GitRepository, Rules, is_read_only
 
@@ -498,10 +499,16 @@ class Operations:
         return GitRepository(root, roadmap, rules)
 
     @cached_property
+    def _roadmap_in_git(self) -> bool:
+        from coffee_maker.work.project import inside_git
+
+        return inside_git(os.path.dirname(os.path.realpath(self.settings.roadmap.path)))
+
+    @cached_property
     def publishing(self) -> Publishing | None:
         """What brings recorded versions to git; None when nothing is to be brought there."""
         git = self.settings.git
-        if not (git.log or git.commit) or self.repository is None:
+        if not (git.log or git.commit) or not self._roadmap_in_git or self.repository is None:
             return None
         from coffee_maker.work.publishing import Publishing
 

@@ -143,6 +143,7 @@ CASES = {
     "database from the future": Case(("history",), database_from_the_future, 1, "schema version 999"),
     "future database to change": Case(("status", "2", "planned"), database_from_the_future, 1, "Upgrade"),
     "unknown setting": Case(("view",), settings("[data]\ndri = 'x'\n"), 1, "line 2: there is no setting in [data]"),
+    "settings without end": Case(("view",), settings(f"a = {'[' * 100_000}\n"), 1, "nested too deeply"),
     "settings that are no TOML": Case(("view",), settings("[data\n"), 1, "not TOML"),
     "daemon without git": Case(("daemon", "run", "--once"), None, 1, "not inside a git repository"),
     "backup that is none": Case(("db", "restore", "docs/ROADMAP.md"), None, 1, "backup"),

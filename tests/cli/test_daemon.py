@@ -420,3 +420,27 @@ def test_one_that_dies_at_once_says_why(run: Run, project: Project) -> None:
     assert (done.code, done.error["code"]) == (1, "daemon_failed")
     assert "not inside a git repository" in done.error["message"]
     assert "daemon dry-run" in done.error["hint"]
+
+
+def test_a_roadmap_behind_a_link_to_elsewhere_is_worked_on_in_the_project(
+    run: Run, project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """People keep their notes in one place: the project is a repository, the notes are none."""
+    for name, value in PERSON.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    notes = tmp_path / "notes"
+    (project.root / "docs").rename(notes)
+    write(notes / "ROADMAP.md", RUNBOOK)
+    (project.root / "docs").symlink_to(notes)
+    git(project.root, "init", "-q", "-b", "main")
+    git(project.root, "add", "-A")
+    git(project.root, "commit", "-qm", "one")
+    assert run("daemon", "dry-run", "--agent", "runbook").code == 0
+    done = run("daemon", "run", "--once", "--yes", "--agent", "runbook", "--json")
+    assert done.data["items"][0]["outcome"] == "complete"
+    assert "✅" in (notes / "ROADMAP.md").read_text()
+    branch = "roadmap/PRIORITY-1-say-hello"
+    assert git(project.root, "diff", "--name-only", "main", branch) == "hello.txt"
+    [word] = [one for one in run("doctor", "--json").data["findings"] if one["message"].startswith("Versions go")]
+    assert (word["level"], "lies behind a link" in word["message"]) == ("notice", True)

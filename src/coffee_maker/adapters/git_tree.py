@@ -76,7 +76,8 @@ class TreeGit:
         self._check()
         self.unlock()
         git.must("reset", "--quiet", timeout=SLOW)  # only this run's index; what the agent staged is staged again below
-        left_out = [f":(top,exclude,literal){path}" for path in (*without, *self._repositories_inside())]
+        out = (path for path in (*without, *self._repositories_inside()) if not self._is_behind_a_link(path))
+        left_out = [f":(top,exclude,literal){path}" for path in out]
         everything = ("--", ":(top)", *left_out)
         if git.ask("add", "--all", *everything, timeout=SLOW).code != 0:  # a sparse work tree wants it said
             git.must("add", "--all", "--sparse", *everything, timeout=SLOW)
@@ -92,6 +93,11 @@ class TreeGit:
         stdin = "".join(f"{path}\n" for path in there).encode(errors="surrogateescape")
         hashes = self.git.must("hash-object", "--no-filters", "--stdin-paths", stdin=stdin, timeout=SLOW).split()
         return {**dict.fromkeys(paths), **dict(zip(there, hashes, strict=True))}
+
+    def _is_behind_a_link(self, path: str) -> bool:
+        """git refuses to hear of what lies there, and takes none of it."""
+        parents = (path[:at] for at, char in enumerate(path) if char == os.sep)
+        return any(os.path.islink(os.path.join(self.tree, parent)) for parent in parents)
 
     def _check(self) -> None:
         """Raises `GitFailed` where git would wait for ever."""

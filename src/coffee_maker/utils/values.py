@@ -36,7 +36,7 @@ def path(value: Any, base: str) -> str:
 def pattern(value: Any, base: str) -> str:
     try:
         re.compile(text(value, base))
-    except re.error as error:
+    except (re.error, RecursionError, OverflowError) as error:
         raise WrongValue(f"it is no regular expression ({error})") from None
     return str(value)
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from coffee_maker.core.document import Document
-from coffee_maker.core.errors import Refusal, RoadmapMissing
+from coffee_maker.core.errors import NotARepository, Refusal, RoadmapMissing
 from coffee_maker.core.ports import Agent, Clock, Repository, RoadmapFile, Store, System
 from coffee_maker.core.questions import OPEN
 from coffee_maker.core.records import Finding
@@ -251,7 +251,12 @@ def _git(subject: Subject) -> Findings:
         cure = "Versions are safe in the database; the next change tries again."
         yield _notice(f"The newest versions are not in git: {problem}", cure)
     elif subject.settings.git.log:
-        newest = repository.newest_logged()
+        try:
+            newest = repository.newest_logged()
+        except NotARepository as elsewhere:
+            cure = "They are in the database; `git init` where the roadmap lies lets them go to git, too."
+            yield _notice(f"Versions go to no git, for the roadmap lies behind a link: {elsewhere.message}", cure)
+            return
         logged = (newest or "").strip().splitlines()
         yield _ok(f"Versions go to refs/roadmap/log{f' (newest: {logged[0]})' if logged else ''}.")
 
