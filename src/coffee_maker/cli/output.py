@@ -49,14 +49,15 @@ class Output:
 
             self.write(render.text(form or kind, data, self._page(sys.stdout)))
 
-    def show_one_of_many(self, kind: str, data: Any) -> None:
-        """Print one of a stream: a JSON document on a line of its own, or its text and an empty line."""
+    def show_one_of_many(self, kind: str, data: Any, *, apart: bool = True) -> None:
+        """Print one of a stream: a JSON document on a line of its own, or its text, with an empty line when it is to
+        stand apart from the next."""
         if self.json:
             self._write(self._document({"schema_version": SCHEMA_VERSION, "kind": kind, "data": data}, one_line=True))
         else:
             from coffee_maker.cli import render
 
-            self.write(render.text(kind, data, self._page(sys.stdout)) + "\n")
+            self.write(render.text(kind, data, self._page(sys.stdout)) + ("\n" if apart else ""))
 
     def say(self, sentence: str) -> None:
         """Tell the person something that is no data."""
