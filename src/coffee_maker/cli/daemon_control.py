@@ -139,7 +139,9 @@ def status(args: Namespace, operations: Operations, output: Output) -> int:
     try:
         while True:
             now = _status(operations)
-            if _without_times(now) != before:
+            if output.redraws:
+                output.redraw("daemon_status", now)
+            elif _without_times(now) != before:
                 before = _without_times(now)
                 output.show_one_of_many("daemon_status", now)
             pause.wait(_EVERY)

@@ -28,6 +28,7 @@ class Output:
     def __init__(self, *, json: bool, colour: bool) -> None:
         self.json = json
         self.colour = colour
+        self._drawn = 0  # lines of what was drawn last
         for stream in (sys.stdout, sys.stderr):
             _tolerate_any_encoding(stream)
 
@@ -58,6 +59,19 @@ class Output:
             from coffee_maker.cli import render
 
             self.write(render.text(kind, data, self._page(sys.stdout)) + ("\n" if apart else ""))
+
+    @property
+    def redraws(self) -> bool:
+        """Whether a text can be drawn over the last one: by a person's terminal that knows how."""
+        return not self.json and sys.stdout is not None and sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+
+    def redraw(self, kind: str, data: Any) -> None:
+        """Print the text of the data over the text that was printed last in this way."""
+        from coffee_maker.cli import render, terminal
+
+        text = render.text(kind, data, self._page(sys.stdout))
+        drawn, self._drawn = terminal.over(text, self._drawn, sys.stdout)
+        self.write(drawn)
 
     def say(self, sentence: str) -> None:
         """Tell the person something that is no data."""
