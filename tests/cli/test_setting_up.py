@@ -116,6 +116,12 @@ def test_init_writes_down_what_was_named(run: Run, project: Project) -> None:
     assert (project.root / "shared/.gitignore").exists()
 
 
+def test_init_for_a_container_says_how_the_image_gets_the_package(run: Run, project: Project) -> None:
+    git(project, "init", "-q")
+    text = run("init", "--docker").out
+    assert text.index("cd deploy/coffee-roadmap") < text.index("pip wheel --no-deps") < text.index("docker compose up")
+
+
 def test_init_takes_the_top_of_the_git_work_tree(project: Project) -> None:
     git(project, "init", "-q")
     below = project.root / "src/deep"

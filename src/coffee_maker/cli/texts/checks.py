@@ -25,7 +25,9 @@ def init(data: Any, page: Page) -> None:
     )
     page.line("  coffee-roadmap doctor                  check the whole set-up")
     if any(part["name"] == "docker" for part in data["parts"]):
-        page.line("  docker compose up --build --detach     the daemon in a container; in deploy/coffee-roadmap")
+        page.line("  cd deploy/coffee-roadmap               there, for the daemon in a container:")
+        page.line("  pip wheel --no-deps --wheel-dir wheels PATH-OF-A-CLONE   what goes into its image")
+        page.line("  docker compose up --build --detach")
 
 
 def doctor(data: Any, page: Page) -> None:
