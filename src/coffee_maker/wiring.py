@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from coffee_maker.work.sync import Sync
 
 
-NO_TRACES = "OpenTelemetry is not installed here: `pip install 'coffee-maker[traces]'`."
+NO_TRACES = "OpenTelemetry is not installed here: install coffee-roadmap with its extra `traces`."
 
 
 class SystemClock:

@@ -433,7 +433,7 @@ def test_a_connection_that_is_cut_every_time_is_an_outage(claude: Claude) -> Non
 def test_without_the_sdk_it_says_how_to_install_it(claude: Claude, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(claude_module, "find_spec", lambda _name: None)
     agent = claude.agent()
-    assert agent.check() == "claude-agent-sdk is not installed (pip install 'coffee-maker[claude]')"
+    assert agent.check() == "claude-agent-sdk is not installed: install coffee-roadmap with its extra `claude`"
     assert agent.run(claude.task(), Flag(), claude.heard).reason == agent.check()
 
 

@@ -158,6 +158,19 @@ def test_remove_asks_on_a_terminal(run: Run, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(values.sys, "stdin", Terminal("Y\n"))
 
 
+def test_undo_says_what_it_took_back(run: Run) -> None:
+    run("remove", "2.5", "--yes", "--by", "Ann")
+    run("status", "2", "blocked")
+    dry = run("undo", "1", "--dry-run").out
+    assert dry.startswith("Would take back change 1 by Ann, PRIORITY-2.5 removed: Put in windows\n--- ")
+    assert run("undo", "1").out.startswith(
+        "Took back change 1 by Ann, PRIORITY-2.5 removed: Put in windows\nPRIORITY-2.5"
+    )
+    data = run("undo", "--json").data
+    assert (data["undone"]["id"], data["undone"]["before"], data["undone"]["after"]) == (2, "planned", "blocked")
+    assert "undone" not in run("status", "2", "complete", "--json").data
+
+
 def test_undo_of_one_change_leaves_the_later_ones(run: Run) -> None:
     run("status", "2", "blocked")
     run("status", "3", "blocked")

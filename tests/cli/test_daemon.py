@@ -12,6 +12,7 @@ from tests.adapters.git_states import PERSON, git, write
 from tests.cli.conftest import Project, Result
 
 from coffee_maker.adapters.daemon_log import DaemonLog
+from coffee_maker.cli import render
 from coffee_maker.core.records import Entry, Heartbeat
 from coffee_maker.store.sqlite import SqliteStore
 from coffee_maker.utils.connection import Databases
@@ -94,13 +95,23 @@ def test_pause_and_resume_need_no_daemon(run: Run, store: SqliteStore) -> None:
         {"id": 1, "kind": "pause", "how": None, "item": None, "reason": "lunch", "replies": {}, "gone": []},
     )
     assert run("daemon", "status", "--json").data["paused_by"] == "Tester"
-    assert "Paused by Tester: nothing new is taken up." in run("daemon", "status").out
+    assert "Paused by Tester" in run("daemon", "status").out
     done = run("daemon", "resume", "--json")
     assert (done.code, done.data["kind"]) == (0, "resume")
     assert run("daemon", "status", "--json").data["paused_by"] is None
     assert run("daemon", "pause").out == "Paused: nothing new is taken up; what is in hand goes on.\n"
     assert run("daemon", "resume").out == "Going on.\n"
     assert [kind for kind, *_rest in asked(store)] == ["pause", "resume", "pause", "resume"]
+
+
+def test_why_it_is_paused_is_told_in_both_texts(run: Run) -> None:
+    run("daemon", "pause")
+    for form, words in (("overview", ("status",)), ("daemon_status", ("daemon", "status"))):
+        data = run(*words, "--json").data | {"paused_reason": "lunch\n\x1b[31mbreak"}
+        text = render.text(form, data, render.PlainPage())
+        assert "Paused by Tester (lunch" in text
+        assert "break): nothing new is taken up. `coffee-roadmap daemon resume` lets it go on.\n" in text
+        assert "\x1b" not in text
 
 
 @pytest.mark.parametrize("words", [[], ["--force"], ["--after-item"], ["--timeout", "1s"]])
@@ -121,10 +132,27 @@ def test_a_stop_that_nobody_heard_in_time_may_be_asked_again(
         75,
         {"id": 1, "kind": "stop", "how": how, "item": None, "reason": "why", "replies": {}, "gone": []},
     )
-    assert "waiting for box-1" in done.err
+    assert "waiting for box-1, which has in hand:\n  PRIORITY-2 is at build:1\n" in done.err
     assert "is still there: `coffee-roadmap daemon status`" in done.err
     assert "`daemon stop --force`" in done.err
     assert asked(store) == [("stop", None, how, "why")]
+
+
+def test_a_stop_that_waits_tells_what_for_and_again_when_that_changes(
+    run: Run, store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beat(store, state="waiting", waits_for="an answer to question 7")
+    looks = [lambda: None, lambda: beat(store), lambda: beat(store, ago=2), lambda: beat(store, ago=3600)]
+
+    def answered_meanwhile(_wakeup: object, _timeout: float) -> bool:
+        looks.pop(0)()
+        return True
+
+    monkeypatch.setattr("coffee_maker.store.sqlite.SqliteWakeup.wait", answered_meanwhile)
+    done = run("daemon", "stop", "--after-item")
+    assert (done.code, done.out, looks) == (0, "Asked to stop.\n", [])
+    head = "waiting for box-1, which has in hand:\n  PRIORITY-2 "
+    assert done.err == f"{head}waits for an answer to question 7\n{head}is at build:1\n"
 
 
 def test_stop_in_two_ways_at_once_is_refused(run: Run, store: SqliteStore) -> None:
@@ -278,10 +306,33 @@ def test_logs_of_an_unknown_level_or_time(run: Run, logged: Path) -> None:
     assert run("daemon", "logs", "--since", "yesterday").code == 2
 
 
-def test_logs_of_an_item_that_was_never_there_are_empty(run: Run, logged: Path) -> None:
+def test_logs_of_an_item_that_was_never_there(run: Run, logged: Path) -> None:
     """What was removed since has its lines still, so a name is no mistake for not being in the roadmap."""
-    done = run("daemon", "logs", "--item", "99", "--json")
-    assert (done.code, done.data["lines"]) == (0, [])
+    for words in ((), ("--follow",)):
+        done = run("daemon", "logs", "--item", "99", *words, "--json")
+        assert (done.code, done.error["code"]) == (4, "item_not_found")
+        assert "There is no item 99 in the roadmap." in run("daemon", "logs", "--item", "99", *words).err
+    assert run("daemon", "logs", "--item", "3", "--json").data["lines"] == []
+    run("remove", "3", "--yes")
+    assert run("daemon", "logs", "--item", "3", "--json").data["lines"] == []
+    with DaemonLog(str(logged)) as log:
+        log.write(datetime.now(UTC), "told", item="PRIORITY-99")
+    assert [one["words"] for one in run("daemon", "logs", "--item", "priority 99", "--json").data["lines"]] == ["told"]
+
+
+def test_followed_lines_stand_under_each_other(run: Run, logged: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Ended:
+        def is_set(self) -> bool:
+            return self.looked
+
+        looked = False
+
+        def wait(self, _seconds: float) -> None:
+            self.looked = True
+
+    monkeypatch.setattr("threading.Event", Ended)
+    text = run("daemon", "logs", "--follow", "--since", "1d").out.splitlines()
+    assert [line[21:] for line in text] == ["begun", "failed", "for a reason", "idle"]
 
 
 # --- dry-run -----------------------------------------------------------------------------------------------------
@@ -397,9 +448,10 @@ def background(repository: Project) -> Iterator[Project]:
 
 
 def test_the_life_of_a_daemon_in_the_background(run: Run, background: Project) -> None:
-    run("daemon", "pause")
+    run("daemon", "pause", "--reason", "lunch")
     done = run("daemon", "start", "--yes", "--agent", "runbook", "--json")
-    assert (done.code, set(done.data)) == (0, {"pid", "log"}), done
+    assert (done.code, set(done.data)) == (0, {"pid", "log", "asks", "paused_by", "paused_reason"}), done
+    assert [done.data[name] for name in ("asks", "paused_by", "paused_reason")] == [False, "Tester", "lunch"]
     pid = done.data["pid"]
     (one,) = run("daemon", "status", "--json").data["daemons"]
     assert (one["alive"], one["state"]) == (True, "paused")
@@ -415,10 +467,39 @@ def test_the_life_of_a_daemon_in_the_background(run: Run, background: Project) -
     assert "asked to stop by Tester: enough" in words
 
 
-def test_one_that_dies_at_once_says_why(run: Run, project: Project) -> None:
+def test_one_that_was_started_says_that_it_asks_and_that_it_is_paused(run: Run, background: Project) -> None:
+    run("daemon", "pause", "--reason", "lunch")
+    text = run("daemon", "start", "--agent", "runbook").out
+    assert "It asks you before each item" in text
+    assert '--yes, or `[policy] start` set to "allow"' in text
+    end = "Paused by Tester (lunch): nothing new is taken up. `coffee-roadmap daemon resume` lets it go on.\n"
+    assert text.endswith(end)
+    run("daemon", "stop")
+    run("daemon", "resume")
+    write(background.root / "coffee-roadmap.toml", '[policy]\nstart = "allow"\n')
+    text = run("daemon", "start", "--agent", "runbook").out
+    assert "A daemon works in the background" in text
+    assert "asks" not in text
+    assert "Paused" not in text
+
+
+@pytest.mark.parametrize("words", [("start", "--yes"), ("run", "--once", "--yes")])
+def test_one_that_cannot_run_is_refused_before_anything_is_made(
+    run: Run, project: Project, words: tuple[str, ...]
+) -> None:
+    done = run("daemon", *words, "--agent", "runbook", "--json")
+    assert (done.code, done.error["code"]) == (1, "not_a_repository")
+    project.roadmap.unlink()
+    done = run("daemon", *words, "--agent", "runbook", "--json")
+    assert (done.code, done.error["code"]) == (4, "roadmap_missing")
+    assert not project.data.exists()
+
+
+def test_one_that_dies_at_once_says_why(run: Run, repository: Project, store: SqliteStore) -> None:
+    (repository.root / ".git/HEAD").write_text("ref: refs/heads/empty\n")
     done = run("daemon", "start", "--yes", "--agent", "runbook", "--json")
     assert (done.code, done.error["code"]) == (1, "daemon_failed")
-    assert "not inside a git repository" in done.error["message"]
+    assert done.error["message"].startswith("The daemon ended at once: The git repository at ")
     assert "daemon dry-run" in done.error["hint"]
 
 

@@ -85,6 +85,7 @@ def test_the_tables_as_text(run: RunIt, project: Project) -> None:
         "PRIORITY-2     2     1      50%    3h  63,200  $2.50",
     ):
         assert line in out.splitlines()
+    assert "AGENT OR MODEL  RUNS" in out  # of a run without a known model, its agent
     assert "the test command failed" in out
     assert "\x1b" not in out
     assert "\u202e" not in out

@@ -53,6 +53,54 @@ def test_list_show_respond_dismiss(run: Run) -> None:
     assert len(run("notifications", "--all", "--json").data["notifications"]) == 2
 
 
+def test_several_are_dismissed_at_once(run: Run) -> None:
+    for number in range(1, 6):
+        run("notify", f"Number {number}")
+    assert run("notifications", "dismiss", "1", "2", "2").out == "Info 1 is dismissed.\nInfo 2 is dismissed.\n"
+    done = run("notifications", "dismiss", "3", "4", "--by", "Ann", "--json")
+    assert json.loads(done.out)["kind"] == "dismissed"
+    assert [(one["id"], one["status"]) for one in done.data["notifications"]] == [(3, "dismissed"), (4, "dismissed")]
+    for words, code in ((("5", "99"), "notification_not_found"), (("5", "x"), "usage")):
+        assert run("notifications", "dismiss", *words, "--json").error["code"] == code
+    assert [one["id"] for one in run("notifications", "--json").data["notifications"]] == [5]
+    assert json.loads(run("notifications", "dismiss", "5", "--json").out)["kind"] == "notification"
+
+
+def test_those_before_one_that_is_answered_are_told_as_dismissed(run: Run) -> None:
+    run("notify", "One")
+    run("notify", "Two?", "--type", "question")
+    run("notifications", "respond", "2", "yes")
+    done = run("notifications", "dismiss", "1", "2")
+    assert (done.code, done.out) == (5, "Info 1 is dismissed.\n")
+    assert "Question 2 was already answered" in done.err
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("show", "1", "2"), "`show` takes one number, not also 2."),
+        (("show", "1", "yes"), '`coffee-roadmap notifications respond 1 "yes"`'),
+        (("list", "1"), "`coffee-roadmap notifications show 1` shows one whole."),
+    ],
+)
+def test_words_that_would_do_nothing_are_refused(run: Run, words: tuple[str, ...], says: str) -> None:
+    run("notify", "One")
+    done = run("notifications", *words)
+    assert (done.code, done.out) == (2, "")
+    assert says in done.err
+
+
+def test_words_of_one_s_own_are_put_behind_their_option(run: Run) -> None:
+    run("notify", "Go?", "--option", "approve", "--option", "change: ...")
+    for answer in ("change", "change:", "2", "perhaps"):
+        done = run("notifications", "respond", "1", answer)
+        assert done.code == 1
+        assert 'put your words behind it: `coffee-roadmap notifications respond 1 "change: …"`.' in done.err
+    assert run("notifications", "respond", "1", "change:", "in blue").code == 0
+    run("notify", "Go?", "--option", "yes")
+    assert "your words" not in run("notifications", "respond", "2", "perhaps").err
+
+
 def test_an_answer_of_several_words_and_from_standard_input(project: Project) -> None:
     project.real("notify", "Why?", "--type", "question")
     assert (

@@ -66,6 +66,7 @@ def test_init_makes_what_is_missing_and_nothing_twice(run: Run, project: Project
     text = run("init").out
     assert "there  roadmap" in text
     assert "coffee-roadmap view" in text
+    assert "choose the agent there" in text
 
 
 def test_the_first_roadmap_is_no_work_for_the_daemon_and_its_steps_are_true(run: Run, project: Project) -> None:
@@ -90,11 +91,35 @@ def test_the_settings_file_that_init_writes_is_valid_with_every_line_in_use(run:
     assert "bad_setting" not in done.err
 
 
+def test_the_values_in_the_new_settings_are_the_defaults_where_they_are_no_examples(run: Run, project: Project) -> None:
+    run("init")
+    file = project.root / "coffee-roadmap.toml"
+    fresh = file.read_text()
+    before = {row["name"]: row["value"] for row in run("doctor", "--json").data["settings"]}
+    for key in ("backoff", "parallel", "waiting", "ask_when_vague", "lease", "max_attempts", "start", "timeout"):
+        (line,) = re.findall(rf"^# {key} = .*$", fresh, re.MULTILINE)
+        file.write_text(fresh.replace(line, line[2:]))
+        rows = {row["name"]: row["value"] for row in run("doctor", "--json").data["settings"]}
+        assert rows == before, line
+    for key in ("approval_deadline", "stall"):
+        (line,) = re.findall(rf"^# {key} = .*$", fresh, re.MULTILINE)
+        assert "an example" in line
+        file.write_text(fresh.replace(line, line[2:]))
+        rows = {row["name"]: row["value"] for row in run("doctor", "--json").data["settings"]}
+        assert rows != before, line
+
+
 def test_init_writes_down_what_was_named(run: Run, project: Project) -> None:
     run("init", "--roadmap", "PLAN.md", "--data-dir", "shared")
     assert 'path = "PLAN.md"' in (project.root / "coffee-roadmap.toml").read_text()
     assert run("view", "--json").data["path"] == str(project.root / "PLAN.md")
     assert (project.root / "shared/.gitignore").exists()
+
+
+def test_init_for_a_container_says_how_the_image_gets_the_package(run: Run, project: Project) -> None:
+    git(project, "init", "-q")
+    text = run("init", "--docker").out
+    assert text.index("cd deploy/coffee-roadmap") < text.index("pip wheel --no-deps") < text.index("docker compose up")
 
 
 def test_init_takes_the_top_of_the_git_work_tree(project: Project) -> None:
@@ -120,7 +145,16 @@ def test_doctor_on_a_whole_project_finds_nothing_to_mend(run: Run, project: Proj
     assert (done.code, set(levels(done.data).values())) == (0, {"ok"}), done.data
     rows = {row["name"]: row for row in done.data["settings"]}
     assert rows["agent.command"]["source"] == str(project.root / "coffee-roadmap.toml")
-    assert run("doctor").out.rstrip().endswith("All is well.")
+    text = run("doctor").out
+    assert text.rstrip().endswith("All is well.")
+    assert re.search(r"^agent.command +true +coffee-roadmap.toml$", text, re.MULTILINE)
+    assert "agent.timeout" not in text
+    others = sum(row["source"] == "default" for row in rows.values())
+    assert f"{others} settings are as they are by default: `coffee-roadmap doctor --all` shows them, too.\n" in text
+    whole = run("doctor", "--all").out
+    assert all(name in whole for name in rows)
+    assert "by default" not in whole
+    assert run("doctor", "--all", "--json").data == done.data
 
 
 def test_doctor_says_what_is_missing_and_how_to_get_it(
@@ -213,7 +247,11 @@ def test_db_from_nothing_to_a_backup_and_back(run: Run, project: Project) -> Non
     assert run("db", "init").code == 0
     assert all(not one["changed"] for one in run("db", "init", "--json").data["databases"])
     run("notify", "before the backup")
-    made = run("db", "backup", "saved.db", "--json").data["backups"]
+    refused = run("db", "backup", "saved.db")
+    assert (refused.code, refused.out, (project.root / "saved.db").exists()) == (2, "", False)
+    assert "saved.db can take one database, and there are 2: notifications, analytics." in refused.err
+    assert "--database" in refused.err
+    made = run("db", "backup", "saved.db", "--database", "notifications", "--json").data["backups"]
     assert [one["name"] for one in made] == ["notifications"]
     run("notify", "after the backup")
     refused = run("db", "restore", "saved.db")

@@ -8,6 +8,7 @@ import os
 import pty
 import re
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -16,6 +17,7 @@ from contextlib import redirect_stderr
 import pytest
 from tests.cli.conftest import ROADMAP, Project
 
+from coffee_maker.cli import terminal
 from coffee_maker.cli.output import Output
 
 
@@ -86,7 +88,7 @@ def test_tables_fit_and_keys_are_never_cut(project: Project, columns: int) -> No
 
 def test_settings_are_whole_on_a_narrow_terminal(project: Project) -> None:
     project.real("init")
-    seen = plain(on_a_terminal(project, "doctor"))
+    seen = plain(on_a_terminal(project, "doctor", "--all"))
     assert "daemon.approval_deadline" in seen
     assert "…" not in seen
     assert all(len(line) <= 80 for line in seen.splitlines() if "/" not in line)
@@ -115,6 +117,54 @@ def test_signs_that_a_terminal_obeys_are_escaped_in_json_and_left_out_of_progres
     with redirect_stderr(capture):
         Output(json=False, colour=False).say(f"PRIORITY-3: {evil}")
     assert not set("\x1b\u202e\x9b") & set(capture.getvalue())
+
+
+def watched(project: Project, *words: str, mark: bytes = b"Next:", wanted: int = 3) -> str:
+    """What `daemon status --watch` writes on a terminal until the mark was there so often, and Ctrl-C ends it."""
+    leader, follower = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "coffee_maker", "daemon", "status", "--watch", *words],
+        cwd=project.root,
+        env={**project.environ, "TERM": "xterm-256color"},
+        stdin=follower,
+        stdout=follower,
+        stderr=follower,
+        start_new_session=True,
+    )
+    os.close(follower)
+    seen, end = b"", time.monotonic() + 30
+    while seen.count(mark) < wanted and time.monotonic() < end:
+        if select.select([leader], [], [], 1)[0]:
+            seen += os.read(leader, 65536)
+    process.send_signal(signal.SIGINT)
+    seen += _all_of(leader).encode()
+    os.close(leader)
+    assert process.wait(timeout=30) == 130
+    return seen.decode().replace("\r\n", "\n")
+
+
+def test_what_is_watched_is_drawn_in_place(project: Project) -> None:
+    first, *others = watched(project).split("\x1b[?7l")[1:]
+    assert len(others) >= 2
+    assert "\x1b[2F" not in first
+    for picture in others:
+        assert picture.startswith("\x1b[2F")  # over the two lines before
+        assert picture.split("\x1b[J")[0].count("\x1b[K\n") == 2
+    assert all("\x1b[J\x1b[?7h" in picture for picture in (first, *others))  # as it was, whenever it ends
+
+
+def test_a_picture_is_never_higher_than_the_terminal() -> None:
+    with open(os.devnull, "w") as no_terminal:  # counts as 24 lines
+        drawn, height = terminal.over("line\n" * 100, 30, no_terminal)
+    assert height == 23
+    assert drawn.startswith("\x1b[?7l\x1b[30F")
+    assert drawn.count("\n") == 23
+    assert "…\x1b[K\n\x1b[J" in drawn
+
+
+def test_what_is_watched_as_json_is_not_drawn(project: Project) -> None:
+    seen = watched(project, "--json", mark=b"schema_version", wanted=1)
+    assert "\x1b" not in seen
 
 
 def test_every_text_has_a_terminal_form(project: Project) -> None:

@@ -476,8 +476,11 @@ def test_a_bare_number_that_could_mean_several_is_refused() -> None:
     with pytest.raises(AmbiguousReference) as refusal:
         read(ROADMAP).item("3")
     assert refusal.value.values["candidates"] == "PRIORITY-3 'A' (line 1); PRIORITY-3#2 'B' (line 2)"
-    with pytest.raises(AmbiguousReference, match="PRIORITY-7"):
+    assert refusal.value.hint == "Name one of them by its full key, e.g. PRIORITY-3#2."
+    with pytest.raises(AmbiguousReference, match="PRIORITY-7") as refusal:
         read(ROADMAP).item("7")
+    assert refusal.value.hint.rpartition(" ")[2].rstrip(".") in refusal.value.values["candidates"]
+    assert "PRIORITY-3" not in refusal.value.hint
 
 
 @pytest.mark.parametrize("ref", ["9", "US-9", "PRIORITY-3#3", "", "#2", "x", "PRIORITY", "US-110#2", "²"])

@@ -103,7 +103,7 @@ def test_no_driver(databases: Databases, monkeypatch: pytest.MonkeyPatch) -> Non
     elsewhere = databases._replace(url="postgresql://h/d")
     with pytest.raises(DatabaseUnusable) as refused, get_db_connection("analytics", databases=elsewhere):
         pass
-    assert refused.value.hint == "pip install 'coffee-maker[postgres]'"
+    assert refused.value.hint == "Install coffee-roadmap with its extra `postgres`."
 
 
 # --- where they are --------------------------------------------------------------------------------------------

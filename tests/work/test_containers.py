@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -110,6 +111,48 @@ def test_what_cannot_be_brought_in_is_refused(tmp_path: Path) -> None:
     subprocess.run(["git", "worktree", "add", "-q", str(tmp_path / "linked")], cwd=project, check=True)
     with pytest.raises(NotForAContainer, match="linked git work tree"):
         put_into(tmp_path / "linked")
+
+
+def installed(tmp_path: Path, *wheels: str, **arguments: str) -> subprocess.CompletedProcess[str]:
+    """What the Dockerfile's own line would have pip install, with these wheels beside it."""
+    text = (REPOSITORY / "deploy/Dockerfile").read_text()
+    [line] = [one for one in text.replace("\\\n", "").splitlines() if one.startswith("RUN") and "pip" in one]
+    (tmp_path / "wheels").mkdir()
+    for name in wheels:
+        (tmp_path / "wheels" / name).touch()
+    pip = tmp_path / "pip"
+    pip.write_text('#!/bin/sh\nshift $(($# - 1))\nprintf %s "$1"\n')
+    pip.chmod(0o755)
+    defaults = dict(re.findall(r"^ARG (EXTRAS|PACKAGE)=(.*)$", text, re.MULTILINE))
+    environment = {**defaults, **arguments, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    script = line.removeprefix("RUN ").replace("/wheels", f"{tmp_path}/wheels")
+    return subprocess.run(["sh", "-c", script], env=environment, capture_output=True, text=True, check=False)
+
+
+def test_the_image_gets_the_wheel_itself_and_never_what_has_its_name_elsewhere(tmp_path: Path) -> None:
+    wheels = [f"coffee_maker-0.{number}.0-py3-none-any.whl" for number in (9, 10, 2)]
+    done = installed(tmp_path, *wheels, "mcp-2.0-py3-none-any.whl", EXTRAS="postgres,claude")
+    wheel = f"{tmp_path}/wheels/coffee_maker-0.10.0-py3-none-any.whl"
+    assert done.stdout == f"coffee-maker[postgres,claude] @ file://{wheel}", done.stderr
+
+
+def test_an_image_without_a_wheel_is_not_built_and_says_how_one_is_made(tmp_path: Path) -> None:
+    done = installed(tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "pip wheel --no-deps --wheel-dir wheels PATH-OF-A-CLONE" in done.stderr
+
+
+def test_another_source_of_the_image_s_package_can_be_named(tmp_path: Path) -> None:
+    done = installed(tmp_path, PACKAGE="coffee-maker @ git+https://example.org/x.git")
+    assert done.stdout == "coffee-maker @ git+https://example.org/x.git"
+
+
+def test_the_way_to_a_wheel_is_told_where_it_is_needed(tmp_path: Path) -> None:
+    directory = put_into(make(tmp_path / "project"))
+    for name in ("Dockerfile", "docker-compose.yml", ".env"):
+        assert "pip wheel --no-deps --wheel-dir wheels PATH-OF-A-CLONE" in (directory / name).read_text()
+    arguments = composed(directory, COFFEE_EXTRAS="claude")["services"]["daemon"]["build"]["args"]
+    assert arguments == {"EXTRAS": "claude", "PACKAGE": ""}
 
 
 def test_there_is_one_copy_and_the_wheel_has_it(tmp_path: Path) -> None:

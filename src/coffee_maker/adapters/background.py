@@ -16,6 +16,7 @@ from coffee_maker.utils import locks
 _PATIENCE = 30.0  # seconds until it must have given its first sign of life
 _LOOK = 0.05
 _TAIL = 2000  # bytes of what it said at its end
+_PREFIX = "coffee-roadmap: "
 _WHAT = "the background daemon"
 
 
@@ -73,6 +74,7 @@ def wait(started: Started, alive: Callable[[], bool]) -> None:
             code = started.process.poll()
             if code is None:
                 started.process.terminate()
+            said = said.removeprefix(_PREFIX)  # its own refusal is told in ours, which begins so, too
             problem = said or ("it gives no sign of life" if code is None else f"exit code {code}")
             raise DaemonFailed(problem=problem, log=started.log)
         time.sleep(_LOOK)

@@ -47,7 +47,12 @@ def order(args: Namespace, operations: Operations) -> Order:
 
 def tell(args: Namespace, outcome: Outcome, operations: Operations, output: Output) -> int:
     """Acknowledge what is durable, then bring it to git: that may take its time and never fails a change."""
-    output.show(args.command, shapes.outcome(outcome, with_diff=args.dry_run), form="change")
+    data = shapes.outcome(outcome, with_diff=args.dry_run)
+    if outcome.undoes is not None:
+        with operations.store.reading() as tx:
+            undone = tx.roadmap.change(outcome.undoes)
+        data["undone"] = shapes.change(undone) if undone else None
+    output.show(args.command, data, form="change")
     if outcome.history_id is not None:
         operations.publish()
     return 0

@@ -28,6 +28,7 @@ class Output:
     def __init__(self, *, json: bool, colour: bool) -> None:
         self.json = json
         self.colour = colour
+        self._drawn = 0  # lines of what was drawn last
         for stream in (sys.stdout, sys.stderr):
             _tolerate_any_encoding(stream)
 
@@ -49,14 +50,28 @@ class Output:
 
             self.write(render.text(form or kind, data, self._page(sys.stdout)))
 
-    def show_one_of_many(self, kind: str, data: Any) -> None:
-        """Print one of a stream: a JSON document on a line of its own, or its text and an empty line."""
+    def show_one_of_many(self, kind: str, data: Any, *, apart: bool = True) -> None:
+        """Print one of a stream: a JSON document on a line of its own, or its text, with an empty line when it is to
+        stand apart from the next."""
         if self.json:
             self._write(self._document({"schema_version": SCHEMA_VERSION, "kind": kind, "data": data}, one_line=True))
         else:
             from coffee_maker.cli import render
 
-            self.write(render.text(kind, data, self._page(sys.stdout)) + "\n")
+            self.write(render.text(kind, data, self._page(sys.stdout)) + ("\n" if apart else ""))
+
+    @property
+    def redraws(self) -> bool:
+        """Whether a text can be drawn over the last one: by a person's terminal that knows how."""
+        return not self.json and sys.stdout is not None and sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+
+    def redraw(self, kind: str, data: Any) -> None:
+        """Print the text of the data over the text that was printed last in this way."""
+        from coffee_maker.cli import render, terminal
+
+        text = render.text(kind, data, self._page(sys.stdout))
+        drawn, self._drawn = terminal.over(text, self._drawn, sys.stdout)
+        self.write(drawn)
 
     def say(self, sentence: str) -> None:
         """Tell the person something that is no data."""

@@ -85,6 +85,7 @@ _FORMS = {
     "answer": "messages",
     "answered": "messages",
     "dismissed": "messages",
+    "several_dismissed": "messages",
     "init": "checks",
     "sync": "checks",
     "doctor": "checks",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from io import StringIO
 
@@ -41,7 +42,7 @@ class TerminalPage:
     def __init__(self, stream: TextIO, *, colour: bool) -> None:
         self._console = Console(
             file=StringIO(),
-            width=max(_width_of(stream), _NARROWEST),
+            width=max(_size_of(stream).columns, _NARROWEST),
             force_terminal=True,
             no_color=not colour,
             color_system="standard" if colour else None,
@@ -88,6 +89,22 @@ class TerminalPage:
         return "\n".join(line.rstrip(" ") for line in file.getvalue().split("\n"))
 
 
+def over(text: str, before: int, stream: TextIO) -> tuple[str, int]:
+    """The text so that it takes the place of the `before` lines above the cursor, and how many lines it has.
+
+    In one piece, so that nothing flickers, and whole in itself: a command that is killed leaves no terminal that is not
+    as it was. A terminal cannot go up beyond its top, so what is higher than it is cut off; and a line that it would
+    break is cut off as well, for it would be more lines than we know of.
+    """
+    lines = text.rstrip("\n").split("\n")
+    most = max(_size_of(stream).lines - 1, 1)
+    if len(lines) > most:
+        lines = [*lines[: most - 1], "…"]
+    up = f"\x1b[{before}F" if before else ""
+    drawn = "".join(f"{line}\x1b[K\n" for line in lines)
+    return f"\x1b[?7l{up}{drawn}\x1b[J\x1b[?7h", len(lines)
+
+
 def _columns(columns: Sequence[Column], rows: list[list[Text]]) -> list[list[str]]:
     """The texts of each column, its name first."""
     return [[column.name, *(row[i].plain for row in rows)] for i, column in enumerate(columns)]
@@ -98,10 +115,9 @@ def _cell(cell: Cell) -> Text:
     return Text(one_line(text), style=_STYLES.get(style, ""))
 
 
-def _width_of(stream: TextIO) -> int:
-    import os
-
+def _size_of(stream: TextIO) -> os.terminal_size:
     try:
-        return os.get_terminal_size(stream.fileno()).columns or 80
+        columns, lines = os.get_terminal_size(stream.fileno())
     except (OSError, ValueError):
-        return 80
+        columns, lines = 0, 0
+    return os.terminal_size((columns or 80, lines or 24))

@@ -140,7 +140,7 @@ class Document:
             raise ItemNotFound(ref=ref)
         found = [self._item(key) for key in keys]
         candidates = "; ".join(f"{item.key} {item.title!r} (line {item.line})" for item in found)
-        raise AmbiguousReference(ref=ref, candidates=candidates)
+        raise AmbiguousReference(ref=ref, candidates=candidates, example=keys[-1])
 
     def place(self, item: Item) -> int:
         """Which of the items it is, counted from 0."""

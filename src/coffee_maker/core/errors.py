@@ -109,7 +109,7 @@ class AmbiguousReference(Refusal):
     """{ref} could mean several items: {candidates}."""
 
     code = "ambiguous_reference"
-    default_hint = "Name one of them by its full key, e.g. PRIORITY-3#2."
+    default_hint = "Name one of them by its full key, e.g. {example}."
 
 
 class NotText(Refusal):

@@ -70,3 +70,4 @@ class Outcome(NamedTuple):
     document_revision: str
     history_id: int | None
     diff: str
+    undoes: int | None = None  # id of the change that it takes back

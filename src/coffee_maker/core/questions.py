@@ -228,8 +228,19 @@ def answer_to(question: Notification, answer: str) -> str:
         return answer
     meant = option_meant(question.options, answer)
     if meant is None:
-        raise NotAnOption(id=question.id, answer=answer, options=", ".join(question.options))
+        options, hint = ", ".join(question.options), _way_with_words(question)
+        raise NotAnOption(id=question.id, answer=answer, options=options, hint=hint)
     return meant
+
+
+def _way_with_words(question: Notification) -> str | None:
+    """How words of one's own are given, where an option takes them: its beginning alone is no answer."""
+    option = next((one.strip() for one in question.options if one.endswith(TEXT_FOLLOWS)), None)
+    if option is None:
+        return None
+    said = f"{option.removesuffix(TEXT_FOLLOWS)}: …"
+    hint = NotAnOption.default_hint.removesuffix(".")
+    return f'{hint}; put your words behind it: `coffee-roadmap notifications respond {question.id} "{said}"`.'
 
 
 def taken(question: Notification) -> str | None:

@@ -25,7 +25,7 @@ except ImportError as missing:
     raise DatabaseUnusable(
         name="(PostgreSQL)",
         problem=f"the database driver psycopg is missing ({missing})",
-        hint="pip install 'coffee-maker[postgres]'",
+        hint="Install coffee-roadmap with its extra `postgres`.",
     ) from missing
 
 from coffee_maker.utils.postgres_errors import gone_at_commit, refusals, too_many_connections

@@ -16,6 +16,11 @@ from coffee_maker.work.project import Part
 DIRECTORY = os.path.join("deploy", "coffee-roadmap")
 _TEMPLATES = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "templates", "docker")
 _FILES = ("Dockerfile", "docker-compose.yml")
+_ENV_HEAD = """\
+# What is this machine's own; docker-compose.yml reads it.
+# The image gets the wheel that is in wheels/ here: pip wheel --no-deps --wheel-dir wheels PATH-OF-A-CLONE
+# COFFEE_EXTRAS='postgres,claude'   # of the wheel; by default postgres
+"""
 
 
 def set_up_docker(settings: Settings) -> list[Part]:
@@ -23,7 +28,7 @@ def set_up_docker(settings: Settings) -> list[Part]:
     values = _values(settings)
     directory = os.path.join(settings.root, DIRECTORY)
     texts = {name: _template(name) for name in _FILES}
-    texts[".env"] = "".join(f"{name}='{value}'\n" for name, value in values.items())
+    texts[".env"] = _ENV_HEAD + "".join(f"{name}='{value}'\n" for name, value in values.items())
     texts[".gitignore"] = ".env\nwheels/\n"
     try:
         os.makedirs(directory, exist_ok=True)

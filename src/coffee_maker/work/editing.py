@@ -264,6 +264,7 @@ class Editing:
             after.revision,
             change_id,
             diff(before.text, row.text, path=self._recorder.name) if change_id is None else "",
+            row.undoes,
         )
 
     def _check_revision(self, document: Document, ref: str | None, expected: str | None) -> None:

@@ -42,12 +42,17 @@ _SETTINGS = """\
 # test_command = "make test"
 # lease = "60s"
 # max_attempts = 3
+# backoff = "30s"          # before the second attempt; twice as long before each further one
+# parallel = 1             # agents at work at the same time
+# waiting = 3              # items that may wait for you while it goes on with others
+# ask_when_vague = false   # true: you are asked about an item that says too little
+# approval_deadline = "12h"   # an example; without it, a question before an item waits for as long as it takes
 
 [agent]
 # command = ["my-agent", "--prompt-file", "{{item_file}}"]
 # preset = "codex"         # a known program instead of `command`: claude, codex, gemini, opencode or aider
 # model = "…"              # for claude and the presets; their own default without it
-# stall = "10m"            # an agent that says nothing for so long is ended
+# stall = "10m"            # an example: an agent that says nothing for so long is ended; without it, none is
 # timeout = "1h"
 # max_output = "10MB"
 # environment = ["MY_AGENT_TOKEN"]   # variables that are passed on to it
@@ -63,7 +68,8 @@ _SETTINGS = """\
 # run_cost = 10            # US dollars; also item_cost, day_cost, and tokens and time likewise
 
 [policy]
-# new_dependency = "ask"   # or "allow" or "deny"; also start, network, push and pull_request
+# new_dependency = "ask"   # or "allow" or "deny"; also network, push and pull_request
+# start = "ask"            # before each item; "allow" lets it begin without asking, as a night needs it
 
 # [channels.desktop]
 # kind = "command"

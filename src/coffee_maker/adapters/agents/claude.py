@@ -92,7 +92,7 @@ class ClaudeAgent:
     def check(self) -> str | None:
         """See the port."""
         if program() is None:
-            return "claude-agent-sdk is not installed (pip install 'coffee-maker[claude]')"
+            return "claude-agent-sdk is not installed: install coffee-roadmap with its extra `claude`"
         return self._settings.sandbox.check() if self._settings.sandbox is not None else None
 
     def run(self, task: Task, stop: Stop, watch: Watch) -> AgentResult:

@@ -41,7 +41,12 @@ def arguments(parser: Parser) -> None:
     parser.add_argument("--background", action="store_true", help="run: as `start` runs it: log to the file only")
     parser.add_argument("--after-item", action="store_true", help="stop: when the items in hand are done")
     parser.add_argument("--force", action="store_true", help="stop: at once; what is in hand is taken up again later")
-    parser.add_argument("--timeout", type=duration, metavar="TIME", help="stop: how long to wait for it (default 60s)")
+    parser.add_argument(
+        "--timeout",
+        type=duration,
+        metavar="TIME",
+        help="stop: how long to wait for it (default 60s, with --after-item a year)",
+    )
     parser.add_argument("--reason", metavar="TEXT", help="skip, retry, stop, pause: why")
     parser.add_argument("--watch", action="store_true", help="status: go on showing it until Ctrl-C")
     parser.add_argument("--follow", action="store_true", help="logs: go on with new lines until Ctrl-C")
@@ -61,7 +66,10 @@ def run(args: Namespace, operations: Operations, output: Output) -> int:
 
 
 def _run(args: Namespace, operations: Operations, output: Output) -> int:
+    from coffee_maker.cli.daemon_control import refuse_what_cannot_run
+
     long_running()
+    refuse_what_cannot_run(operations)
     with operations.background_lock(args.background), operations.log as log:
 
         def tell(words: str, *, item: str | None = None, level: str = "info") -> None:

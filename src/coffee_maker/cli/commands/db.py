@@ -69,12 +69,14 @@ def _check(args: Namespace, operations: Operations) -> shapes.Data:
 def _backup(args: Namespace, operations: Operations) -> shapes.Data:
     from coffee_maker.work import databases
 
-    chosen = _chosen(args, operations)
-    if args.path is not None and len(chosen) > 1:
-        chosen = chosen[:1]  # the one that holds what people wrote
     directory = operations.settings.data.dir
     now = operations.clock.now()
-    found = [one for one in chosen if one.status().exists]
+    found = [one for one in _chosen(args, operations) if one.status().exists]
+    if args.path is not None and len(found) > 1:
+        raise WrongUsage(
+            problem=f"{args.path} can take one database, and there are {len(found)}: {', '.join(_NAMES)}.",
+            hint="Name it with --database; without a file each goes into a file of its own among the backups.",
+        )
     made = [databases.backup(one, directory, now=now, path=args.path) for one in found]
     return {"backups": [_backup_data(one) for one in made]}
 

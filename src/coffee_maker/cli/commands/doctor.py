@@ -11,12 +11,14 @@ if TYPE_CHECKING:
     from coffee_maker.wiring import Operations
 
 EXAMPLES = """
-  coffee-roadmap doctor                what is well, what to mend and how, and where each setting comes from
+  coffee-roadmap doctor                what is well, what to mend and how, and the settings that are not the defaults
+  coffee-roadmap doctor --all          all settings, and where each comes from
   coffee-roadmap doctor --fix          also do what is safe to do without asking
 """
 
 
 def arguments(parser: Parser) -> None:
+    parser.add_argument("--all", action="store_true", help="show also the settings that are as they are by default")
     parser.add_argument("--fix", action="store_true", help="make what is missing, finish what was interrupted")
 
 
@@ -27,5 +29,8 @@ def run(args: Namespace, operations: Operations, output: Output) -> int:
     subject = operations.subject
     findings = [*(mend(subject) if args.fix else ()), *examine(subject)]
     rows = [{"name": name, "value": value, "source": source} for name, value, source in shown(operations.settings)]
-    output.show("doctor", {"findings": [one._asdict() for one in findings], "settings": rows})
+    data = {"findings": [one._asdict() for one in findings], "settings": rows}
+    if not output.json:
+        data["all"] = args.all
+    output.show("doctor", data)
     return 1 if any(one.level == "problem" for one in findings) else 0

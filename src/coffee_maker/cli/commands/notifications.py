@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
+from argparse import ArgumentTypeError, Namespace
 
 from coffee_maker.cli.roadmap_cli import long_running
 from coffee_maker.cli.values import key_even_if_gone, text_or_stdin, whole_number
@@ -20,7 +20,7 @@ EXAMPLES = """
   coffee-roadmap notifications                   what is open
   coffee-roadmap notifications show 12           one, whole
   coffee-roadmap notifications respond 12 yes    answer a question, by the option or its number
-  coffee-roadmap notifications dismiss 12        put one aside
+  coffee-roadmap notifications dismiss 12 13     put them aside
   coffee-roadmap notifications --watch           show new ones as they come, until Ctrl-C
 """
 
@@ -30,7 +30,8 @@ ACTIONS = ("list", "show", "respond", "dismiss")
 def arguments(parser: Parser) -> None:
     parser.add_argument("action", nargs="?", default="list", metavar="list|show|respond|dismiss", choices=ACTIONS)
     parser.add_argument("id", nargs="?", type=whole_number, metavar="ID", help="its number in the list")
-    parser.add_argument("answer", nargs="*", metavar="ANSWER", help="of respond; - reads standard input")
+    more = "of respond; - reads standard input; of dismiss: further numbers"
+    parser.add_argument("answer", nargs="*", metavar="ANSWER", help=more)
     parser.add_argument("--all", action="store_true", help="list also those that are answered, dismissed or expired")
     parser.add_argument("--item", metavar="ITEM", help="list only those about this item")
     parser.add_argument("--limit", type=whole_number, metavar="N", help="list at most the N newest")
@@ -44,10 +45,24 @@ def run(args: Namespace, operations: Operations, output: Output) -> int:
             problem=f"Which notification is to be meant by `{args.action}`?",
             hint="`coffee-roadmap notifications` lists them with their numbers.",
         )
+    _refuse_surplus_words(args)
     if args.watch:
         return _watch(args, operations, output)
     action = {"list": _list, "show": _show, "respond": _respond, "dismiss": _dismiss}[args.action]
     return action(args, operations, output)
+
+
+def _refuse_surplus_words(args: Namespace) -> None:
+    """What would do nothing must not look as if it had been done."""
+    if args.action == "list" and args.id is not None:
+        raise WrongUsage(
+            problem="`list` takes no number.", hint=f"`coffee-roadmap notifications show {args.id}` shows one whole."
+        )
+    if args.action == "show" and args.answer:
+        hint = f'To answer it: `coffee-roadmap notifications respond {args.id} "{" ".join(args.answer)}"`.'
+        if all(word.isdecimal() for word in args.answer):
+            hint = "Show one after the other; `coffee-roadmap notifications` lists them all."
+        raise WrongUsage(problem=f"`show` takes one number, not also {' '.join(args.answer)}.", hint=hint)
 
 
 def _list(args: Namespace, operations: Operations, output: Output) -> int:
@@ -86,9 +101,32 @@ def _respond(args: Namespace, operations: Operations, output: Output) -> int:
 
 
 def _dismiss(args: Namespace, operations: Operations, output: Output) -> int:
-    one = operations.messages.dismiss(args.id, by=args.by or operations.actor)
-    output.show("notification", shapes.notification(one), form="dismissed")
+    """One, or several: then all that there are none of are refused first, and what was done is told in any case."""
+    by = args.by or operations.actor
+    if not args.answer:
+        one = operations.messages.dismiss(args.id, by=by)
+        output.show("notification", shapes.notification(one), form="dismissed")
+        return 0
+    numbers = dict.fromkeys((args.id, *map(_number, args.answer)))
+    for number in numbers:
+        operations.messages.get(number)
+    done: list[Notification] = []
+    try:
+        for number in numbers:
+            done.append(operations.messages.dismiss(number, by=by))  # noqa: PERF401 - stays when the next is refused
+    finally:
+        if done:
+            data = {"notifications": [shapes.notification(one) for one in done]}
+            output.show("dismissed", data, form="several_dismissed")
     return 0
+
+
+def _number(word: str) -> int:
+    try:
+        return whole_number(word)
+    except ArgumentTypeError:
+        hint = "`coffee-roadmap notifications dismiss 6 7 8`; it takes no words: `respond` does."
+        raise WrongUsage(problem=f"`dismiss` takes numbers, not {word[:40]!r}.", hint=hint) from None
 
 
 def _watch(args: Namespace, operations: Operations, output: Output) -> int:

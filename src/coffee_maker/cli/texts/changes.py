@@ -23,6 +23,10 @@ _LONGEST = 60
 
 def change(data: Any, page: Page) -> None:
     """What was done, in one line, and the change's number for `undo`; a dry run shows the diff."""
+    undone = data.get("undone")
+    if undone:
+        about = f"change {undone['id']} by {undone['changed_by']}, {undone['item'] or 'the roadmap'} {_what(undone)}"
+        page.line(f"{'Would take' if data.get('dry_run') else 'Took'} back {about}", "dim")
     if data.get("dry_run"):
         _diff(data["diff"], page)
         return

@@ -20,17 +20,21 @@ def init(data: Any, page: Page) -> None:
     page.line(f"The roadmap has {counted(data['items'], 'item')}. Next:")
     page.line("  coffee-roadmap view                    look at it")
     page.line('  coffee-roadmap add "TITLE"             add an item')
+    page.line(
+        "  coffee-roadmap.toml                    choose the agent there: [daemon] agent, [agent] command or preset"
+    )
     page.line("  coffee-roadmap doctor                  check the whole set-up")
     if any(part["name"] == "docker" for part in data["parts"]):
-        page.line("  docker compose up --build --detach     the daemon in a container; in deploy/coffee-roadmap")
+        page.line("  cd deploy/coffee-roadmap               there, for the daemon in a container:")
+        page.line("  pip wheel --no-deps --wheel-dir wheels PATH-OF-A-CLONE   what goes into its image")
+        page.line("  docker compose up --build --detach")
 
 
 def doctor(data: Any, page: Page) -> None:
     """Every finding with its cure, then the settings and where they come from."""
     findings(data["findings"], page)
     page.line()
-    rows = [(one["name"], one["value"], (one["source"].rpartition("/")[2], "dim")) for one in data["settings"]]
-    page.table((Column("Setting"), Column("Value", grow=True, wrap=True), Column("From")), rows)
+    _settings(data["settings"], page, all_of_them=data["all"])
     page.line()
     failed = sum(one["level"] == "problem" for one in data["findings"])
     warned = sum(one["level"] == "notice" for one in data["findings"])
@@ -38,6 +42,17 @@ def doctor(data: Any, page: Page) -> None:
         page.line(f"{failed} to mend, {warned} to look at.", "bad")
     else:
         page.line("All is well." if not warned else f"It works; {warned} to look at.", "good")
+
+
+def _settings(settings: Any, page: Page, *, all_of_them: bool) -> None:
+    """Those that somebody has set, and how many are as they are by default."""
+    shown = [one for one in settings if all_of_them or one["source"] != "default"]
+    rows = [(one["name"], one["value"], (one["source"].rpartition("/")[2], "dim")) for one in shown]
+    if rows:
+        page.table((Column("Setting"), Column("Value", grow=True, wrap=True), Column("From")), rows)
+    if len(shown) < len(settings):
+        others = f"{len(settings) - len(shown)} settings are as they are by default"
+        page.line(f"{others}: `coffee-roadmap doctor --all` shows them, too.", "dim")
 
 
 def sync(data: Any, page: Page) -> None:

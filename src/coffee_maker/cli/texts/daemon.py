@@ -27,6 +27,13 @@ def daemon_start(data: Any, page: Page) -> None:
     page.line(f"A daemon works in the background (process {data['pid']}).", "good")
     page.line(f"  coffee-roadmap daemon status    what it does; its log is {data['log']}", "dim")
     page.line("  coffee-roadmap daemon stop      ends it", "dim")
+    if data["asks"]:
+        page.line(
+            "It asks you before each item (`coffee-roadmap notifications`); with --yes, or `[policy] start` set to "
+            '"allow", it begins without asking.'
+        )
+    if data["paused_by"]:
+        page.line(paused(data["paused_by"], data["paused_reason"]), "warn")
 
 
 def daemon_status(data: Any, page: Page) -> None:
@@ -44,7 +51,7 @@ def daemon_status(data: Any, page: Page) -> None:
         for job in one["jobs"]:
             _job(job, page)
     if data["paused_by"]:
-        page.line(paused(data["paused_by"]), "warn")
+        page.line(paused(data["paused_by"], data.get("paused_reason")), "warn")
     for key, why in data["skipped"].items():
         page.line(f"{key} is {why}; `daemon retry {key}` lets it be taken up.", "dim")
     for key in data["interrupted"]:

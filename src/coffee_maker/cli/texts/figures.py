@@ -34,7 +34,7 @@ def metrics(data: Any, page: Page) -> None:
     _sums(data, page)
     _waiting(data, page)
     _groups("Item", "key", data["items"][:_MOST_ROWS], page, len(data["items"]))
-    _groups("Model", "model", data["models"], page, len(data["models"]))
+    _groups("Agent or model", "model", data["models"], page, len(data["models"]))
     _groups("Day (UTC)", "day", data["days"][-_MOST_DAYS:], page, len(data["days"]))
     if data["reasons"]:
         page.line()

@@ -84,6 +84,11 @@ def dismissed(data: Any, page: Page) -> None:
     page.line(f"{data['type'].capitalize()} {data['id']} is dismissed.")
 
 
+def several_dismissed(data: Any, page: Page) -> None:
+    for one in data["notifications"]:
+        dismissed(one, page)
+
+
 def _fate(data: Any, page: Page) -> None:
     if data["answer"] is not None:
         page.line()

@@ -84,14 +84,14 @@ def overview(data: Any, page: Page) -> None:
     page.line()
     _daemons(data["daemons"], page)
     if data["paused_by"]:
-        page.line(paused(data["paused_by"]), "warn")
+        page.line(paused(data["paused_by"], data.get("paused_reason")), "warn")
     _questions(data["questions"], page)
     _recent(data["recent"], page)
 
 
 def _daemons(daemons: Any, page: Page) -> None:
     if not daemons:
-        page.line("No daemon is running. `coffee-roadmap daemon run` starts one.")
+        page.line("No daemon is running. `coffee-roadmap daemon start` starts one.")
     for one in daemons:
         on = f" on {one['item']}" if one["item"] else ""
         doing = f"{one['state']}{on}" + (f", {one['step']}" if one["step"] else "")

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from coffee_maker.core.lean import UTC, datetime
 from coffee_maker.utils.durations import roughly
+from coffee_maker.utils.text import one_line
+
+_WHY = 200  # characters of a reason
 
 
 def counted(count: int, noun: str) -> str:
@@ -34,6 +37,7 @@ def left(deadline: str | None, now: datetime | None = None) -> str:
     return "  (its time is over)" if rest.total_seconds() <= 0 else f"  ({roughly(rest)} left)"
 
 
-def paused(by: str) -> str:
-    """That nothing new is taken up, as long as somebody wants it so."""
-    return f"Paused by {by}: nothing new is taken up. `coffee-roadmap daemon resume` lets it go on."
+def paused(by: str, reason: str | None) -> str:
+    """That nothing new is taken up, as long as somebody wants it so, and why."""
+    why = f" ({one_line(reason, _WHY)})" if reason else ""
+    return f"Paused by {by}{why}: nothing new is taken up. `coffee-roadmap daemon resume` lets it go on."
