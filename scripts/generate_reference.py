@@ -67,7 +67,7 @@ Times are UTC, ISO 8601, with microseconds.
 | `view ITEM` | ITEM and `text`, `checks: [{text, done, line}]`, `document_revision` |
 | `search` | `{path, revision, query, items: [ITEM and match: {line, text}]}` |
 | `next` | `{item: ITEM or null, waiting: [{key, because}]}` |
-| `status` | `{path, revision, total, counts, without_status, problems, daemons, paused_by, questions, recent}` |
+| `status` | `{path, revision, total, counts, without_status, problems, daemons, paused_by, paused_reason, questions, recent}` |
 | `status ITEM S`, `add`, `edit`, `move`, `remove`, `undo` | `{key, change_type, before, after, revision, document_revision, history_id}`; with `--dry-run` also `dry_run` and `diff` |
 | `history` | `{changes: [{id, at, changed_by, change_type, item, before, after, reason, before_revision, after_revision, undoes, diff}], unrecorded}` |
 | `notify`, `notifications show`, `respond`, `dismiss` | NOTIFICATION |

@@ -123,7 +123,12 @@ class Operations:
             return (), {}
         with self.store.reading() as tx:
             left = {key: one.words for key, one in tx.controls.skipped().items()}
-            return tx.claims.held(self.clock.now()), left
+            held = tx.claims.held(self.clock.now())
+            if held:
+                from coffee_maker.work.standing import claims_of_the_living
+
+                held = claims_of_the_living(tx, self.clock.now(), self.is_gone)
+            return held, left
 
     def prepare(self) -> None:
         """Make the data directory for the first change, or refuse with the reason; its lock is the first file in it."""
@@ -339,7 +344,7 @@ class Operations:
         """What a daemon would do now."""
         from coffee_maker.work.rehearsal import rehearse
 
-        return rehearse(self.desk(agent=agent, ask=ask, tell=_silent))
+        return rehearse(self.desk(agent=agent, ask=ask, tell=_silent), self.is_gone)
 
     def background_lock(self, wanted: bool) -> AbstractContextManager[None]:
         """Held by the one daemon in the background, as long as it lives; raises `DaemonRunning`."""

@@ -95,6 +95,8 @@ def test_pause_and_resume_need_no_daemon(run: Run, store: SqliteStore) -> None:
         {"id": 1, "kind": "pause", "how": None, "item": None, "reason": "lunch", "replies": {}, "gone": []},
     )
     assert run("daemon", "status", "--json").data["paused_by"] == "Tester"
+    assert "Paused by Tester (lunch): nothing" in run("daemon", "status").out
+    assert run("status", "--json").data["paused_reason"] == "lunch"
     assert "Paused by Tester" in run("daemon", "status").out
     done = run("daemon", "resume", "--json")
     assert (done.code, done.data["kind"]) == (0, "resume")
@@ -216,7 +218,14 @@ def test_status_without_a_daemon(run: Run, project: Project) -> None:
     done = run("daemon", "status", "--json")
     assert (done.code, done.data) == (
         0,
-        {"daemons": [], "paused_by": None, "next": "PRIORITY-2", "skipped": {}, "interrupted": []},
+        {
+            "daemons": [],
+            "paused_by": None,
+            "paused_reason": None,
+            "next": "PRIORITY-2",
+            "skipped": {},
+            "interrupted": [],
+        },
     )
     assert run("daemon", "status").out == (
         "No daemon is running. `coffee-roadmap daemon start` starts one.\nNext: PRIORITY-2\n"

@@ -20,7 +20,6 @@ from coffee_maker.core.items import Status
 from coffee_maker.core.ports import Stop
 from coffee_maker.core.records import AgentResult, Task
 from coffee_maker.utils.connection import Databases
-from coffee_maker.work.controlling import Controlling
 from coffee_maker.work.daemon import Daemon
 
 PATIENCE = 30.0
@@ -121,7 +120,7 @@ def test_it_takes_no_work_tree_from_who_has_it_now(
             for claim in tx.claims.held(project.clock.now()):
                 tx.claims.release(claim)
         assert other(Doing(works), "second").run(once=True)[0].outcome == "complete"
-        Controlling(store, project.clock, project.editing()).retry(KEY, by="ada", reason=None)
+        project.editing().set_status(KEY, Status.PLANNED, by="ada")
         third = in_thread(other(Doing(slow), "third"), once=True)
         assert begun.wait(PATIENCE)
     finally:

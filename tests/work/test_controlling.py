@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 from tests.work.daemon_kit import Doing, Project, System, in_thread, until, works
 from tests.work.test_pipeline_races import Away
 
-from coffee_maker.core.errors import ItemInHand, ItemNotFound, NoDaemon
+from coffee_maker.core.errors import AlreadyOver, ItemInHand, ItemNotFound, NoDaemon
 from coffee_maker.core.items import Status
 from coffee_maker.core.ports import Stop
 from coffee_maker.core.questions import OPEN, State
-from coffee_maker.core.records import AgentResult, Control, Heartbeat, Task
+from coffee_maker.core.records import AgentResult, Control, Entry, Heartbeat, Task
 from coffee_maker.work.controlling import Controlling, Controls
 from coffee_maker.work.daemon import Daemon
+from coffee_maker.work.standing import claims_of_the_living, interrupted
 
 TWO, THREE = "PRIORITY-2", "PRIORITY-3"
 
@@ -355,3 +357,54 @@ def test_the_pipeline_of_an_item_that_was_removed_is_closed(shared: Project) -> 
     shared.editing().remove(TWO, by="person")
     shared.daemon(Doing(works)).run(once=True)
     assert not unfinished(shared)
+
+
+@pytest.mark.parametrize("status", [Status.COMPLETE, Status.CANCELLED])
+def test_retry_of_what_is_over_is_refused(project: Project, status: Status) -> None:
+    project.editing().set_status(TWO, status, by="ada")
+    with pytest.raises(AlreadyOver, match=f"{TWO} is {status.value}"):
+        controlling(project).retry("2", by="ada", reason=None)
+    assert project.status(TWO) is status
+
+
+def left_by_a_dead_daemon(project: Project) -> Callable[[Heartbeat], bool]:
+    """An item in progress whose daemon was killed a moment ago: its claim and its heartbeat still stand."""
+    now = project.clock.now()
+    with project.store.writing() as tx:
+        claim = tx.claims.take(TWO, "dead", lease=timedelta(minutes=1), now=now)
+        tx.journal.record(Entry(TWO, claim.fence, "claim", {}, claim.fence, now))
+        tx.heartbeats.beat(Heartbeat("dead", "h", 1, "b", "working", TWO, "build:1", now, {}))
+    project.editing().set_status(TWO, Status.IN_PROGRESS, by="dead", reason="taken up by dead")
+    return lambda beat: beat.daemon == "dead"
+
+
+def test_skip_of_what_a_dead_daemon_left_plans_it_again(shared: Project) -> None:
+    gone = left_by_a_dead_daemon(shared)
+    controls = Controlling(shared.store, shared.clock, shared.editing(), gone)
+    controls.skip("2", by="ada", reason="keys")
+    assert shared.reasons(TWO)[-1] == ("planned", "skipped by ada: keys")
+    with shared.store.reading() as tx:
+        assert list(tx.controls.skipped()) == [TWO]
+
+
+def test_skip_leaves_the_status_to_the_daemon_that_is_there_and_to_the_person(shared: Project) -> None:
+    left_by_a_dead_daemon(shared)
+    controlling(shared).skip("2", by="ada", reason=None)  # nobody knows that it is dead
+    assert shared.status(TWO) is Status.IN_PROGRESS
+    shared.editing().set_status(THREE, Status.IN_PROGRESS, by="ada")
+    controlling(shared).skip("3", by="ada", reason=None)
+    assert shared.status(THREE) is Status.IN_PROGRESS
+
+
+def test_retry_of_what_a_dead_daemon_left_need_not_wait_for_its_lease(shared: Project) -> None:
+    gone = left_by_a_dead_daemon(shared)
+    Controlling(shared.store, shared.clock, shared.editing(), gone).retry("2", by="ada", reason=None)
+    assert shared.status(TWO) is Status.PLANNED
+
+
+def test_what_a_dead_daemon_left_is_told_as_interrupted_at_once(shared: Project) -> None:
+    gone, now = left_by_a_dead_daemon(shared), shared.clock.now()
+    items = shared.editing().read().items
+    with shared.store.reading() as tx:
+        assert interrupted(tx, items, claims_of_the_living(tx, now, gone)) == [TWO]
+        assert interrupted(tx, items, claims_of_the_living(tx, now, lambda _beat: False)) == []

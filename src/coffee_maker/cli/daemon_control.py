@@ -118,6 +118,7 @@ def pause(args: Namespace, operations: Operations, output: Output) -> int:
 def skip(args: Namespace, operations: Operations, output: Output) -> int:
     operations.prepare()
     asked = operations.controlling.skip(_item(args), by=operations.actor, reason=args.reason)
+    operations.publish()
     _show_asked(asked, output)
     return DONE
 

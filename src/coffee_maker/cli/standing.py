@@ -21,18 +21,20 @@ def overview(operations: Operations) -> shapes.Data:
 def daemons(operations: Operations) -> shapes.Data:
     """What `daemon status` shows: each daemon with the items in hand, and what comes next."""
     from coffee_maker.core.choosing import choose
-    from coffee_maker.work.standing import alive, interrupted
+    from coffee_maker.work.standing import alive, claims_of_the_living, interrupted
 
     now, items = operations.clock.now(), operations.document().items
     with operations.store.reading() as tx:
-        beats, claims, paused = tx.heartbeats.all(), tx.claims.held(now), tx.controls.paused()
+        beats, paused = tx.heartbeats.all(), tx.controls.paused()
+        claims = claims_of_the_living(tx, now, operations.is_gone)
         skipped = {key: one.words for key, one in tx.controls.skipped().items()}
-        left = interrupted(tx, items, now)
+        left = interrupted(tx, items, claims)
     following = choose(items, claims, skipped).item
     living = {beat.daemon: alive(beat, now, operations.is_gone) for beat in beats}
     return {
         "daemons": [{**shapes.daemon(beat), "alive": living[beat.daemon], "jobs": list(beat.jobs)} for beat in beats],
         "paused_by": paused.asked_by if paused else None,
+        "paused_reason": paused.reason if paused else None,
         "next": following.key if following else None,
         "skipped": skipped,
         "interrupted": left,

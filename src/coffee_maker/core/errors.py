@@ -343,6 +343,13 @@ class DaemonFailed(Refusal):
     default_hint = "Its log is in {log}; `coffee-roadmap daemon dry-run` checks what it needs."
 
 
+class AlreadyOver(Refusal):
+    """{item} is {status}: there is nothing to be tried again."""
+
+    code = "already_over"
+    default_hint = "`coffee-roadmap status {item} planned` plans it anew."
+
+
 class ItemInHand(Conflict):
     """{item} is in the hands of {owner}."""
 

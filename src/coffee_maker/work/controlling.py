@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
-from coffee_maker.core.errors import ItemInHand, NoDaemon, Refusal
+from coffee_maker.core.errors import AlreadyOver, ItemInHand, NoDaemon, Refusal
 from coffee_maker.core.items import Status
 from coffee_maker.core.records import Control, Entry
 from coffee_maker.work.asking import take_back
 from coffee_maker.work.job import END
-from coffee_maker.work.standing import Gone, alive
+from coffee_maker.work.standing import Gone, alive, claims_of_the_living
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -147,18 +147,30 @@ class Controlling:
                 wakeup.wait(min(seconds, 1.0))
 
     def skip(self, key: str, *, by: str, reason: str | None) -> Asked:
-        """Leave the item alone until `retry`; a daemon that has it in hand leaves it."""
-        control = Control("skip", by, item=self._key(key), reason=reason)
-        return Asked(control._replace(id=self.ask(control)), {})
+        """Leave the item alone until `retry`; a daemon that has it in hand leaves it. One that a daemon began which is
+        gone is planned again: else it would be in progress with nobody at it."""
+        from coffee_maker.work.pipeline import set_by_a_daemon
+
+        item = self._editing.reconcile().item(key)
+        control = Control("skip", by, item=item.key, reason=reason)
+        with self._store.writing() as tx:
+            number = tx.controls.ask(control, self._clock.now())
+            held = {claim.item for claim in claims_of_the_living(tx, self._clock.now(), self._gone)}
+            begun = item.key in tx.journal.unfinished() and set_by_a_daemon(tx, item.key)
+        if item.status is Status.IN_PROGRESS and begun and item.key not in held:
+            self._editing.set_status(item.key, Status.PLANNED, by=by, reason=control.words)
+        return Asked(control._replace(id=number), {})
 
     def retry(self, key: str, *, by: str, reason: str | None) -> Asked:
         """Let the item be taken up anew: it is planned, its old pipeline is closed, no skip stands against it."""
         document = self._editing.reconcile()
         item = document.item(key)
+        if item.status in (Status.COMPLETE, Status.CANCELLED):
+            raise AlreadyOver(item=item.key, status=item.status.value)
         control = Control("retry", by, item=item.key, reason=reason)
         with self._store.writing() as tx:
             now = self._clock.now()
-            for claim in tx.claims.held(now):
+            for claim in claims_of_the_living(tx, now, self._gone):
                 if claim.item == item.key:
                     raise ItemInHand(item=item.key, owner=claim.owner)
             pipeline = tx.journal.unfinished().get(item.key)
@@ -169,6 +181,3 @@ class Controlling:
         if item.status is not Status.PLANNED:
             self._editing.set_status(item.key, Status.PLANNED, by=by, reason=reason or "to be tried again")
         return Asked(control._replace(id=number), {})
-
-    def _key(self, ref: str) -> str:
-        return self._editing.read().item(ref).key

@@ -10,11 +10,12 @@ from coffee_maker.core.errors import Refusal
 from coffee_maker.core.items import Status
 from coffee_maker.core.records import Finding
 from coffee_maker.work import ceilings, space
-from coffee_maker.work.standing import interrupted
+from coffee_maker.work.standing import claims_of_the_living, interrupted
 
 if TYPE_CHECKING:
     from coffee_maker.core.items import Item
     from coffee_maker.work.job import Desk
+    from coffee_maker.work.standing import Gone
 
 
 class Rehearsal(NamedTuple):
@@ -25,12 +26,12 @@ class Rehearsal(NamedTuple):
     findings: tuple[Finding, ...]
 
 
-def rehearse(desk: Desk) -> Rehearsal:
+def rehearse(desk: Desk, gone: Gone = lambda _beat: False) -> Rehearsal:
     """Look at everything once."""
     document = desk.editing.read()
     with desk.store.reading() as tx:
-        claims = tx.claims.held(desk.clock.now())
-        begun = interrupted(tx, document.items, desk.clock.now())
+        claims = claims_of_the_living(tx, desk.clock.now(), gone)
+        begun = interrupted(tx, document.items, claims)
         skipped, paused = tx.controls.skipped(), tx.controls.paused()
     left = {key: one.words for key, one in skipped.items()}
     choice = choose(document.items, claims, left)
@@ -42,7 +43,8 @@ def rehearse(desk: Desk) -> Rehearsal:
     findings = list(_findings(desk))
     if paused is not None:
         hint = "`coffee-roadmap daemon resume` lets it go on."
-        findings.append(Finding("paused", "notice", f"Daemons are paused by {paused.asked_by}.", hint))
+        why = f": {paused.reason}" if paused.reason else ""
+        findings.append(Finding("paused", "notice", f"Daemons are paused by {paused.asked_by}{why}.", hint))
     return Rehearsal(choice, resumed, tuple(findings))
 
 

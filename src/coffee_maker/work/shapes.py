@@ -97,7 +97,8 @@ def overview(path: str, document: Document, standing: Standing) -> Data:
         "without_status": standing.without_status,
         "problems": len(document.problems),
         "daemons": [{**daemon(heartbeat), "alive": alive} for heartbeat, alive in standing.daemons],
-        "paused_by": standing.paused_by,
+        "paused_by": standing.paused.asked_by if standing.paused else None,
+        "paused_reason": standing.paused.reason if standing.paused else None,
         "questions": [notification(one) for one in standing.questions],
         "recent": [change(one) for one in standing.recent],
     }

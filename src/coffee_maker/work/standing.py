@@ -11,7 +11,8 @@ from coffee_maker.core.history import Change
 from coffee_maker.core.items import Item, Status
 from coffee_maker.core.ports import Clock, Store, Transaction
 from coffee_maker.core.questions import OPEN, Kind, Notification
-from coffee_maker.core.records import Heartbeat
+from coffee_maker.core.records import Control, Heartbeat
+from coffee_maker.core.state import Claim
 
 ALIVE_FOR = timedelta(seconds=30)
 """A daemon beats every few seconds, also while its agent works; one that was silent for so long is not running."""
@@ -29,7 +30,7 @@ class Standing(NamedTuple):
     daemons: Sequence[tuple[Heartbeat, bool]]  # with whether it is alive
     questions: Sequence[Notification]
     recent: Sequence[Change]
-    paused_by: str | None  # who paused the daemons, as long as that stands
+    paused: Control | None  # by whom the daemons are paused, as long as that stands
 
 
 def alive(heartbeat: Heartbeat, now: datetime, gone: Gone = lambda _beat: False) -> bool:
@@ -37,11 +38,18 @@ def alive(heartbeat: Heartbeat, now: datetime, gone: Gone = lambda _beat: False)
     return now - heartbeat.at <= ALIVE_FOR and not gone(heartbeat)
 
 
-def interrupted(tx: Transaction, items: Sequence[Item], now: datetime) -> list[str]:
+def claims_of_the_living(tx: Transaction, now: datetime, gone: Gone) -> list[Claim]:
+    """The claims that hold, without those of daemons that are certainly gone: the next one gives them back at once."""
+    held = tx.claims.held(now)
+    dead = {beat.daemon for beat in tx.heartbeats.all() if gone(beat)} if held else set()
+    return [claim for claim in held if claim.owner not in dead]
+
+
+def interrupted(tx: Transaction, items: Sequence[Item], claims: Sequence[Claim]) -> list[str]:
     """Items that were begun, that nobody has in hand, and that a daemon would go on with: those that a person has taken
     to another status since are none."""
     begun = tx.journal.unfinished()
-    held = {claim.item for claim in tx.claims.held(now)} if begun else set()
+    held = {claim.item for claim in claims}
     return [item.key for item in items if item.key in begun and item.key not in held and _goes_on(tx, item)]
 
 
@@ -68,5 +76,5 @@ def take_stock(document: Document, store: Store, clock: Clock, gone: Gone = lamb
         daemons=[(heartbeat, alive(heartbeat, now, gone)) for heartbeat in heartbeats],
         questions=[one for one in waiting if one.kind is Kind.QUESTION],
         recent=recent,
-        paused_by=paused.asked_by if paused else None,
+        paused=paused,
     )
