@@ -45,7 +45,7 @@ def test_the_same_failure_again_is_no_progress_whenever_it_was() -> None:
     tries = [failed(1, "a"), failed(2, "b"), failed(3, "a")]
     decision = decide(tries, most=9, backoff=HALF_A_MINUTE)
     assert decision.what == "review"
-    assert decision.reason == "No progress: attempt 3 failed as one before it did. reason a"
+    assert decision.reason == "No progress: attempt 3 failed as one before it did: reason a"
 
 
 def test_different_failures_take_all_attempts() -> None:

@@ -46,6 +46,11 @@ def test_times_add_up(name: str, earlier: str) -> None:
     (near,) = reached(Ceilings(**{name: HOUR * 2}), spent)
     assert near.share == pytest.approx(110 / 120)
     assert near.words.startswith("1h 50m of 2h 0m for ")
+    short = [
+        reached(Ceilings(item_time=timedelta(minutes=1)), Spent(item_time=timedelta(seconds=n)))[0].words
+        for n in (55, 65)
+    ]
+    assert short == ["55s of 1m for this item", "1m 5s of 1m for this item"]
 
 
 def test_earlier_runs_count_for_the_item_and_the_day_and_not_for_the_run() -> None:

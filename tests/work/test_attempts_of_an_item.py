@@ -45,7 +45,7 @@ def test_the_same_test_failure_twice_ends_it_and_says_what_was_tried(shared: Pro
     shared.daemon(Talking(working), tests=tests, max_attempts=5).run(once=True)
     assert shared.status(TWO) is Status.MANUAL_REVIEW
     assert shared.reasons(TWO)[-1][1] == (
-        "No progress: attempt 2 failed as one before it did. the test command ended with exit code 1"
+        "No progress: attempt 2 failed as one before it did: the test command ended with exit code 1"
     )
     message = shared.news()[-1].message
     assert "What was tried:\nAttempt 1: the test command ended with exit code 1\n\n1 failed in 0.31s" in message

@@ -122,7 +122,7 @@ def reviewed(project: Project, outcome: str) -> str:
 def test_an_agent_that_fails(project: Project) -> None:
     agent = Doing(lambda task, stop: AgentResult(False, 9, "it ended with exit code 9", "last words"))
     project.daemon(agent).run(once=True)
-    again = "No progress: attempt 2 failed as one before it did. "
+    again = "No progress: attempt 2 failed as one before it did: "
     assert reviewed(project, "failed") == f"{again}the doing agent ended with exit code 9\n\nlast words"
     assert [run.exit_code for run in project.runs()] == [9, 9]
     assert project.tree(TWO).is_dir()
@@ -149,7 +149,7 @@ def test_tests_that_fail_keep_the_work_on_its_branch(project: Project) -> None:
         return AgentResult(False, 1, "it ended with exit code 1", "1 failed")
 
     project.daemon(Doing(works), tests=Doing(fail)).run(once=True)
-    again = "No progress: attempt 2 failed as one before it did. "
+    again = "No progress: attempt 2 failed as one before it did: "
     assert reviewed(project, "failed") == f"{again}the test command ended with exit code 1\n\n1 failed"
     branch = project.branch_of(TWO)
     assert project.files_of(branch) == ["PRIORITY-2.txt"]

@@ -287,7 +287,8 @@ def test_word_to_the_person_names_the_branch_the_tree_and_the_output(project: Pr
 
     project.daemon(Doing(works), tests=Doing(fails)).run(once=True)
     message = project.news()[-1].message
-    assert "git show roadmap/PRIORITY-2-write-the-parser" in message
+    assert "git diff HEAD...roadmap/PRIORITY-2-write-the-parser" in message
+    assert "coffee-roadmap daemon retry PRIORITY-2" in message
     assert f"Work tree: {project.tree(TWO)}" in message
     assert "tests.log" in message
 

@@ -40,7 +40,7 @@ def decide(tries: Sequence[Try], *, most: int, backoff: timedelta) -> Decision:
     if last.built and not last.changed:
         return Decision("review", last.reason)
     if any(earlier.fingerprint == last.fingerprint for earlier in tries[:-1]):
-        return Decision("review", f"No progress: attempt {last.number} failed as one before it did. {last.reason}")
+        return Decision("review", f"No progress: attempt {last.number} failed as one before it did: {last.reason}")
     if len(tries) >= most:
         tried = f"{most} attempts failed; the last: " if most > 1 else ""
         return Decision("review", f"{tried}{last.reason}")

@@ -57,6 +57,9 @@ def reached(ceilings: Ceilings, spent: Spent, *, extra: Mapping[str, int] = {}) 
     return sorted(found, key=lambda one: -one.share)
 
 
+_EXACTLY = 10  # minutes, below which seconds count
+
+
 def _pairs(ceilings: Ceilings, spent: Spent) -> Iterator[tuple[str, float, float]]:
     """Name, ceiling and amount of every ceiling that there is."""
     item, day = spent.item.plus(spent.run), spent.day.plus(spent.run)
@@ -81,6 +84,8 @@ def _shown(name: str, amount: float) -> str:
     if kind == "cost":
         return f"${amount:.2f}"
     if kind == "time":
-        minutes = round(amount / 60)
+        minutes, seconds = divmod(round(amount), 60)
+        if minutes < _EXACTLY:
+            return f"{minutes}m {seconds}s" if minutes and seconds else f"{minutes}m" if minutes else f"{seconds}s"
         return f"{minutes // 60}h {minutes % 60}m" if minutes >= 60 else f"{minutes}m"
     return f"{amount:,.0f} {kind}"

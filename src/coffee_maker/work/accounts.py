@@ -139,24 +139,31 @@ def amend(job: Job, outcome: str, detail: str, commit: str | None = None) -> Non
 
 def notify(job: Job, status: Status, reason: str) -> int:
     """Word to the person, once, with what they need to look at it; the notification's number."""
+    from coffee_maker.work.job import REPORT
+
     desk, good = job.desk, status is Status.COMPLETE
     last = last_run(job)
     commit = job.results.get("commit", {}).get("commit")
     branch = job.worktree.branch if job.worktree else None
     details = [reason]
     if commit and branch:
-        details.append(f"Look at it with: git show {branch}")
+        details.append(f"Look at it with: git diff HEAD...{branch}")
     if not good and job.worktree:
         details.append(f"Work tree: {job.worktree.path}")
     if not good and last:
         what = "tests" if f"test:{last[1].attempt}" in job.results else "agent"
         details.append(f"Output: {log_path(job, last[0], what)}")
+    if not good and "daemon retry" not in reason:
+        details.append(f"When you have mended what it takes: coffee-roadmap daemon retry {job.key}")
+    title = f"{job.key} is complete" if good else f"{job.key} needs you"
+    if job.results.get(REPORT, {}).get("not_ours"):
+        title = f"{job.key} was worked on, and its status is yours"
     made = desk.messages.notify(
         Draft(
             source=Source.DAEMON,
             kind=Kind.STATUS if good else Kind.ALERT,
             level=Level.NORMAL if good else Level.HIGH,
-            title=f"{job.key} is complete" if good else f"{job.key} needs you",
+            title=title,
             message="\n".join(details),
             item=job.key,
             context={"run": last[0] if last else None, "branch": branch, "commit": commit, "pipeline": job.pipeline},

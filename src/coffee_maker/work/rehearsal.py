@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 from coffee_maker.core.choosing import Choice, choose
 from coffee_maker.core.errors import Refusal
 from coffee_maker.core.items import Status
 from coffee_maker.core.records import Finding
+from coffee_maker.utils.durations import format_duration
 from coffee_maker.work import ceilings, space
 from coffee_maker.work.standing import claims_of_the_living, interrupted
 
@@ -71,7 +73,8 @@ def _findings(desk: Desk) -> Iterator[Finding]:
         yield Finding(refusal.code, "problem", refusal.message, refusal.hint)
     yield from _policies(desk)
     limits = {name: value for name, value in desk.options.ceilings._asdict().items() if value is not None}
-    words = ", ".join(f"{name} {value}" for name, value in limits.items())
+    shown = {key: format_duration(one) if isinstance(one, timedelta) else one for key, one in limits.items()}
+    words = ", ".join(f"{name} {value}" for name, value in shown.items())
     yield Finding("limits", "ok", f"Limits: {words or 'none'}.")
     over = ceilings.looked_at(desk).over
     if over is not None:
