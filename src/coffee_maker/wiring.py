@@ -170,7 +170,14 @@ class Operations:
     def system(self) -> System:
         from coffee_maker.adapters.system import SystemFacts
 
-        return SystemFacts(self.settings.roadmap.path, self.settings.data.dir, self._database_file)
+        settings = self.settings
+        return SystemFacts(settings.roadmap.path, settings.data.dir, self._database_file, settings.project_file)
+
+    def settings_hash(self) -> str | None:
+        """Of the project's settings file, as daemons tell it of theirs."""
+        from coffee_maker.adapters.system import content_hash
+
+        return content_hash(self.settings.project_file)
 
     @property
     def _database_file(self) -> str | None:

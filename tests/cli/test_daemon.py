@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,24 @@ def beat(store: SqliteStore, *, ago: float = 1, state: str = "working", **job: o
     one = Heartbeat("box-1", "box", 1, "another kernel", state, "PRIORITY-2", "build:1", at, {}, (shown,), at)
     with store.writing() as tx:
         tx.heartbeats.beat(one)
+
+
+def test_settings_that_have_changed_since_it_started_are_told(run: Run, project: Project, store: SqliteStore) -> None:
+    path = write(project.root / "coffee-roadmap.toml", "[daemon]\nparallel = 1\n")
+    before = sha256(path.read_bytes()).hexdigest()
+    beat(store)
+
+    def told(settings_hash: str | None) -> tuple[bool, bool]:
+        with store.writing() as tx:
+            [one] = tx.heartbeats.all()
+            tx.heartbeats.beat(one._replace(seen={"settings_hash": settings_hash}))
+        changed = run("daemon", "status", "--json").data["daemons"][0]["settings_changed"]
+        return changed, "The settings have changed since it started" in run("daemon", "status").out
+
+    assert told(before) == (False, False)
+    write(path, "[daemon]\nparallel = 2\n")
+    assert told(before) == (True, True)
+    assert told(None) == (False, False)  # in a container it may have none
 
 
 def test_why_it_does_nothing_is_shown(run: Run, store: SqliteStore) -> None:

@@ -133,8 +133,8 @@ def test_an_unsafe_file_system_is_a_problem_only_for_files(place: Place) -> None
 
 
 def test_what_cannot_be_seen_is_none(tmp_path: Path) -> None:
-    seen = SystemFacts(str(tmp_path / "no.md"), str(tmp_path / "no"), None).seen()
-    for fact in ("roadmap_hash", "roadmap_device", "data_inode", "data_mount", "database_inode"):
+    seen = SystemFacts(str(tmp_path / "no.md"), str(tmp_path / "no"), None, str(tmp_path / "no.toml")).seen()
+    for fact in ("roadmap_hash", "settings_hash", "roadmap_device", "data_inode", "data_mount", "database_inode"):
         assert seen[fact] is None
 
 

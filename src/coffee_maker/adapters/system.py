@@ -16,12 +16,14 @@ _BLOCK = 1 << 20
 
 
 class SystemFacts:
-    """See `coffee_maker.core.ports.System`. `database` is the path of the SQLite file, None for PostgreSQL."""
+    """See `coffee_maker.core.ports.System`. `database` is the path of the SQLite file, None for PostgreSQL; `settings`
+    that of the project's settings file, which is looked at once: as it is when this process begins."""
 
-    def __init__(self, roadmap: str, data: str, database: str | None) -> None:
+    def __init__(self, roadmap: str, data: str, database: str | None, settings: str | None = None) -> None:
         self._roadmap = roadmap
         self._data = data
         self._database = database
+        self._settings = content_hash(settings)
 
     def seen(self) -> Mapping[str, object]:
         """Equal in a container on the same kernel with the same directories, whatever their paths are there."""
@@ -40,9 +42,15 @@ class SystemFacts:
             "data_mount": _kind_of_mount(self._data),
             "database_device": database_device,
             "database_inode": database_inode,
+            "settings_hash": self._settings,
             "boot_id": boot_id(),
             "host": os.uname().nodename,
         }
+
+
+def content_hash(path: str | None) -> str | None:
+    """None when it cannot be read."""
+    return _content_of(path)[0] if path is not None else None
 
 
 def boot_id() -> str | None:

@@ -23,6 +23,7 @@ def daemons(operations: Operations) -> shapes.Data:
     from coffee_maker.core.choosing import choose
     from coffee_maker.work.standing import alive, claims_of_the_living, interrupted
 
+    settings = operations.settings_hash()
     now, items = operations.clock.now(), operations.document().items
     with operations.store.reading() as tx:
         beats, paused = tx.heartbeats.all(), tx.controls.paused()
@@ -32,10 +33,23 @@ def daemons(operations: Operations) -> shapes.Data:
     following = choose(items, claims, skipped).item
     living = {beat.daemon: alive(beat, now, operations.is_gone) for beat in beats}
     return {
-        "daemons": [{**shapes.daemon(beat), "alive": living[beat.daemon], "jobs": list(beat.jobs)} for beat in beats],
+        "daemons": [
+            {
+                **shapes.daemon(beat),
+                "alive": living[beat.daemon],
+                "jobs": list(beat.jobs),
+                "settings_changed": _differ(beat.seen.get("settings_hash"), settings),
+            }
+            for beat in beats
+        ],
         "paused_by": paused.asked_by if paused else None,
         "paused_reason": paused.reason if paused else None,
         "next": following.key if following else None,
         "skipped": skipped,
         "interrupted": left,
     }
+
+
+def _differ(theirs: object, ours: str | None) -> bool:
+    """Whether a daemon began with another settings file than there is now; one that saw none has its own."""
+    return theirs is not None and ours is not None and theirs != ours

@@ -48,6 +48,9 @@ def daemon_status(data: Any, page: Page) -> None:
         page.line(f"{one['daemon']} is {one['state']}{since} (seen {ago(one['at'])}).", "good")
         if one["because"]:
             page.line(f"  {one_line(one['because'], _WHY)}", "dim")
+        if one["settings_changed"]:
+            page.line("  The settings have changed since it started; it goes by those of before.", "warn")
+            page.line("  `coffee-roadmap daemon stop --after-item` and `start` let it take the new ones.", "dim")
         for job in one["jobs"]:
             _job(job, page)
     if data["paused_by"]:
