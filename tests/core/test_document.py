@@ -593,3 +593,31 @@ def test_statuses_of_a_real_roadmap_as_a_person_reads_them(real: Document) -> No
     assert {problem.code for problem in real.problems} == {"duplicate_id", "unknown_dependency"}
     assert real.item("2.7").depends_on == ("PRIORITY-2.6",)
     assert real.item("2.6").fields["effort"] == "2-4 hours"
+
+
+@pytest.mark.parametrize(
+    ("line", "needed"),
+    [
+        ("Depends on: US-7, PRIORITY 42", ("US-7", "PRIORITY-42")),
+        ("Depends On : PRIORITY 2.6 and US-7.", ("PRIORITY-2.6", "US-7")),
+        ("- Dependencies: US-7", ("US-7",)),
+        ("Blocked by: PRIORITY-1#2", ("PRIORITY-1#2",)),
+        ("Depends on: the weather", ()),
+        ("Depends on: US-7 and the weather", ()),
+        ("Dependencies: 3 packages", ()),
+        ("Blocked by US-7: we wait", ()),
+        ("Depends on:", ()),
+        ("What it depends on: US-7", ()),
+        ("    Depends on: US-7", ()),
+    ],
+)
+def test_a_plain_line_names_dependencies_when_it_names_nothing_else(line: str, needed: tuple[str, ...]) -> None:
+    document = Document.from_text(f"### US-1: One\n\nStatus: Planned\n{line}\n\nText.\n")
+    [item] = document.items
+    assert item.depends_on == needed
+    assert item.status is Status.PLANNED
+
+
+def test_a_plain_dependency_on_nothing_is_a_problem() -> None:
+    document = Document.from_text("### US-1: One\n\nStatus: Planned\nDepends on: US-7\n")
+    assert [problem.code for problem in document.problems] == ["unknown_dependency"]

@@ -53,6 +53,11 @@ _LABEL = r"(\*\*|__)([^*:\n]{1,60})(?:\2[ \t]*:|[ \t]*:[ \t]*\2)"
 _FIELD = on_demand(rf"{_LEAD}{_LABEL}[ \t]*(.*)", re.DOTALL)
 _ALL_BOLD = on_demand(rf"{_LEAD}(\*\*|__)((?:Current )?Status)[ \t]*:[ \t]*([^*_]+)\2[ \t]*\Z")
 _PLAIN_STATUS = on_demand(rf"{_LEAD}()((?:Current )?Status)[ \t]*:[ \t]*(.*)", re.DOTALL)
+_NEEDED = r"(?:PRIORITY[ \t_-]*|US-?)[0-9]+(?:\.[0-9]+)*[a-z]?(?:#[0-9]+)?"
+_PLAIN_NEEDS = on_demand(
+    rf"{_LEAD}()(Depend(?:s [oO]n|encies|ency)|Blocked [bB]y)[ \t]*:[ \t]*"
+    rf"({_NEEDED}(?:[ \t]*(?:[,;&]|,? and\b)[ \t]*{_NEEDED})*[ \t]*\.?)[ \t]*\Z"
+)
 _NOT_WORD = on_demand(r"[\W_]+")
 _RULE = on_demand(r"[ \t]*(?:(?:-[ \t]*){3,}|(?:\*[ \t]*){3,}|(?:_[ \t]*){3,}|=+[ \t]*)\Z")
 
@@ -80,8 +85,8 @@ def written(label: str) -> str:
 
 
 # A line that begins as a field's can; with a line end in front, that one search passes all others in one step.
-_LINE = on_demand(r"\n( {0,3}+(?:[-*+][ \t]++)?+(?:\*\*|__|(?:Current )?Status)[^\n]*)")
-_FIRST = frozenset("*+_ SC-")
+_LINE = on_demand(r"\n( {0,3}+(?:[-*+][ \t]++)?+(?:\*\*|__|Status|Current S|Depend|Blocked)[^\n]*)")
+_FIRST = frozenset("*+_ SCDB-")
 _Parts = tuple[str, str, str, str, str, int]  # of a field's first line: a `Field` without its lines
 _NEVER = 2**62
 _LONG = 200  # characters of a line that need not be remembered
@@ -160,11 +165,14 @@ def _list_indents(lines: list[str], first: int, last: int) -> Iterator[int]:
 
 
 def _take_apart(line: str) -> _Parts | None:
-    """The parts of a field's line. A plain `Status:` without bold counts when a status follows."""
+    """The parts of a field's line. A plain `Status:` without bold counts when a status follows, and a plain `Depends
+    on:` when nothing but items' names does."""
     found = _FIELD.match(line)
     if not found and "tatus" in line[:30]:
         found = _ALL_BOLD.match(line) or _PLAIN_STATUS.match(line)
         found = found if found and read_status(found[4]).status else None
+    elif not found:
+        found = _PLAIN_NEEDS.match(line)
     if not found:
         return None
     lead, _, label, value = found.groups()
