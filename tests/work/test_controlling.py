@@ -13,7 +13,7 @@ from tests.work.test_pipeline_races import Away
 from coffee_maker.core.errors import AlreadyOver, ItemInHand, ItemNotFound, NoDaemon
 from coffee_maker.core.items import Status
 from coffee_maker.core.ports import Stop
-from coffee_maker.core.questions import OPEN, State
+from coffee_maker.core.questions import OPEN, Draft, Kind, Source, State
 from coffee_maker.core.records import AgentResult, Control, Entry, Heartbeat, Task
 from coffee_maker.work.controlling import Controlling, Controls
 from coffee_maker.work.daemon import Daemon
@@ -365,6 +365,21 @@ def test_retry_of_what_is_over_is_refused(project: Project, status: Status) -> N
     with pytest.raises(AlreadyOver, match=f"{TWO} is {status.value}"):
         controlling(project).retry("2", by="ada", reason=None)
     assert project.status(TWO) is status
+
+
+def alerts(project: Project) -> list[tuple[str | None, State]]:
+    return [(one.item, one.state) for one in project.news() if one.kind is Kind.ALERT]
+
+
+@pytest.mark.parametrize("how", ["retry", "complete"])
+def test_an_alert_of_an_item_goes_when_it_is_tried_again_or_done(shared: Project, how: str) -> None:
+    for item, source in ((TWO, Source.DAEMON), (THREE, Source.DAEMON), (TWO, Source.PROJECT_MANAGER)):
+        shared.messages.notify(Draft(source, Kind.ALERT, "trouble", item=item))
+    if how == "retry":
+        controlling(shared).retry("2", by="ada", reason=None)
+    else:
+        assert shared.daemon(Doing(works)).run(once=True)[0].outcome == "complete"
+    assert alerts(shared) == [(TWO, State.DISMISSED), (THREE, State.PENDING), (TWO, State.PENDING)]
 
 
 def left_by_a_dead_daemon(project: Project) -> Callable[[Heartbeat], bool]:

@@ -115,6 +115,13 @@ def take_back(tx: Transaction, item: str, pipeline: int, *, by: str, at: datetim
             tx.notifications.dismiss(one.id, by=by, at=at)
 
 
+def put_alerts_aside(tx: Transaction, item: str, *, by: str, at: datetime) -> None:
+    """What daemons told of the item's trouble: it is tried again, or done, so nobody has to look at that any more."""
+    for one in tx.notifications.find(states=OPEN, item=item):
+        if one.kind is Kind.ALERT and one.source is Source.DAEMON:
+            tx.notifications.dismiss(one.id, by=by, at=at)
+
+
 def said(question: Notification) -> str:
     """The answer, or the default that counts at its deadline."""
     return taken(question) or ""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from coffee_maker.core.errors import AlreadyOver, ItemInHand, NoDaemon, Refusal
 from coffee_maker.core.items import Status
 from coffee_maker.core.records import Control, Entry
-from coffee_maker.work.asking import take_back
+from coffee_maker.work.asking import put_alerts_aside, take_back
 from coffee_maker.work.job import END
 from coffee_maker.work.standing import Gone, alive, claims_of_the_living
 
@@ -177,6 +177,7 @@ class Controlling:
             if pipeline is not None:
                 tx.journal.record(Entry(item.key, pipeline, END, {"outcome": "retried", "by": by}, pipeline, now))
                 take_back(tx, item.key, pipeline, by=by, at=now)
+            put_alerts_aside(tx, item.key, by=by, at=now)
             number = tx.controls.ask(control, now)
         if item.status is not Status.PLANNED:
             self._editing.set_status(item.key, Status.PLANNED, by=by, reason=reason or "to be tried again")

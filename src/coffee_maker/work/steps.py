@@ -16,7 +16,7 @@ from coffee_maker.core.records import Control
 from coffee_maker.core.vague import is_vague
 from coffee_maker.utils.text import one_line
 from coffee_maker.work import accounts
-from coffee_maker.work.asking import Unanswered, ask, said, take_back
+from coffee_maker.work.asking import Unanswered, ask, put_alerts_aside, said, take_back
 from coffee_maker.work.job import END, NO_LONGER_PLANNED, REPORT, Job, Left, Result
 from coffee_maker.work.naming import branch_name, file_name
 
@@ -285,6 +285,8 @@ def end(job: Job, outcome: str, skip: Control | None = None) -> None:
         if skip is not None:
             tx.controls.ask(skip, job.desk.clock.now())
         take_back(tx, job.key, job.pipeline, by=job.desk.owner, at=job.desk.clock.now())
+        if outcome == Status.COMPLETE.value:
+            put_alerts_aside(tx, job.key, by=job.desk.owner, at=job.desk.clock.now())
         tx.claims.release(job.hold.claim)
     job.results[END] = result
 
