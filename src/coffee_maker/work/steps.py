@@ -93,8 +93,8 @@ def clarify(job: Job) -> Result:
         return {}
     title = f"What is {job.key} to deliver?"
     message = (
-        f"{job.key} ({one_line(job.title, _TITLE)}) says neither what is to come out of it nor how one sees that it is "
-        "done. Please say it in your own words; it is given to the agent with the item."
+        f"{job.key} ({one_line(job.title, _TITLE)}) says little of what is to come out of it, or of how one sees that "
+        "it is done. Please say it in your own words; it is given to the agent with the item."
     )
     try:
         return {"question": title, "answer": said(ask(job, "clarify", title, message))}
