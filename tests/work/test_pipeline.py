@@ -665,21 +665,28 @@ def test_an_item_that_a_person_decides_about_while_it_is_built_is_left_to_them(
 ) -> None:
     begun = threading.Event()
 
-    def slow(task: Task, stop: Stop) -> AgentResult:
+    def slow(task: Task, stop: Stop) -> AgentResult | None:
+        if begun.is_set():
+            return works(task, stop)
         write(Path(task.directory) / "half.txt", "half\n")
         begun.set()
         until(lambda: stop.requested() is not None)
         return AgentResult(False, None, str(stop.requested()), "")
 
-    running = in_thread(project.daemon(Doing(slow)), once=True)
+    daemon = project.daemon(Doing(slow))
+    running = in_thread(daemon)
     assert begun.wait(20)
     project.editing().set_status(TWO, status, by="ada")
-    running.join(20)
+    until(lambda: any(line.startswith(f"{TWO}: left alone") for line in project.told))
     assert project.status(TWO) is status
     assert f"{TWO}: left alone: it was set to {status.value} meanwhile" in project.told
     [tree] = (project.home / "trees").iterdir()
     assert (tree / "half.txt").read_text() == "half\n"
     assert project.news() == []
+    project.editing().set_status(TWO, Status.PLANNED, by="ada")  # and when it is to be done after all, it is
+    until(lambda: project.status(TWO) is Status.COMPLETE)
+    daemon.stop("enough")
+    running.join(20)
 
 
 @pytest.mark.parametrize("how", ["planned again", "of another branch"])

@@ -9,7 +9,7 @@ from coffee_maker.core.errors import NoAnswerYet, NotAnswerable, Refusal, StillO
 from coffee_maker.core.items import Status
 from coffee_maker.core.questions import OPEN, Draft, Kind, Level, Notification, Source, taken
 from coffee_maker.utils.text import one_line
-from coffee_maker.work.job import NO_LONGER_PLANNED, Left
+from coffee_maker.work.job import NO_LONGER_PLANNED, SET_MEANWHILE, Left
 
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
@@ -91,8 +91,8 @@ def is_moot(job: Job) -> bool:
     if "begin" not in job.results:
         if status is not Status.PLANNED:
             job.skip.set(NO_LONGER_PLANNED)
-    elif status not in (None, Status.PLANNED, Status.IN_PROGRESS):
-        job.skip.set(f"it was set to {status.value} meanwhile")
+    elif status is not None and status not in (Status.PLANNED, Status.IN_PROGRESS):
+        job.skip.set(SET_MEANWHILE[status])
     return job.skip.requested() is not None
 
 

@@ -20,7 +20,7 @@ from coffee_maker.core.records import Entry
 from coffee_maker.work import accounts, ceilings, pipeline, space
 from coffee_maker.work.asking import take_back
 from coffee_maker.work.controlling import Controls
-from coffee_maker.work.job import END, NO_LONGER_PLANNED, REPORT, Desk, Job, Slots
+from coffee_maker.work.job import END, MOOT, REPORT, Desk, Job, Slots
 from coffee_maker.work.pipeline import Done
 from coffee_maker.work.supervisor import GLANCE, Shown, Supervisor, glance
 
@@ -324,7 +324,7 @@ class Daemon:
                     self._desk.tell(f"{key}: {refusal.message} {refusal.hint}".strip(), item=key, level="warning")
                 else:
                     self._done.append(done)
-                    if done.outcome == "skipped" and done.reason != NO_LONGER_PLANNED:  # it may be again
+                    if done.outcome == "skipped" and done.reason not in MOOT:
                         self._left[key] = f"left alone: {done.reason}"
         finally:
             ready.set()

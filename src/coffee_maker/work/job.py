@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from coffee_maker.core.errors import ClaimLost, DatabaseUnusable, Refusal, TryAgain
+from coffee_maker.core.items import Status
 from coffee_maker.core.limits import Ceilings
 from coffee_maker.core.records import Control, Entry, StepTime, Usage, Worktree
 from coffee_maker.utils import observing
@@ -28,6 +29,12 @@ END = "end"
 
 NO_LONGER_PLANNED = "it is no longer planned"
 """Why an item is left whose status a person has changed before it was begun."""
+
+SET_MEANWHILE = {status: f"it was set to {status.value} meanwhile" for status in Status}
+"""Why an item is left whose status a person has changed since."""
+
+MOOT = frozenset({NO_LONGER_PLANNED, *SET_MEANWHILE.values()})
+"""These reasons end with the status: when the person plans the item again, it is taken up."""
 
 _LOOK_UP = 0.2  # seconds between looks at whether the work is to end
 

@@ -54,7 +54,7 @@ def daemon_status(data: Any, page: Page) -> None:
         for job in one["jobs"]:
             _job(job, page)
     if data["paused_by"]:
-        page.line(paused(data["paused_by"], data.get("paused_reason")), "warn")
+        page.line(paused(data["paused_by"], data["paused_reason"]), "warn")
     for key, why in data["skipped"].items():
         page.line(f"{key} is {why}; `daemon retry {key}` lets it be taken up.", "dim")
     for key in data["interrupted"]:

@@ -84,7 +84,7 @@ def overview(data: Any, page: Page) -> None:
     page.line()
     _daemons(data["daemons"], page)
     if data["paused_by"]:
-        page.line(paused(data["paused_by"], data.get("paused_reason")), "warn")
+        page.line(paused(data["paused_by"], data["paused_reason"]), "warn")
     _questions(data["questions"], page)
     _recent(data["recent"], page)
 
