@@ -148,6 +148,21 @@ def test_one_that_loses_its_claim_stops_and_the_others_go_on(project: Project) -
     running.join(20)
 
 
+def test_that_as_many_wait_as_may_is_told(project: Project) -> None:
+    def reasons() -> list[str | None]:
+        with project.store.reading() as tx:
+            return [beat.because for beat in tx.heartbeats.all()]
+
+    daemon = project.daemon(Doing(works), ask_approval=True, waiting=2)
+    running = in_thread(daemon)
+    until(lambda: len(questions(project)) == 2)
+    until(lambda: str(reasons()[0]).startswith("As many items wait as may ([daemon] waiting = 2)"))
+    project.messages.respond(questions(project)[0].id, "skip", by="ada", via="terminal")
+    until(lambda: len(project.news()) == 3)
+    daemon.stop("enough")
+    running.join()
+
+
 def test_tests_come_at_once_whoever_waits_for_a_place(project: Project) -> None:
     """Else one that was built in seconds would wait for another's agent, perhaps for an hour."""
     order: list[str] = []

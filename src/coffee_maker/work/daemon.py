@@ -348,6 +348,11 @@ class Daemon:
             state = "stopping"
         elif jobs:
             state = "waiting" if all(job.waits_for for job in jobs) else "working"
+            most = self._desk.options.waiting
+            if sum(job.idle for job in jobs) >= most:
+                because = (
+                    f"As many items wait as may ([daemon] waiting = {most}): no other is taken up until one goes on."
+                )
         elif self.paused:
             state = "paused"
         else:
