@@ -11,7 +11,7 @@ from tests.work.watching_kit import THREE, TWO, Talking, question
 from coffee_maker.core.items import Status
 from coffee_maker.core.limits import Ceilings
 from coffee_maker.core.questions import Draft, Kind, Source
-from coffee_maker.core.records import AgentResult, Run, Task, Usage
+from coffee_maker.core.records import AgentResult, Heartbeat, Run, Task, Usage
 from coffee_maker.work import accounts, ceilings
 from coffee_maker.work.daemon import Daemon
 from coffee_maker.work.watching import Watching
@@ -217,6 +217,21 @@ def test_a_day_that_was_answered_with_tomorrow_says_so(project: Project) -> None
     assert ceilings.today(desk).over
     answer(project, "tomorrow")
     assert "Question 1 was answered with tomorrow: nothing more" in str(ceilings.today(desk).over)
+
+
+def test_what_runs_beside_counts_for_the_day_until_its_daemon_s_last_sign_of_life(shared: Project) -> None:
+    clock = At(NOON + timedelta(hours=3))
+    desk = shared.desk(Talking(works), ceilings=HOURS)._replace(clock=clock)
+    with shared.store.runs() as runs:
+        for item, daemon in ((TWO, "alive"), (THREE, "gone")):
+            runs.start(Run(item, daemon, "doing", "b", NOON, None, None, None, None, None, waited=3600.0))
+    with shared.store.writing() as tx:
+        for daemon, at in (("alive", clock.at), ("gone", NOON + timedelta(hours=1, minutes=10))):
+            tx.heartbeats.beat(Heartbeat(daemon, "h", 1, "b", "working", None, None, at, {}))
+    assert accounts.spent_today(desk).day_time == timedelta(hours=2, minutes=10)
+    with shared.store.writing() as tx:
+        tx.heartbeats.forget("gone")
+    assert accounts.spent_today(desk).day_time == timedelta(hours=2)
 
 
 def test_the_night_in_which_a_dead_daemon_s_item_lay_is_nobody_s_work(shared: Project) -> None:

@@ -194,8 +194,9 @@ def test_waiting_for_a_person_takes_nothing_of_the_time_also_while_it_lasts(
     with aside(lambda: run.permit(PIP)), aside(lambda: run.permit(PIP._replace(what="other"))) as found:
         until(lambda: len(project.news()) == 2)
         clock.ahead += 10 * 3600
-        run.usage(Usage())
         assert run.requested() is None
+        kept = project.runs(TWO)[0]  # others compare with it while it waits
+        assert (kept.ended, kept.waited) == (None, pytest.approx(10 * 3600, abs=60))
         for one in project.news():
             project.messages.respond(one.id, "allow", by="ada", via="terminal")
     assert found == [None]

@@ -245,9 +245,6 @@ class RunLog(Protocol):
     def taken_up(self, *, item: str | None = None) -> Mapping[tuple[str, int], datetime]:
         """Item and pipeline -> when its first step began."""
 
-    def usage(self, *, item: str | None = None, since: datetime | None = None) -> tuple[Usage, timedelta]:
-        """What the runs took together, and how long their agents were at work."""
-
 
 class Wakeup(Protocol):
     """Sleeps until another connection has committed to the shared database."""

@@ -130,9 +130,10 @@ class Run(NamedTuple):
     @property
     def worked(self) -> timedelta:
         """How long its agent was at work: nothing yet while it runs."""
-        if self.ended is None:
-            return timedelta()
-        return max(self.ended - self.started - timedelta(seconds=self.waited), timedelta())
+        return self.worked_until(self.ended) if self.ended else timedelta()
+
+    def worked_until(self, moment: datetime) -> timedelta:
+        return max(moment - self.started - timedelta(seconds=self.waited), timedelta())
 
 
 class StepTime(NamedTuple):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from coffee_maker.core.records import Run, StepTime, Usage
@@ -72,14 +72,6 @@ class Runs:
             f"SELECT item, pipeline, min(started_at) FROM steps{where} GROUP BY item, pipeline", given
         )
         return {(key, pipeline): values.read_time(started) for key, pipeline, started in rows}
-
-    def usage(self, *, item: str | None = None, since: datetime | None = None) -> tuple[Usage, timedelta]:
-        runs = [run for _number, run in self.list(item=item, since=since)]
-        total, length = Usage(), timedelta()
-        for run in runs:
-            total = total.plus(run.usage)
-            length += run.worked
-        return total, length
 
 
 _USAGE = Usage._fields

@@ -80,25 +80,33 @@ def close_left_open(desk: Desk, key: str, noted: Callable[[Run], bool]) -> None:
 
 def spent_before(job: Job, number: int) -> Spent:
     """What other runs of the item and of this day (UTC) took, without run `number`."""
-    midnight = job.desk.clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
-    item, item_time, day, day_time = Usage(), timedelta(), Usage(), timedelta()
-    with job.desk.store.runs() as runs:
-        mine = runs.list(item=job.key)
-        today = runs.list(since=midnight)
-    for other, run in mine:
+    item, item_time = Usage(), timedelta()
+    for other, run in runs_of(job.desk, job.key):
         if other != number:
             item, item_time = item.plus(run.usage), item_time + run.worked
-    for other, run in today:
-        if other != number:
-            day, day_time = day.plus(run.usage), day_time + run.worked
+    day, day_time = _today(job.desk, number)
     return Spent(item=item, item_time=item_time, day=day, day_time=day_time)
 
 
 def spent_today(desk: Desk) -> Spent:
-    midnight = desk.clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
-    with desk.store.reading_runs() as runs:
-        used, length = runs.usage(since=midnight)
+    used, length = _today(desk)
     return Spent(day=used, day_time=length)
+
+
+def _today(desk: Desk, but: int | None = None) -> tuple[Usage, timedelta]:
+    """What the runs of this day took; those that go on, until the last sign of life of their daemons."""
+    midnight = desk.clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
+    with desk.store.reading_runs() as log:
+        runs = [run for number, run in log.list(since=midnight) if number != but]
+    seen = {}
+    if any(run.ended is None for run in runs):
+        with desk.store.reading() as tx:
+            seen = {beat.daemon: beat.at for beat in tx.heartbeats.all()}
+    used, length = Usage(), timedelta()
+    for run in runs:
+        used = used.plus(run.usage)
+        length += run.worked_until(run.ended or seen.get(run.daemon, run.started))
+    return used, length
 
 
 def ended(run: Run, outcome: str | None, detail: str, result: AgentResult | None) -> Run:

@@ -72,6 +72,8 @@ class Watching:
         if reason is None and self.limit is None and time.monotonic() - self._looked > _LOOK:
             self._look()
             self._read_progress()
+            if time.monotonic() - self._kept > _KEEP:
+                self._keep()
             is_moot(self._job)  # its job says so then
         return reason or (f"it reached its limit: {self.limit.words}" if self.limit else None)
 
@@ -186,7 +188,7 @@ class Watching:
         """Write what is known so far; figures that cannot be written now are written with the next."""
         self._kept = time.monotonic()
         with suppress(Refusal):
-            self._end(self._run)
+            self._end(self._run._replace(waited=self._waited_so_far()))
 
     def _look(self) -> None:
         """Compare with the ceilings; the first one reached ends the run, one that is near is told once."""
