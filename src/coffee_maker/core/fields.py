@@ -85,7 +85,7 @@ def written(label: str) -> str:
 
 
 # A line that begins as a field's can; with a line end in front, that one search passes all others in one step.
-_LINE = on_demand(r"\n( {0,3}+(?:[-*+][ \t]++)?+(?:\*\*|__|Status|Current S|Depend|Blocked)[^\n]*)")
+_LINE = on_demand(r"\n( {0,3}(?:[-*+][ \t]+)?(?:\*\*|__|Status|Current S|Depend|Blocked)[^\n]*)")
 _FIRST = frozenset("*+_ SCDB-")
 _Parts = tuple[str, str, str, str, str, int]  # of a field's first line: a `Field` without its lines
 _NEVER = 2**62
