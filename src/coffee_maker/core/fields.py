@@ -61,9 +61,10 @@ _PLAIN_NEEDS = on_demand(
 _NOT_WORD = on_demand(r"[\W_]+")
 _RULE = on_demand(r"[ \t]*(?:(?:-[ \t]*){3,}|(?:\*[ \t]*){3,}|(?:_[ \t]*){3,}|=+[ \t]*)\Z")
 
-# One line: its box or sign and the text behind it, or nothing.
+# One line: its box or sign and the text behind it, or nothing. Python 3.11.2 misplaces groups that come behind a
+# possessive group, and loses those that hold one; possessive characters are safe.
 _BOX = on_demand(
-    r"(?:[ \t>]*+(?:(?:[-*+]|[0-9]{1,9}[.)])[ \t]++)++"
+    r"(?:[ \t>]*+(?:(?:[-*+]|[0-9]{1,9}[.)])[ \t]++)+"
     r"(?:\[([ xX])\](?=[ \t\n]|\Z)|([✅❌🔄⏳])\ufe0f?+)[ \t]*+([^\n]*+)|[^\n]*+)(?:\n|\Z)"
 )
 _TICKED, _DONE_SIGN = ("x", "X"), "✅"
