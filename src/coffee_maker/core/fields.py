@@ -61,10 +61,9 @@ _PLAIN_NEEDS = on_demand(
 _NOT_WORD = on_demand(r"[\W_]+")
 _RULE = on_demand(r"[ \t]*(?:(?:-[ \t]*){3,}|(?:\*[ \t]*){3,}|(?:_[ \t]*){3,}|=+[ \t]*)\Z")
 
-# One line: its box or sign and the text behind it, or nothing. Python 3.11.2 misplaces groups that come behind a
-# possessive group, and loses those that hold one; possessive characters are safe.
+# One line: its box or sign and the text behind it, or nothing.
 _BOX = on_demand(
-    r"(?:[ \t>]*+(?:(?:[-*+]|[0-9]{1,9}[.)])[ \t]++)+"
+    r"(?:[ \t>]*+(?:(?:[-*+]|[0-9]{1,9}[.)])[ \t]++)++"
     r"(?:\[([ xX])\](?=[ \t\n]|\Z)|([✅❌🔄⏳])\ufe0f?+)[ \t]*+([^\n]*+)|[^\n]*+)(?:\n|\Z)"
 )
 _TICKED, _DONE_SIGN = ("x", "X"), "✅"
@@ -86,7 +85,7 @@ def written(label: str) -> str:
 
 
 # A line that begins as a field's can; with a line end in front, that one search passes all others in one step.
-_LINE = on_demand(r"\n( {0,3}(?:[-*+][ \t]+)?(?:\*\*|__|Status|Current S|Depend|Blocked)[^\n]*)")
+_LINE = on_demand(r"\n( {0,3}+(?:[-*+][ \t]++)?+(?:\*\*|__|Status|Current S|Depend|Blocked)[^\n]*)")
 _FIRST = frozenset("*+_ SCDB-")
 _Parts = tuple[str, str, str, str, str, int]  # of a field's first line: a `Field` without its lines
 _NEVER = 2**62

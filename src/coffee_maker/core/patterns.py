@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import re
+import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+
+# Before 3.11.5, a possessive group that gives up leaves the place and the groups where it had got to (CPython issue
+# 106052), and Debian 12 has 3.11.2. A plain group finds the same here; possessive characters are not concerned.
+_LOSES_ITS_PLACE = sys.version_info < (3, 11, 5)
+_POSSESSIVE_GROUP = r"(?<!\\)\)([*+?]|\{[0-9,]+\})\+"
 
 
 def on_demand(pattern: str, flags: int = 0) -> re.Pattern[str]:
@@ -20,5 +27,8 @@ class _OnDemand:
 
     def __getattr__(self, name: str) -> Any:
         """Asked only for what is not there yet: from its first use on, a method stands in the object itself."""
-        found = self.__dict__[name] = getattr(re.compile(*self._source), name)
+        pattern, flags = self._source
+        if _LOSES_ITS_PLACE:
+            pattern = re.sub(_POSSESSIVE_GROUP, r")\1", pattern)
+        found = self.__dict__[name] = getattr(re.compile(pattern, flags), name)
         return found
