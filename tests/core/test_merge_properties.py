@@ -12,6 +12,7 @@ from tests.core.merging import LINE_ENDS, edited, item_text, texts
 from coffee_maker.core.document import Document
 from coffee_maker.core.merge import merge
 
+LOGIN = "## PRIORITY 1: Login"
 modest = settings(
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
@@ -43,14 +44,15 @@ def test_one_sided_merges_are_exact(versions: tuple[str, str, str]) -> None:
 
 @modest
 @given(three())
+@example((f"{LOGIN}\n" * 3 + f"{LOGIN} 📝 Planned\n", f"{LOGIN} 📝 Planned\n", f"{LOGIN}\n"))
 def test_nothing_is_invented_and_nothing_vanishes(versions: tuple[str, str, str]) -> None:
     base, ours, theirs = versions
     merged = merge(base, ours, theirs)
     result, in_base, in_ours, in_theirs = map(ids, (merged.text, base, ours, theirs))
     told = "".join(f"{conflict.kept}\n{conflict.other}\n" for conflict in merged.conflicts)
     assert result.keys() <= in_ours.keys() | in_theirs.keys()
-    for name in in_base & in_ours & in_theirs:
-        assert name in result or name in told
+    for name in in_base & in_ours & in_theirs:  # of several with one id each side may have removed those the other kept
+        assert name in result or name in told or in_base[name] > 1
     mine = words(ours) - words(base)
     assert mine <= words(merged.text) | words(told)
 

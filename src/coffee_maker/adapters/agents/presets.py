@@ -133,7 +133,8 @@ class PresetAgent:
             if preset.stream is None:
                 return process.run(started, stop, watch)
             stream = preset.stream(watch)
-            stream.earlier = task.taken if again else stream.earlier
+            if again:
+                stream.earlier = task.taken
             result = _judge(process.run(started, stop, watch, stream.take), stream, program.environment)
         return result._replace(model=result.model or self._settings.model)
 
