@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tarfile
 import time
 from pathlib import Path
@@ -119,11 +120,14 @@ def _import_image(engine: Engine) -> None:
         shutil.copy(os.path.realpath(found), root / "usr/bin" / name)
     (root / "usr/bin/git-upload-pack").symlink_to("git")
     python, more = os.path.realpath(sys.executable), [found for found in [program()] if found]
-    (root / "usr/bin/python3").symlink_to(python)
+    if python.startswith("/usr/"):  # `readable` leaves out what lies there, since the image has a /usr of its own
+        _copy_python(python, root)
+    if python != "/usr/bin/python3":
+        (root / "usr/bin/python3").symlink_to(python)
     for claude in more:
         (root / "usr/bin/claude").symlink_to(claude)
     modules = [
-        *glob.glob(f"{sys.base_prefix}/lib/python3*/lib-dynload/*.so"),
+        *glob.glob(f"{sysconfig.get_path('stdlib')}/lib-dynload/*.so"),
         *glob.glob(f"{sys.prefix}/lib/**/apsw/*.so", recursive=True),
     ]
     for library in _libraries([*(found for _, found in programs), python, *more, *modules]):
@@ -136,6 +140,20 @@ def _import_image(engine: Engine) -> None:
     engine.run("import", str(archive), IMAGE)
     shutil.rmtree(root)
     archive.unlink()
+
+
+def _copy_python(python: str, root: Path) -> None:
+    """The system's own interpreter, at the place that the virtual environment names, without what others installed."""
+    standard = sysconfig.get_path("stdlib")
+    shutil.copytree(
+        standard,
+        root / standard.lstrip("/"),
+        dirs_exist_ok=True,
+        ignore=shutil.ignore_patterns("test", "site-packages", "dist-packages", "config-3*"),
+    )
+    target = root / python.lstrip("/")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(python, target)
 
 
 def _libraries(files: list[str]) -> set[str]:

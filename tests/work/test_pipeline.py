@@ -5,9 +5,11 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import sys
 import threading
 from datetime import timedelta
 from pathlib import Path
+from types import FrameType
 
 import pytest
 from tests.adapters.git_states import git, snapshot, write
@@ -83,6 +85,34 @@ def test_an_edit_while_it_is_idle_wakes_it(project: Project) -> None:
     until(lambda: project.status(TWO) is Status.COMPLETE)
     daemon.stop("enough")
     running.join()
+
+
+def test_a_signal_at_any_moment_of_a_rest_ends_it(project: Project) -> None:
+    """A handler runs between any two lines of the thread that it interrupts, also where that holds a lock."""
+    project.set(TWO, Status.BLOCKED)
+    daemon = project.daemon(Doing(works))
+    lines = set()
+
+    def interrupt(frame: FrameType, event: str, _: object) -> object:
+        if frame.f_globals["__name__"] != "threading" or not project.told:
+            return interrupt
+        if event == "line" and frame.f_code.co_name in ("wait", "__enter__", "__exit__"):
+            sys.settrace(None)  # as a handler, it is not interrupted by itself
+            lines.add(frame.f_lineno)
+            daemon.stop("SIGTERM")
+            sys.settrace(interrupt)
+        return interrupt
+
+    def run() -> None:
+        sys.settrace(interrupt)
+        daemon.run()
+
+    running = threading.Thread(target=run, daemon=True)
+    running.start()
+    until(lambda: any("every planned item waits" in line for line in project.told))
+    running.join(timeout=20)
+    assert not running.is_alive()
+    assert len(lines) > 10
 
 
 def test_nothing_to_do_says_why(project: Project) -> None:
@@ -205,9 +235,10 @@ def test_an_item_that_is_removed_meanwhile(project: Project) -> None:
 # --- approval ----------------------------------------------------------------------------------------------------
 
 
-def asked(project: Project) -> int:
-    until(lambda: project.news())
-    return project.news()[-1].id
+def asked(project: Project, item: str = TWO) -> int:
+    """The question about the item; those of others may have been asked meanwhile."""
+    until(lambda: any(one.item == item for one in project.news()))
+    return next(one.id for one in project.news() if one.item == item)
 
 
 def test_it_asks_first_and_a_person_answers(shared: Project) -> None:
@@ -227,10 +258,7 @@ def test_skip_leaves_it_planned_and_goes_on_without_asking_again(project: Projec
     daemon = project.daemon(Doing(works), ask_approval=True)
     running = in_thread(daemon)
     project.messages.respond(asked(project), "skip", by="ada", via="terminal")
-    until(lambda: len(project.news()) == 2)
-    second = project.news()[-1]
-    assert second.item == THREE
-    project.messages.dismiss(second.id, by="ada")
+    project.messages.dismiss(asked(project, THREE), by="ada")
     until(lambda: any("left alone" in line and THREE in line for line in project.told))
     until(lambda: any("every planned item waits" in line for line in project.told))
     daemon.stop("enough")

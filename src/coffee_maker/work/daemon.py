@@ -71,7 +71,8 @@ class Daemon:
 
     def stop(self, reason: str, *, after_items: bool = False) -> None:
         """Ask the daemon to end: at once (agents are ended, their items planned again) or when the items in hand are
-        done. May be called from a signal handler."""
+        done. May be called from a signal handler: it waits for no lock, which the thread that it interrupts may hold,
+        so it sets no event. Whoever rests looks within `GLANCE`."""
         if after_items:
             self.last = self.last or reason
             for job in self._jobs:
@@ -80,7 +81,6 @@ class Daemon:
         else:
             self._supervisor.sign.set(reason)
         self._supervisor.beat_soon()  # whoever asked looks at the status to see whether it was heard
-        self._woken.set()
 
     def pause(self, reason: str | None) -> None:
         """Take nothing new up, or go on."""
