@@ -171,6 +171,7 @@ def test_killed_while_it_asks(stage: Callable[..., Stage]) -> None:
 def test_killed_before_the_next_attempt(stage: Callable[..., Stage]) -> None:
     place = stage(backoff="2s", tests=FAIL_ONCE)
     first = place.daemon("--yes")
+    place.began("tests")
     until(lambda: json_state(place) == "waiting", 60)
     first.kill()
     first.communicate()

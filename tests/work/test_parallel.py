@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.work.daemon_kit import Doing, Project, in_thread, until, works
-from tests.work.watching_kit import questions
+from tests.work.watching_kit import in_hand, questions
 
 from coffee_maker.core.items import Status
 from coffee_maker.core.ports import Stop, Store
@@ -189,6 +189,19 @@ def test_tests_come_at_once_whoever_waits_for_a_place(project: Project) -> None:
     running.join()
     first, second = (line.removeprefix("agent ") for line in order if line.startswith("agent"))
     assert order == [f"agent {first}", f"tests {first}", f"agent {second}", f"tests {second}"]
+
+
+def test_who_finds_a_free_place_does_not_tell_that_it_waits(project: Project) -> None:
+    job = in_hand(project, "PRIORITY-1")
+    told: list[str | None] = []
+    job.changed = lambda: told.append(job.waits_for)
+    job.take_place("agent")
+    assert not told
+    other = in_hand(project, "PRIORITY-3")
+    other.slots = job.slots
+    other.changed = lambda: (told.append(other.waits_for), job.leave_place())[0]
+    other.take_place("agent")
+    assert told == ["a free place for its agent", None]
 
 
 def jobs(project: Project) -> list[Mapping[str, object]]:

@@ -110,8 +110,11 @@ class Slots:
     def __init__(self, count: int) -> None:
         self._free = threading.Semaphore(count)
 
-    def take(self, stop: Callable[[], str | None]) -> bool:
-        """Wait for a place; False when told to stop first."""
+    def take(self, stop: Callable[[], str | None], wait: Callable[[], None]) -> bool:
+        """Take a place; when there is none, call `wait` once and wait for one. False when told to stop first."""
+        if self._free.acquire(blocking=False):
+            return True
+        wait()
         while not self._free.acquire(timeout=0.2):
             if stop() is not None:
                 return False
@@ -192,11 +195,11 @@ class Job:
         """Wait for a place, if it has none; raises when the work is to end."""
         if self._placed:
             return
-        self.waiting(f"a free place for its {what}", idle=False)
-        self._placed = self.slots.take(self.requested)
+        self._placed = self.slots.take(self.requested, lambda: self.waiting(f"a free place for its {what}", idle=False))
         if not self._placed:
             self.go_on()
-        self.waiting(None)
+        if self.waits_for is not None:
+            self.waiting(None)
 
     def leave_place(self) -> None:
         if self._placed:
