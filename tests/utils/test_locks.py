@@ -108,8 +108,8 @@ def test_who_came_first_comes_first_also_before_the_one_that_just_had_it(tmp_pat
     path, order = tmp_path / "lock", tmp_path / "order"
     mine = locks.acquire(str(path), what="it", timeout=1)
     others = [waiting(path, order, name, place) for place, name in enumerate("abc", 1)]
-    # In the queue of the flock itself whoever is woken has to ask again, and others may be faster.
-    assert ["OFDLCK" in line for line in kernel_locks(path) if "->" in line] == [True, True, True]
+    # In the queue of the flock itself whoever is woken has to ask again, and others may be faster: one is there at a time.
+    assert sorted("OFDLCK" in line for line in kernel_locks(path) if "->" in line) == [False, True, True]
     locks.release(mine)
     with locks.hold(str(path), what="it", timeout=30):
         assert order.read_text() == "abc"
@@ -122,6 +122,7 @@ def test_a_frozen_waiter_keeps_nobody_back_for_long(tmp_path: Path) -> None:
     mine = locks.acquire(str(path), what="it", timeout=1)
     frozen = waiting(path, order, "f", 1)
     frozen.send_signal(signal.SIGSTOP)
+    os.waitid(os.P_PID, frozen.pid, os.WSTOPPED | os.WNOWAIT)  # or it could get the lock and freeze with it
     locks.release(mine)
     try:
         with locks.hold(str(path), what="it", timeout=10 * locks.COURTESY_SECONDS):
@@ -141,7 +142,7 @@ def test_a_thread_that_asks_from_time_to_time_leaves_the_line(tmp_path: Path) ->
     while not (queued := [line for line in kernel_locks(path) if "->" in line]):
         threading.Event().wait(0.005)
     assert "FLOCK" in queued[0]
-    assert len([line for line in kernel_locks(path) if "OFDLCK" in line]) == 1  # ours
+    assert not [line for line in kernel_locks(path) if "OFDLCK" in line]
     locks.release(mine)
     waiter.join(30)
     assert not waiter.is_alive()
