@@ -18,7 +18,7 @@ from coffee_maker.core.errors import (
     StillOpen,
     UnknownChannel,
 )
-from coffee_maker.core.ports import Channel, Clock, Store, Transaction
+from coffee_maker.core.ports import Channel, Clock, Store, Transaction, Wakeup
 from coffee_maker.core.questions import (
     MAX_WORD,
     OPEN,
@@ -49,6 +49,10 @@ _RETRIES_LOOKED_FOR = timedelta(seconds=5)
 """Time between passes of the outbox when nothing was committed: the first retry comes after 15."""
 _BATCH = 100
 _SHOWN = 200  # characters of an answer, or of who gave it, in a refusal's sentence
+
+
+def _wait(wakeup: Wakeup, seconds: float) -> bool:
+    return wakeup.wait(seconds)
 
 
 class Messages:
@@ -226,9 +230,9 @@ class Messages:
         """Attempt the deliveries that are due through this process's channels; how many (`work.delivery`)."""
         return Outbox(self._store, self._clock, self._channels).deliver_due()
 
-    def serve(self, stop: Callable[[], bool]) -> None:
+    def serve(self, stop: Callable[[], bool], wait: Callable[[Wakeup, float], bool] = _wait) -> None:
         """Be the outbox's worker until `stop`: deliver and expire, woken by every commit, else every few seconds.
-        Any number of workers may run, and any may be killed at any moment."""
+        Any number of workers may run, and any may be killed at any moment. `wait` may wait for `stop`, too."""
         last_pass: datetime | None = None
         with self._store.wakeup() as wakeup:
             woken = True
@@ -238,7 +242,7 @@ class Messages:
                     last_pass = now
                     self.expire_due()
                     self.deliver_due()
-                woken = wakeup.wait(_LOOK_UP)
+                woken = wait(wakeup, _LOOK_UP)
 
 
 def _asked(stop: Callable[[], bool] | None) -> bool:

@@ -138,9 +138,9 @@ class Supervisor:
         """Say in the next round what the daemon does."""
         self._beaten = 0.0
 
-    def pause(self, wakeup: Wakeup, seconds: float) -> None:
-        """Sleep until something is committed or the time is over; through a database that is away, too."""
-        glance(wakeup, seconds, self._over)
+    def pause(self, wakeup: Wakeup, seconds: float) -> bool:
+        """Sleep until something is committed (True) or the time is over; through a database that is away, too."""
+        return glance(wakeup, seconds, self._over)
 
     @contextmanager
     def holding(self, claim: Claim) -> Iterator[Hold]:
@@ -231,5 +231,5 @@ class Supervisor:
         """Be a worker of the outbox, in a thread of its own: a slow channel must not cost the lease."""
         while not self._over.is_set():
             with suppress(Refusal):
-                self._messages.serve(self._over.is_set)
+                self._messages.serve(self._over.is_set, self.pause)
             self._over.wait(_TICK)
