@@ -108,7 +108,7 @@ def test_who_came_first_comes_first_also_before_the_one_that_just_had_it(tmp_pat
     path, order = tmp_path / "lock", tmp_path / "order"
     mine = locks.acquire(str(path), what="it", timeout=1)
     others = [waiting(path, order, name, place) for place, name in enumerate("abc", 1)]
-    # In the queue of the flock itself whoever is woken has to ask again, and others may be faster: one is there at a time.
+    # In the queue of the flock itself whoever is woken has to ask again, and others may be faster: one is there.
     assert sorted("OFDLCK" in line for line in kernel_locks(path) if "->" in line) == [False, True, True]
     locks.release(mine)
     with locks.hold(str(path), what="it", timeout=30):
