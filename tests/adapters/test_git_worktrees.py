@@ -213,6 +213,33 @@ def test_what_comes_after_staging_is_not_committed(project: Path, tree: str) -> 
     assert (Path(tree) / "left-by-tests.txt").exists()
 
 
+def test_what_was_staged_is_read_beside_what_it_was(project: Path, tree: str) -> None:
+    write(project / "sub/a.toml", "old\n")
+    write(project / "gone.toml", "was here\n")
+    write(project / "same.toml", "same\n")
+    git(project, "add", "-A")
+    git(project, "commit", "-q", "-m", "manifests")
+    repo = repository(project)
+    worktree = repo.open_worktree(tree, BRANCH)
+    write(Path(tree) / "sub/a.toml", "new\n")
+    write(Path(tree) / "other.txt", "1\n")
+    (Path(tree) / "gone.toml").unlink()
+    assert done(repo, worktree)
+    write(Path(tree) / "ü.toml", "added\n")  # in one change with what was committed before
+    write(Path(tree) / "large.toml", "#" * 1_000_001)
+    (Path(tree) / "link.toml").symlink_to("/etc/passwd")
+    repo.stage(worktree, leave_out=())
+    write(Path(tree) / "sub/a.toml", "after it was staged\n")
+    assert repo.staged(worktree, lambda path: path.endswith(".toml")) == {
+        "gone.toml": ("was here\n", ""),
+        "large.toml": ("", ""),
+        "link.toml": ("", "/etc/passwd"),
+        "sub/a.toml": ("old\n", "new\n"),
+        "ü.toml": ("", "added\n"),
+    }
+    assert repo.staged(worktree, lambda path: False) == {}
+
+
 def test_what_tests_left_and_nobody_touched_goes_with_the_tree(project: Path, tree: str) -> None:
     repo = repository(project)
     worktree = repo.open_worktree(tree, BRANCH)

@@ -378,7 +378,9 @@ def test_a_dry_run_says_what_would_be_taken_and_touches_nothing(run: Run, reposi
     assert found(done) == {"repository": "ok", "agent": "ok", "tests": "notice", "policy": "ok", "limits": "ok"}
     text = run("daemon", "dry-run", "--agent", "runbook").out
     assert "Next would be PRIORITY-1: Say hello\n1 item would wait:\n" in text
-    assert "Asks before: start. The runbook agent itself does not ask; [agent] sandbox bounds it." in text
+    assert (
+        "Asks before: start, new_dependency. The runbook agent itself does not ask; [agent] sandbox bounds it." in text
+    )
     assert "Asks before: nothing. The" in run("daemon", "dry-run", "--agent", "runbook", "--yes").out
     claude = run("daemon", "dry-run", "--agent", "claude").out
     assert "Asks before: start, new_dependency, network, push, pull_request.\n" in claude

@@ -122,6 +122,10 @@ class GitRepository:
         """See the port. What the agent committed itself counts too; ignore rules are respected."""
         return self._on_its_branch(worktree).stage(_inside(worktree, leave_out), worktree.tip or worktree.base)
 
+    def staged(self, worktree: Worktree, wanted: Callable[[str], bool]) -> Mapping[str, tuple[str, str]]:
+        """See the port."""
+        return self._on_its_branch(worktree).staged(worktree.base, wanted)
+
     def leftovers(self, worktree: Worktree) -> Mapping[str, str | None]:
         """See the port."""
         start = os.path.relpath(worktree.project, worktree.path)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
 from coffee_maker.adapters import git_locks
@@ -21,6 +21,8 @@ _NOT_INTO = "--ignore-submodules=all"  # git asks a repository inside by a git o
 _FILTER = re.compile(r"filter\.(?P<name>.*)\.(clean|smudge|process|required)\Z", re.DOTALL)
 _GITLINK = "160000 "
 _READ_BY_GIT = frozenset({".gitattributes", ".gitignore"})  # in every directory, and opened whatever they are
+_MOST_TEXTS = 200  # files that are read of one change
+_LARGEST_TEXT = 1_000_000  # bytes
 _MOST_LEFTOVERS = 2000  # paths that are looked at one by one
 
 
@@ -82,6 +84,20 @@ class TreeGit:
         if git.ask("add", "--all", *everything, timeout=SLOW).code != 0:  # a sparse work tree wants it said
             git.must("add", "--all", "--sparse", *everything, timeout=SLOW)
         return self._is_staged() or self.tip() != before
+
+    def staged(self, base: str, wanted: Callable[[str], bool]) -> Mapping[str, tuple[str, str]]:
+        """Of the wanted files, those that differ between the commit and the index: their texts there and here."""
+        listed = self.git.must(
+            "diff-index", "--cached", "--name-only", "--no-renames", "-z", _NOT_INTO, base, timeout=SLOW
+        )
+        paths = [path for path in listed.split("\0") if path and wanted(path)]
+        return {path: (self._text(f"{base}:{path}"), self._text(f":0:{path}")) for path in paths[:_MOST_TEXTS]}
+
+    def _text(self, name: str) -> str:
+        size = self.git.ask("cat-file", "-s", name).text
+        if not size.isdecimal() or int(size) > _LARGEST_TEXT:
+            return ""
+        return self.git.ask("cat-file", "blob", name).out.decode(errors="replace")
 
     def leftovers(self) -> Mapping[str, str | None]:
         """What differs from the index: path -> a hash of its content, None when it is gone."""

@@ -370,6 +370,11 @@ class Repository(Protocol):
         """Set aside for the commit what changed in that work tree, except the paths left out (relative to the
         project); whether there is anything, now or in commits made there since it was opened (its `tip`)."""
 
+    def staged(self, worktree: Worktree, wanted: Callable[[str], bool]) -> Mapping[str, tuple[str, str]]:
+        """Of the files whose path (below the repository's top, ``/`` between its parts) is wanted, those that differ
+        from where the branch left the project's own: their text there and as it was set aside, "" where there is none
+        or it is no text of a usual size."""
+
     def leftovers(self, worktree: Worktree) -> Mapping[str, str | None]:
         """What differs from what was set aside: path (relative to the project) -> a hash of its content, None when it
         is gone. Ignored files do not count."""

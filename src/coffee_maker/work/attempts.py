@@ -14,7 +14,7 @@ from coffee_maker.core.records import AgentResult, Task, Worktree
 from coffee_maker.utils import observing
 from coffee_maker.utils.durations import format_duration
 from coffee_maker.utils.text import one_line, printable
-from coffee_maker.work import accounts, ceilings, space
+from coffee_maker.work import accounts, ceilings, dependencies, space
 from coffee_maker.work.asking import Unanswered, ask, said
 from coffee_maker.work.job import Job, Result, Stopped
 from coffee_maker.work.watching import Watching
@@ -62,7 +62,10 @@ def _attempt(job: Job, number: int) -> None:
     with observing.run(job.key, pipeline=job.pipeline, attempt=number, begun=job.begun, agent=agent) as seen:
         try:
             built = job.once(f"build:{number}", lambda job: build(job, number))
-            if built["ok"] and built["changed"] and job.desk.tests is not None:
+            new, may = built.get("new"), True
+            if isinstance(new, dict) and new:
+                may = bool(job.once(dependencies.step(number), lambda job: dependencies.decide(job, number, new))["ok"])
+            if built["ok"] and built["changed"] and may and job.desk.tests is not None:
                 job.once(f"test:{number}", lambda job: test(job, number))
         except (ClaimLost, Stopped):
             seen.leave()
@@ -76,10 +79,16 @@ def tries_of(job: Job) -> list[Try]:
     tries: list[Try] = []
     while built := job.results.get(f"build:{len(tries) + 1}"):
         number = len(tries) + 1
-        tested = job.results.get(f"test:{number}")
+        judged = job.results.get(dependencies.step(number))
+        tested = judged if judged and not judged["ok"] else job.results.get(f"test:{number}")
         passed = bool(tested["ok"]) if tested else job.desk.tests is None
-        if built["ok"] and built["changed"] and job.desk.tests is not None and tested is None:
-            break  # its tests are still to be run
+        if (
+            built["ok"]
+            and built["changed"]
+            and tested is None
+            and (job.desk.tests or (built.get("new") and not judged))
+        ):
+            break  # its tests are still to be run, or its new dependencies to be judged
         failed = tested if built["ok"] and tested else built
         tries.append(
             Try(
@@ -201,7 +210,8 @@ def _set_aside(job: Job, ended: Result) -> Result:
     """What the agent changed is set aside before the tests, so that they add nothing to it."""
     job.heard("setting aside what changed")
     changed = job.desk.repository.stage(_tree(job), leave_out=(*job.desk.options.leave_out, *_left_by_tests(job)))
-    return {**ended, "changed": changed, "reason": None if changed else _NOTHING.format(job.desk.agent.name)}
+    reason = None if changed else _NOTHING.format(job.desk.agent.name)
+    return {**ended, "changed": changed, "reason": reason, "new": dependencies.found(job, _tree(job))}
 
 
 def _left_by_tests(job: Job) -> list[str]:

@@ -11,7 +11,7 @@ from coffee_maker.core.errors import Refusal
 from coffee_maker.core.items import Status
 from coffee_maker.core.records import Finding
 from coffee_maker.utils.durations import format_duration
-from coffee_maker.work import ceilings, space
+from coffee_maker.work import ceilings, dependencies, space
 from coffee_maker.work.standing import claims_of_the_living, interrupted
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def _findings(desk: Desk) -> Iterator[Finding]:
 
 def _policies(desk: Desk) -> Iterator[Finding]:
     """Before what the person is asked: by the daemon, and by the agent, if it is one that asks."""
-    ours = ("start", "push") if desk.options.push else ("start",)
+    ours = ("start", dependencies.POLICY, "push") if desk.options.push else ("start", dependencies.POLICY)
     kinds = ("start", "new_dependency", "network", "push", "pull_request") if desk.agent.asks else ours
     asked = ", ".join(kind for kind in kinds if desk.policy(kind) == "ask") or "nothing"
     more = "" if desk.agent.asks else f" The {desk.agent.name} agent itself does not ask; [agent] sandbox bounds it."
