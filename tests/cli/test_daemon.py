@@ -381,7 +381,7 @@ def test_a_dry_run_says_what_would_be_taken_and_touches_nothing(run: Run, reposi
     assert (
         "Asks before: start, new_dependency. The runbook agent itself does not ask; [agent] sandbox bounds it." in text
     )
-    assert "Asks before: nothing. The" in run("daemon", "dry-run", "--agent", "runbook", "--yes").out
+    assert "Asks before: new_dependency. The" in run("daemon", "dry-run", "--agent", "runbook", "--yes").out
     claude = run("daemon", "dry-run", "--agent", "claude").out
     assert "Asks before: start, new_dependency, network, push, pull_request.\n" in claude
     assert sorted(str(path) for path in repository.root.rglob("*")) == before
