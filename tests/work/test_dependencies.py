@@ -59,6 +59,7 @@ def test_one_that_does_not_leave_it_ends_with_the_person(project: Project) -> No
     project.daemon(agent, policy={"start": "allow", "new_dependency": "deny"}).run(once=True)
     assert project.status(TWO) is Status.MANUAL_REVIEW
     assert "it added dependencies that it may not add" in str(project.reasons(TWO)[-1][1])
+    assert "(the project's policy `new_dependency` is deny)" in agent.tasks[1].earlier[0]
     assert len(agent.tasks) == 2
 
 
@@ -86,6 +87,20 @@ def test_a_no_of_the_person_stands_for_the_next_attempts(project: Project) -> No
     assert project.status(TWO) is Status.MANUAL_REVIEW
     assert not questions(project)
     assert "ada said no to question" in agent.tasks[1].earlier[0]
+    assert "ada said no to question" not in project.news()[-1].message.partition("What was tried:")[0]
+    assert "(the person said no to zeep before)" in project.news()[-1].message
+
+
+def test_a_flood_of_names_is_cut_and_still_asked_about(project: Project) -> None:
+    running = in_thread(
+        project.daemon(Talking(asking_for(*(f"p{n}" for n in range(1200)))), policy={"start": "allow"}),  # type: ignore[arg-type]
+        once=True,
+    )
+    asked = question(project)
+    assert "- and 971 more" in asked.message
+    project.messages.respond(asked.id, "allow", by="ada", via="terminal")
+    running.join(30)
+    assert project.status(TWO) is Status.COMPLETE
 
 
 def test_while_it_is_asked_another_item_has_the_place_and_a_new_daemon_finds_the_answer(project: Project) -> None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 POLICY = "new_dependency"
 ALLOW, DENY = "allow", "deny"
 _STEP = "dependencies:"
+_MOST = 1000  # names of one change
 _SHOWN = 30  # names in a question
 _LONGEST = 120  # characters of a name
 _WORD = on_demand(r"[\w@][\w@./+-]*")
@@ -36,6 +37,8 @@ def found(job: Job, tree: Worktree) -> dict[str, str]:
     names: dict[str, str] = {}
     for path, (before, after) in sorted(job.desk.repository.staged(tree, is_manifest).items()):
         for name in added(path, before, after):
+            if len(names) == _MOST:
+                return {**names, f"more than {_MOST} names": one_line(path, _LONGEST)}
             names.setdefault(one_line(name, _LONGEST), one_line(path, _LONGEST))
     return names
 
@@ -50,9 +53,11 @@ def decide(job: Job, number: int, new: Mapping[str, str]) -> Result:
     asked_for = {name: path for name, path in new.items() if name not in _allowed(job)}
     if not asked_for:
         return {"ok": True, "allowed": sorted(new)}
-    refused = sorted(asked_for.keys() & _denied(job))
-    why = "the person said no to it before" if refused else "the project's policy `new_dependency` is deny"
-    if not refused and job.desk.policy(POLICY) == "ask":
+    refused = ", ".join(sorted(asked_for.keys() & _earlier(job, "denied")))
+    why = "the project's policy `new_dependency` is deny"
+    if job.desk.policy(POLICY) == "ask" and refused:
+        why = f"the person said no to {refused} before"
+    elif job.desk.policy(POLICY) == "ask":
         job.leave_place()
         try:
             question = ask(
@@ -85,10 +90,6 @@ def _earlier(job: Job, key: str) -> set[str]:
     steps = (result for name, result in job.results.items() if name.startswith(_STEP))
     names = (names for result in steps if isinstance(names := result.get(key), Sequence))
     return {str(name) for one in names for name in one}
-
-
-def _denied(job: Job) -> set[str]:
-    return _earlier(job, "denied")
 
 
 def _allowed(job: Job) -> set[str]:
