@@ -163,6 +163,25 @@ def test_a_question_is_answered_from_another_terminal(place: Place, started: lis
     assert "PRIORITY-1: complete" in err
 
 
+def test_an_agent_that_waits_for_an_answer_is_shown_waiting(place: Place, started: list[subprocess.Popen[str]]) -> None:
+    """It asks by the command, a process of its own; that it waits reaches the daemon through the store."""
+    asks = f"{sys.executable} -m coffee_maker.cli.roadmap_cli notify 'Which?' --option a --option b --wait"
+    script = write(place.root.parent / "asking.sh", f'{asks} --item "$COFFEE_ITEM" > answer.txt\n')
+    write(place.root / "coffee-roadmap.toml", SETTINGS.format(agent=script))
+    daemon = place.start("daemon", "run", "--once", "--yes", "--json")
+    started.append(daemon)
+
+    def waits_for() -> list[str | None]:
+        return [job["waits_for"] for one in place.ask("daemon", "status")["daemons"] for job in one["jobs"]]  # type: ignore[index]
+
+    until(lambda: waits_for() == ["an answer to question 1"], 60)
+    place.ask("notifications", "respond", "1", "b")
+    out, err = daemon.communicate(timeout=60)
+    assert json.loads(out)["data"]["items"][0]["outcome"] == "complete", err
+    branch = git(place.root, "for-each-ref", "--format=%(refname:short)", "refs/heads/roadmap")
+    assert git(place.root, "show", f"{branch}:answer.txt") == "b"
+
+
 def test_ctrl_c_ends_the_agent_and_plans_the_item_again(place: Place, started: list[subprocess.Popen[str]]) -> None:
     write(place.traces / "stuck-PRIORITY-1", "")
     daemon = place.start("daemon", "run", "--yes")

@@ -194,6 +194,9 @@ class Person(Heard):
         super().call(tool, arguments)
         return self._wait()  # type: ignore[return-value]
 
+    def waits(self) -> bool:
+        return False
+
     def permit(self, action: Action) -> str | None:
         super().permit(action)
         return self._wait()  # type: ignore[return-value]

@@ -47,6 +47,8 @@ class Heard:
         self.actions: list[Action] = []
         self.calls: list[tuple[str, Mapping[str, object]]] = []
         self.refuse: str | None = None
+        self.looks = 0
+        self.waiting: Callable[[int], bool] | None = None  # whether it waits at that look
 
     def activity(self, words: str) -> None:
         self.words.append(words)
@@ -56,6 +58,10 @@ class Heard:
 
     def session(self, session: str) -> None:
         self.sessions.append(session)
+
+    def waits(self) -> bool:
+        self.looks += 1
+        return self.waiting is not None and self.waiting(self.looks)
 
     def permit(self, action: Action) -> str | None:
         self.actions.append(action)
@@ -456,6 +462,26 @@ def test_one_that_says_nothing_is_ended(any_bench: Bench, mark: Callable[[], lis
     result = any_bench.agent(script).run(task, NEVER, any_bench.heard)
     assert (result.ok, result.reason) == (False, f"it said nothing for {any_bench.short_in_words}")
     assert any_bench.kind == "claude" or any_bench.heard.words == ["first"]
+    assert mark() == []
+
+
+def test_the_time_of_one_that_waits_for_a_person_stands_still(any_bench: Bench, mark: Callable[[], list[str]]) -> None:
+    """It waits for many times its limits, by the looks that are taken at it."""
+    script = "echo first; while [ ! -e answer ]; do sleep 0.02; done; echo done > done.txt"
+    answer, started = any_bench.work / "answer", time.monotonic()
+
+    def waiting(_look: int) -> bool:
+        waited = time.monotonic() - started > 4 * any_bench.short
+        if waited:
+            answer.touch()
+        return not waited
+
+    any_bench.heard.waiting = waiting
+    short = timedelta(seconds=any_bench.short)
+    task = any_bench.task(script, timeout=any_bench.short)._replace(stall=short)
+    result = any_bench.agent(script).run(task, NEVER, any_bench.heard)
+    assert result.ok, result
+    assert (any_bench.work / "done.txt").exists()
     assert mark() == []
 
 

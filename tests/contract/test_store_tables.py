@@ -514,3 +514,27 @@ def test_progress_is_what_was_told_last(store: SharedStore) -> None:
     with store.writing() as tx:
         tx.progress.tell(Progress("A", 9, None, "anew", NOW))
         assert tx.progress.of("A") == Progress("A", 9, None, "anew", NOW)
+
+
+def test_what_an_agent_waits_for_is_told_beside_its_progress(store: SharedStore) -> None:
+    later = NOW + MINUTE
+    with store.writing() as tx:
+        tx.progress.waits("A", 7, 1, until=later)
+        told = tx.progress.of("A")
+        assert told is not None
+        assert (told.waits_for, told.waits_until, told.percent, told.words) == (1, later, None, None)
+        tx.progress.tell(Progress("A", 7, 40, "testing", NOW))
+        assert tx.progress.of("A") == Progress("A", 7, 40, "testing", NOW, 1, later)
+        tx.progress.waits("A", 7, 2, until=later)
+        tx.progress.waits("A", 7, 1, until=NOW)  # the end of the first wait is not that of the second
+        assert tx.progress.of("A") == Progress("A", 7, 40, "testing", NOW, 2, later)
+        tx.progress.waits("A", 7, 2, until=NOW)
+        assert tx.progress.of("A") == Progress("A", 7, 40, "testing", NOW, 2, NOW)
+        tx.progress.waits("A", 9, 3, until=later)
+    with store.reading() as tx:
+        told = tx.progress.of("A")
+        assert told is not None
+        assert (told.pipeline, told.percent, told.waits_for) == (9, None, 3)
+    with store.writing() as tx:
+        tx.progress.tell(Progress("A", 10, None, "of another pipeline", NOW))
+        assert tx.progress.of("A") == Progress("A", 10, None, "of another pipeline", NOW)

@@ -280,6 +280,49 @@ def test_progress_of_another_pipeline_is_not_its_own(project: Project, monkeypat
     assert job.progress is None
 
 
+def test_while_its_own_process_waits_for_an_answer_its_time_stands_still(
+    shared: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock(monkeypatch)
+    job = in_hand(shared, ceilings=Ceilings(item_time=timedelta(seconds=100)))
+    run = watched(job)
+    with shared.store.writing() as tx:
+        tx.progress.waits(TWO, job.pipeline, 7, until=shared.clock.now() + timedelta(minutes=1))
+    clock.ahead += 2
+    assert run.requested() is None
+    assert (job.waits_for, job.idle, run.waits()) == ("an answer to question 7", False, True)
+    clock.ahead += 1000
+    assert run.requested() is None
+    with shared.store.writing() as tx:
+        tx.progress.waits(TWO, job.pipeline, 7, until=shared.clock.now())
+    clock.ahead += 2
+    assert run.requested() is None
+    assert (job.waits_for, run.waits()) == (None, False)
+    clock.ahead += 90
+    assert run.requested() is None
+    assert run.limit is None
+    clock.ahead += 10
+    assert "its limit" in str(run.requested())
+    ended = run.close("failed", "", None)
+    assert 1000 < ended.waited < 1010
+
+
+def test_one_that_was_ended_in_its_wait_waits_no_more(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(monkeypatch)
+    job = in_hand(project)
+    run = watched(job)
+    with project.store.writing() as tx:
+        tx.progress.waits(TWO, job.pipeline, 7, until=project.clock.now() + timedelta(minutes=1))
+    clock.ahead += 2
+    run.requested()
+    run.close("failed", "killed", None)
+    assert job.waits_for is None
+    again = watched(job)
+    clock.ahead += 2
+    again.requested()
+    assert not again.waits()
+
+
 def test_its_tools_are_of_this_item_and_tell_its_progress(project: Project) -> None:
     job = in_hand(project)
     run = watched(job)

@@ -173,7 +173,12 @@ class ProgressTable(Protocol):
     way to the daemon."""
 
     def tell(self, progress: Progress) -> None:
-        """Replaces what was told of the item before; a percent or words left out in the same pipeline stay."""
+        """Replaces what was told of the item before; a percent or words left out in the same pipeline stay, and so
+        does what it waits for."""
+
+    def waits(self, item: str, pipeline: int, question: int, *, until: datetime) -> None:
+        """The agent waits for that question's answer until then, or until it is told anew. A time that is over ends
+        the wait, unless it is one for another question by now."""
 
     def of(self, item: str) -> Progress | None: ...
 
@@ -446,6 +451,10 @@ class Watch(Protocol):
 
     def permit(self, action: Action) -> str | None:
         """None when it may; else why not. By the project's policy, which may mean to ask the person and to wait."""
+
+    def waits(self) -> bool:
+        """Whether it waits for a person now, as it told by a process of its own: its time and its silence do not count
+        then."""
 
     def call(self, tool: str, arguments: Mapping[str, object]) -> Mapping[str, object]:
         """One of `core.tools`, for the item and the run that the agent works on; raises a refusal in its words."""

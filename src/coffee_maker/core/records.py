@@ -42,13 +42,15 @@ class Entry(NamedTuple):
 
 
 class Progress(NamedTuple):
-    """What an agent last told of itself, by the tool `progress`."""
+    """What an agent last told of itself, by the tool `progress`, and whether it waits for an answer."""
 
     item: str
     pipeline: int
     percent: int | None
     words: str | None
     at: datetime
+    waits_for: int | None = None  # the question whose answer it waits for in a process of its own
+    waits_until: datetime | None = None  # how long that counts, unless it is said again
 
 
 class Control(NamedTuple):

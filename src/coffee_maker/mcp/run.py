@@ -10,6 +10,7 @@ from coffee_maker.core.records import Progress
 from coffee_maker.utils.text import one_line
 from coffee_maker.wiring import Operations
 from coffee_maker.work.agent_tools import AgentTools, Parts, Scope, under_way
+from coffee_maker.work.waits import waits_for
 
 INSTRUCTIONS = (
     "These tools connect you with the person who plans the roadmap and with the item that you work on. Ask when the "
@@ -45,7 +46,16 @@ def agent_tools(
             guard(tx)
             tx.progress.tell(Progress(item, pipeline, percent, words, clock.now()))
 
-    scope = Scope(item, pipeline, owner, guard, _Never(), progress, publish=lambda: later(operations.publish))
+    scope = Scope(
+        item,
+        pipeline,
+        owner,
+        guard,
+        _Never(),
+        progress,
+        publish=lambda: later(operations.publish),
+        waits=lambda question: waits_for(store, clock, item, pipeline, question),
+    )
     return AgentTools(Parts(operations.editing, operations.messages, store, clock), scope)
 
 

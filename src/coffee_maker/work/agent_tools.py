@@ -9,6 +9,7 @@ what it did before.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -76,6 +77,7 @@ class Scope(NamedTuple):
     stop: Stop
     progress: Callable[[int | None, str | None], None]  # percent, words
     publish: Callable[[], None] = lambda: None  # bring recorded versions to git
+    waits: Callable[[int], AbstractContextManager[None]] = lambda _question: nullcontext()  # for a question's answer
 
 
 class _NotedBefore(Exception):
@@ -158,10 +160,12 @@ class AgentTools:
 
     def _settled(self, number: int, seconds: int, stop: Stop) -> Notification:
         """The question, when it is no longer open or the seconds are over."""
+        waits = self._scope.waits(number) if seconds else nullcontext()
         try:
-            return self._messages.wait(
-                number, timeout=timedelta(seconds=seconds), stop=lambda: stop.requested() is not None
-            )
+            with waits:
+                return self._messages.wait(
+                    number, timeout=timedelta(seconds=seconds), stop=lambda: stop.requested() is not None
+                )
         except (NoAnswerYet, NotAnswerable):
             return self._messages.get(number)
 

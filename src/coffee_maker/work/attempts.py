@@ -304,6 +304,9 @@ class Quiet:
     def permit(self, action: object) -> str | None:
         return "tests ask for nothing"
 
+    def waits(self) -> bool:
+        return False
+
     def call(self, tool: str, arguments: object) -> dict[str, object]:
         raise AssertionError("tests call no tools")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING
@@ -41,6 +41,7 @@ class Watching:
         self._pipeline = Usage()
         self._started = self._kept = self._looked = self._compared = time.monotonic()
         self._waited, self._waiters, self._waiting_since = 0.0, 0, 0.0
+        self._outside: int | None = None  # the question that it waits for in a process of its own
         self._warned: set[str] = set()
         self._lock = threading.Lock()
         self._told_at: datetime | None = None
@@ -58,6 +59,7 @@ class Watching:
                 stop=self,
                 progress=self._progress,
                 publish=desk.publish,
+                waits=self._waits_for,
             ),
         )
 
@@ -123,24 +125,46 @@ class Watching:
         return None if said(answered) == ALLOW else f"{answered.answered_by} said no to question {answered.id}"
 
     def call(self, tool: str, arguments: Mapping[str, object]) -> Mapping[str, object]:
-        waiting = self._waiting() if tool == "answer" else nullcontext()  # it waits for a person
-        with waiting, self.turn.within(), observing.span("tool", tool=tool):  # maybe in another thread
+        with self.turn.within(), observing.span("tool", tool=tool):  # maybe in another thread
             return self._tools.call(tool, arguments)
+
+    def waits(self) -> bool:
+        """What was last read of it, a second ago at most."""
+        return self._outside is not None
+
+    @contextmanager
+    def _waits_for(self, question: int) -> Iterator[None]:
+        """In the daemon's own process."""
+        with self._waiting():
+            self._show_wait(question)
+            try:
+                yield
+            finally:
+                self._show_wait(None)
+
+    def _show_wait(self, question: int | None) -> None:
+        self._job.waiting(f"an answer to question {question}" if question is not None else None, idle=False)
 
     @contextmanager
     def _waiting(self) -> Iterator[None]:
         """Time in which the agent waits for a person, in whichever of its threads, is counted once."""
+        self._begin_wait()
+        try:
+            yield
+        finally:
+            self._end_wait()
+
+    def _begin_wait(self) -> None:
         with self._lock:
             if not self._waiters:
                 self._waiting_since = time.monotonic()
             self._waiters += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._waiters -= 1
-                if not self._waiters:
-                    self._waited += time.monotonic() - self._waiting_since
+
+    def _end_wait(self) -> None:
+        with self._lock:
+            self._waiters -= 1
+            if not self._waiters:
+                self._waited += time.monotonic() - self._waiting_since
 
     def _waited_so_far(self) -> float:
         with self._lock:
@@ -153,24 +177,49 @@ class Watching:
             self.activity(words)
 
     def _read_progress(self) -> None:
-        """What an agent told through a server of its own, as a process of its own does."""
+        """What an agent told through a server or a command, which are processes of their own."""
         job = self._job
-        with suppress(Refusal), job.desk.store.reading() as tx:
-            told = tx.progress.of(job.key)
-            if told is not None and told.pipeline == job.pipeline and told.at != self._told_at:
+        with suppress(Refusal):
+            with job.desk.store.reading() as tx:
+                told = tx.progress.of(job.key)
+            if told is None or told.pipeline != job.pipeline:
+                return
+            if told.at != self._told_at:
                 self._told_at = told.at
                 self._progress(told.percent, told.words)
+            waits = told.waits_until is not None and told.waits_until > job.desk.clock.now()
+            self._waits_outside(told.waits_for if waits else None)
+
+    def _waits_outside(self, question: int | None) -> None:
+        with self._lock:
+            before, self._outside = self._outside, question
+        if question == before:
+            return
+        if before is None:
+            self._begin_wait()
+        elif question is None:
+            self._end_wait()
+        self._show_wait(question)
 
     # --- records
 
     def close(self, outcome: str | None, detail: str, result: AgentResult | None) -> Run:
         """Write the run's end."""
         self._closed = True
+        self._waits_no_more()
         run = accounts.ended(self._run, outcome, detail, result)
         run = run._replace(ended=run.started + self._length(), waited=self._waited_so_far())
         self._job.keep(lambda: self._end(run))
         self._run = run
         return run
+
+    def _waits_no_more(self) -> None:
+        """One that was ended in its wait could not say so."""
+        question, job = self._outside, self._job
+        if question is not None:
+            with suppress(Refusal), job.desk.store.writing() as tx:
+                tx.progress.waits(job.key, job.pipeline, question, until=job.desk.clock.now())
+            self._waits_outside(None)
 
     def _length(self) -> timedelta:
         """By the clock that nobody sets and that stands still while the machine sleeps. Of a run whose claim was lost

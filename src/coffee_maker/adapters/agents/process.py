@@ -114,7 +114,7 @@ def run(program: Program, stop: Stop, watch: Watch, take: Reader | None = None) 
         os.set_blocking(alive.fileno(), False)
         output = _Output(log, program.max_output, _Told(watch) if take is None else _Read(take))
         with process:
-            loop = _Loop(process, output, program, alive, told)
+            loop = _Loop(process, output, program, alive, told, watch)
             try:
                 loop.until_the_end(stop)
             finally:  # also when we are interrupted: the keeper ends everything
@@ -203,13 +203,20 @@ class _Loop:
     """One run: feeds it, reads it, looks at the clock and at `stop`, and hears from the keeper that all is over."""
 
     def __init__(
-        self, process: subprocess.Popen[bytes], output: _Output, program: Program, alive: IO[bytes], told: IO[bytes]
+        self,
+        process: subprocess.Popen[bytes],
+        output: _Output,
+        program: Program,
+        alive: IO[bytes],
+        told: IO[bytes],
+        watch: Watch,
     ) -> None:
         self._process = process
         self._output = output
         self._program = program
         self._alive = alive
         self._told = told
+        self._watch = watch
         self._pending = bytearray(program.stdin)
         self._report = b""
         self._over = False
@@ -254,7 +261,7 @@ class _Loop:
     def _look(self, stop: Stop, deadline: float) -> float:
         """End the run when it is time or told so; the deadline that counts from now on."""
         reason, now, stall, talk = stop.requested(), time.monotonic(), self._program.stall, self._program.talk
-        if talk is not None and talk.waits:
+        if self._watch.waits() or (talk is not None and talk.waits):
             deadline += now - self._looked
             self._heard = now
         self._looked = now

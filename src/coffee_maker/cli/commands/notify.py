@@ -11,6 +11,7 @@ from coffee_maker.work import shapes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
     from datetime import timedelta
 
     from coffee_maker.cli.output import Output
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from coffee_maker.core.questions import Draft, Notification
     from coffee_maker.wiring import Operations
 
+_LONGEST_NUMBER = 18  # digits
 EXAMPLES = """
   coffee-roadmap notify "Build is green" --type info --source daemon
   coffee-roadmap notify "Use SQLite or PostgreSQL?" --type question --option sqlite --option postgresql
@@ -60,13 +62,27 @@ def run(args: Namespace, operations: Operations, output: Output) -> int:
 def _wait(created: Notification, patience: timedelta | None, operations: Operations, output: Output) -> int:
     """Print the answer. At the deadline the default, if there is one, and exit 75: nobody has answered."""
     long_running()
-    settled = operations.messages.wait(created.id, timeout=patience)
+    with _told(operations, created.id):
+        settled = operations.messages.wait(created.id, timeout=patience)
     data = shapes.notification(settled)
     output.show("notify", data, form="answer")
     if settled.answer is not None:
         return 0
     output.refuse(NoAnswerYet(id=settled.id, waited=shapes.waited(settled)))
     return TRY_AGAIN
+
+
+def _told(operations: Operations, question: int) -> AbstractContextManager[None]:
+    """The daemon is told that its agent waits."""
+    import os
+    from contextlib import nullcontext
+
+    item, pipeline = os.environ.get("COFFEE_ITEM"), os.environ.get("COFFEE_PIPELINE", "")
+    if not item or not (pipeline.isascii() and pipeline.isdecimal()) or len(pipeline) > _LONGEST_NUMBER:
+        return nullcontext()
+    from coffee_maker.work.waits import waits_for
+
+    return waits_for(operations.store, operations.clock, item, int(pipeline), question)
 
 
 def _asked_before(args: Namespace, message: str) -> str | None:

@@ -1,0 +1,5 @@
+-- The question whose answer the agent waits for in a process of its own, and until when that counts: it is said anew
+-- every few seconds, so one that was killed waits no more.
+
+ALTER TABLE progress ADD COLUMN waits_for bigint;
+ALTER TABLE progress ADD COLUMN waits_until text COLLATE "C";
