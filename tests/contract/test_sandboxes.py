@@ -372,6 +372,7 @@ scratch = home / "work/scratch"
 
 class Quiet:
     def activity(self, words): pass
+    def waits(self): return False
     def requested(self): return None
 
 def run(script, **bounds):
