@@ -184,10 +184,17 @@ def load(flags: Flags, environ: Mapping[str, str], cwd: str) -> Settings:
                 values[key], sources[key] = value, path
     for key, (value, source) in given.items():
         values[key], sources[key] = value, source
-    values.setdefault("roadmap.path", default_roadmap(found.root))
     values.setdefault("data.dir", os.path.join(found.root, "data"))
+    if "roadmap.path" not in values:
+        values["roadmap.path"] = default_roadmap(found.root, lambda: _known(values["data.dir"]))
     sections = {name: _section(kind, name, values) for name, kind in _SECTIONS.items()}
     return Settings(root=found.root, project_file=found.project_file, channels=channels, sources=sources, **sections)
+
+
+def _known(directory: str) -> list[str]:
+    from coffee_maker.utils.data_directory import known_roadmaps  # only where there is no roadmap
+
+    return known_roadmaps(directory)
 
 
 # --- the tables ----------------------------------------------------------------------------------------------

@@ -69,6 +69,30 @@ def test_init_makes_what_is_missing_and_nothing_twice(run: Run, project: Project
     assert "choose the agent there" in text
 
 
+@pytest.mark.parametrize("place", ["docs/ROADMAP.md", "ROADMAP.md"])
+@pytest.mark.parametrize("lost", ["gone", "empty", "blank"])
+def test_init_puts_a_lost_roadmap_back_where_it_was(run: Run, project: Project, place: str, lost: str) -> None:
+    roadmap = project.root / place
+    project.roadmap.rename(roadmap)
+    assert run("add", "One more").code == 0
+    good, history = roadmap.read_bytes(), run("history", "--json").data["changes"]
+    if lost == "gone":
+        roadmap.unlink()
+        assert str(roadmap) in run("view").err
+    else:
+        roadmap.write_text("" if lost == "empty" else "\n \n")
+        assert "init` puts the last recorded version back" in run("add", "Another").err
+    assert run("db", "check").code == (1 if lost != "blank" else 0)
+    done = run("init")
+    assert done.code == 0, done.err
+    assert "back   roadmap   its last recorded version" in done.out
+    assert roadmap.read_bytes() == good
+    assert [one for one in (project.root / "docs/ROADMAP.md", project.root / "ROADMAP.md") if one.exists()] == [roadmap]
+    assert run("history", "--json").data["changes"] == history
+    assert run("init", "--json").data["restored"] is None
+    assert run("db", "check").code == 0
+
+
 def test_the_first_roadmap_is_no_work_for_the_daemon_and_its_steps_are_true(run: Run, project: Project) -> None:
     project.roadmap.unlink()
     run("init")

@@ -11,6 +11,8 @@ import os
 from coffee_maker.core.errors import DataDirectoryUnusable
 
 MARKER = "coffee-roadmap"
+ROADMAPS = "roadmap.paths"
+"""The paths that the directory's roadmap is known by: a container sees the same file under another one."""
 _MARKER_TEXT = """\
 This directory holds the shared databases of coffee-roadmap: SQLite files, their lock files and backups.
 The program recognises the directory by this file. Nothing here is meant to be edited, copied or removed by hand while
@@ -45,6 +47,15 @@ def ensure(directory: str) -> None:
 def is_ours(directory: str) -> bool:
     """Whether the directory carries our marker."""
     return os.path.exists(marker_path(directory))
+
+
+def known_roadmaps(directory: str) -> list[str]:
+    """The paths noted there, without links; none when there is no note that can be read."""
+    try:
+        with open(os.path.join(directory, ROADMAPS), encoding="utf-8", errors="surrogateescape") as file:
+            return file.read().splitlines()
+    except OSError:
+        return []
 
 
 def marker_path(directory: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from coffee_maker.core.typed import NamedTuple
 
@@ -53,11 +53,14 @@ def _is_docs_of(inner: str, folder: str) -> bool:
     return inner == os.path.join(folder, "docs") and os.path.lexists(os.path.join(folder, ROADMAP_PLACES[0]))
 
 
-def default_roadmap(root: str) -> str:
-    for place in ROADMAP_PLACES:
-        if os.path.lexists(os.path.join(root, place)):
-            return os.path.join(root, place)
-    return os.path.join(root, ROADMAP_PLACES[0])
+def default_roadmap(root: str, known: Callable[[], Collection[str]] = list) -> str:
+    """The first place where there is one; while there is none, the place that is among those `known` from before."""
+    places = [os.path.join(root, place) for place in ROADMAP_PLACES]
+    for path in places:
+        if os.path.lexists(path):
+            return path
+    before = known()
+    return next((path for path in places if os.path.realpath(path) in before), places[0])
 
 
 def user_file(environ: Mapping[str, str]) -> str | None:

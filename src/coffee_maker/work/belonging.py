@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 
 from coffee_maker.core.errors import NotThisRoadmap
+from coffee_maker.utils.data_directory import ROADMAPS, known_roadmaps
 
-_NOTE = "roadmap.paths"
 _MOST = 20
 
 
@@ -20,8 +20,8 @@ def check(directory: str, path: str) -> None:
     To be called with the roadmap's lock held.
     """
     own = os.path.realpath(path)
-    note = os.path.join(directory, _NOTE)
-    known = _read(note)
+    note = os.path.join(directory, ROADMAPS)
+    known = known_roadmaps(directory)
     if own in known:
         return
     for other in known:
@@ -29,11 +29,3 @@ def check(directory: str, path: str) -> None:
             raise NotThisRoadmap(directory=directory, other=other, path=own, note=note)
     with open(note, "w", encoding="utf-8", errors="surrogateescape") as file:
         file.writelines(f"{one}\n" for one in [*known, own][-_MOST:])
-
-
-def _read(note: str) -> list[str]:
-    try:
-        with open(note, encoding="utf-8", errors="surrogateescape") as file:
-            return file.read().splitlines()
-    except FileNotFoundError:
-        return []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from datetime import datetime
+from hashlib import sha256
 from typing import NamedTuple
 
 from coffee_maker.core.errors import BackupUnusable, RestoreWouldLose
@@ -15,6 +16,7 @@ from coffee_maker.utils import data_directory
 from coffee_maker.utils.mounts import mount_of
 
 BACKUPS = "backups"
+_EMPTY = sha256(b"").hexdigest()
 
 
 class Made(NamedTuple):
@@ -91,7 +93,10 @@ def check_history(store: Store, roadmap_hash: str | None) -> Sequence[Finding]:
         ends = revision_of_hash(newest[0].after_hash)
         words = f"the history ends at {ends}, the recorded version is {revision_of_hash(state.hash)}"
         findings.append(Finding("history_end", "problem", words, "`coffee-roadmap history` shows the last changes."))
-    if state is not None and roadmap_hash is not None and roadmap_hash != state.hash:
+    if state is not None and roadmap_hash == _EMPTY:
+        hint = "`coffee-roadmap init` puts the last recorded version back."
+        findings.append(Finding("file_empty", "problem", "the roadmap's file is empty", hint))
+    elif state is not None and roadmap_hash is not None and roadmap_hash != state.hash:
         words = f"the file is at {revision_of_hash(roadmap_hash)}, recorded is {revision_of_hash(state.hash)}"
         hint = "Somebody edited it since; the next operation records that (`coffee-roadmap sync` does it now)."
         findings.append(Finding("file_ahead", "notice", words, hint))

@@ -118,6 +118,13 @@ def set_up(settings: Settings, file: RoadmapFile) -> list[Part]:
     ]
 
 
+def is_lost(settings: Settings, file: RoadmapFile) -> bool:
+    """Whether a project that was set up before has no roadmap any more, or an empty one."""
+    if not (data_directory.is_ours(settings.data.dir) or settings.database.url):
+        return False
+    return not os.path.lexists(settings.roadmap.path) or not file.read().strip()
+
+
 def _make_roadmap(path: str, file: RoadmapFile) -> bool:
     if os.path.lexists(path):
         return False

@@ -1,4 +1,4 @@
-"""`init`: sets up a project; never overwrites, and doing it again changes nothing."""
+"""`init`: sets up a project, or puts a roadmap that was lost back; never overwrites, and again changes nothing."""
 
 from __future__ import annotations
 
@@ -27,8 +27,11 @@ def arguments(parser: Parser) -> None:
 
 
 def run(args: Namespace, operations: Operations, output: Output) -> int:
-    from coffee_maker.work.project import set_up
+    from coffee_maker.work.project import is_lost, set_up
 
+    restored = None
+    if is_lost(operations.settings, operations.file):
+        restored = _put_back(operations)
     parts = set_up(operations.settings, operations.file)
     if args.docker:
         from coffee_maker.work.containers import set_up_docker
@@ -42,6 +45,17 @@ def run(args: Namespace, operations: Operations, output: Output) -> int:
         "items": len(document.items),
         "problems": len(document.problems),
         "revision": document.revision,
+        "restored": restored,
     }
     output.show("init", data)
     return 0
+
+
+def _put_back(operations: Operations) -> str | None:
+    """The last recorded version into its place; its revision, None when none was ever recorded."""
+    from coffee_maker.core.errors import NothingToRestore
+
+    try:
+        return operations.editing.restore_recorded().revision
+    except NothingToRestore:
+        return None

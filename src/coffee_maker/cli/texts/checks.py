@@ -16,6 +16,8 @@ def init(data: Any, page: Page) -> None:
     """What was made, what was there, and what to do next."""
     for part in data["parts"]:
         page.line(f"{'made ' if part['made'] else 'there'}  {part['name']:<9} {part['path']}")
+    if data["restored"]:
+        page.line(f"back   roadmap   its last recorded version, {data['restored']}")
     page.line()
     page.line(f"The roadmap has {counted(data['items'], 'item')}. Next:")
     page.line("  coffee-roadmap view                    look at it")
