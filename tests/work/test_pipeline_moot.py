@@ -13,7 +13,9 @@ from tests.work.daemon_kit import Doing, Project, in_thread, until, works
 
 from coffee_maker.core.errors import RoadmapMissing
 from coffee_maker.core.items import Status
+from coffee_maker.core.ports import Stop
 from coffee_maker.core.questions import OPEN, State
+from coffee_maker.core.records import Task
 from coffee_maker.utils.connection import Databases
 from coffee_maker.work.daemon import Daemon
 
@@ -102,3 +104,33 @@ def test_who_ends_after_the_items_in_hand_waits_for_no_approval(project: Project
     asking(project).run(once=True)
     assert project.status(KEY) is Status.COMPLETE
     assert len([note for note in project.news() if note.options]) == 1
+
+
+@pytest.mark.parametrize("before", [Status.PLANNED, Status.MANUAL_REVIEW, Status.CANCELLED])
+def test_an_editor_s_old_text_takes_no_item_from_its_agent(project: Project, before: Status) -> None:
+    """It is merged with what was recorded since, and what it says of the item is older than the agent's begin."""
+    path = Path(project.file.path)
+    project.set(KEY, before)
+    buffer = path.read_text().replace("# Roadmap\n", "# Roadmap\n\nSaid by the editor.\n", 1)
+    if before is not Status.PLANNED:
+        project.set(KEY, Status.PLANNED)
+    ended: list[str | None] = []
+
+    def saves(task: Task, stop: Stop) -> None:
+        works(task, stop)
+        path.write_text(buffer)
+        if before is not Status.PLANNED:  # else it is looked at when the agent has ended, at the report
+            until(lambda: daemon_looked(project) or stop.requested())
+        ended.append(stop.requested())
+
+    (done,) = project.daemon(Doing(saves), policy={"start": "allow"}).run(once=True)
+    assert done.outcome == "complete", project.told
+    assert ended == [None]
+    assert project.status(KEY) is Status.COMPLETE
+    assert "Said by the editor." in path.read_text()
+    assert not any("changed meanwhile" in line for line in project.told)
+
+
+def daemon_looked(project: Project) -> bool:
+    """Whether the old text has been merged: by the daemon, which is the only one here."""
+    return not project.editing().unrecorded()

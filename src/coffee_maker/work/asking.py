@@ -14,6 +14,7 @@ from coffee_maker.work.job import NO_LONGER_PLANNED, SET_MEANWHILE, Left
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
+    from coffee_maker.core.document import Document
     from coffee_maker.core.ports import Stop, Transaction
     from coffee_maker.work.job import Job
 
@@ -83,17 +84,25 @@ def is_moot(job: Job) -> bool:
     if stamp == job.looked_at:
         return False
     try:
-        item = next((item for item in editing.read().items if item.key == job.key), None)
-    except Refusal:  # the roadmap is away, and may come back
+        why = _why_moot(job, editing.read())
+        if why is not None:  # an editor's old text, perhaps: it is merged first
+            why = _why_moot(job, editing.reconcile())
+    except Refusal:  # the roadmap is away, and may come back, or somebody is about to change it
         return False
     job.looked_at = stamp
+    if why is not None:
+        job.skip.set(why)
+    return job.skip.requested() is not None
+
+
+def _why_moot(job: Job, document: Document) -> str | None:
+    item = next((item for item in document.items if item.key == job.key), None)
     status = item.status if item else None
     if "begin" not in job.results:
-        if status is not Status.PLANNED:
-            job.skip.set(NO_LONGER_PLANNED)
-    elif status is not None and status not in (Status.PLANNED, Status.IN_PROGRESS):
-        job.skip.set(SET_MEANWHILE[status])
-    return job.skip.requested() is not None
+        return None if status is Status.PLANNED else NO_LONGER_PLANNED
+    if status is None or status in (Status.PLANNED, Status.IN_PROGRESS):
+        return None
+    return SET_MEANWHILE[status]
 
 
 def _end_wait(job: Job, question: int) -> None:

@@ -126,11 +126,13 @@ def set_status(job: Job, expected: Status, status: Status, reason: str, step: st
         job.record(step, result, tx)
 
     for attempt in range(_PATIENCE):
-        item = find(desk.editing.read(), job.key)
-        if item is None or item.status is not expected:
-            return False
-        told = one_line(reason, _REASON)
         try:
+            item = find(desk.editing.read(), job.key)
+            if item is None or item.status is not expected:  # an editor's old text, perhaps: it is merged first
+                item = find(desk.editing.reconcile(), job.key)
+            if item is None or item.status is not expected:
+                return False
+            told = one_line(reason, _REASON)
             desk.editing.set_status(
                 item.key, status, by=desk.owner, reason=told, if_revision=item.revision, guard=guard
             )
