@@ -179,7 +179,7 @@ def main() -> None:
     title("Look around")
     print(f"  cd {shlex.quote(str(demo.project))} && . ../activate")
     for command in (
-        "coffee-roadmap view US-111                  # why it needs you",
+        "coffee-roadmap history US-111               # why it needs you",
         "git log --oneline --graph --all             # the branches, and every version of the roadmap",
         "git show roadmap/PRIORITY-3-command-line    # what was built",
         "coffee-roadmap undo --dry-run               # take back the newest change, and only that",

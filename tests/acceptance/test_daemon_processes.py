@@ -195,6 +195,35 @@ def test_ctrl_c_ends_the_agent_and_plans_the_item_again(place: Place, started: l
     assert place.statuses()["PRIORITY-1"] == "planned"
 
 
+def test_a_second_ctrl_c_leaves_the_item_to_the_next_daemon_at_once(
+    place: Place, started: list[subprocess.Popen[str]]
+) -> None:
+    settings = SETTINGS.replace('lease = "2s"', 'lease = "1h"')
+    stubborn = 'trap "" TERM INT; echo "begin $COFFEE_ITEM $$" >> "$TRACES/log"; while :; do sleep 0.1; done'
+    write(place.root / "coffee-roadmap.toml", settings.format(agent=write(place.root.parent / "s.sh", stubborn)))
+    daemon = place.start("daemon", "run", "--yes")
+    started.append(daemon)
+    until(place.log)
+    daemon.send_signal(signal.SIGINT)
+    assert daemon.stderr is not None
+    said = ""
+    while "Ctrl-C again" not in said:
+        line = daemon.stderr.readline()
+        assert line, said
+        said += line
+    assert "ending what is in hand: PRIORITY-1; Ctrl-C again leaves it as it is" in said
+    daemon.send_signal(signal.SIGINT)
+    _out, err = daemon.communicate(timeout=60)
+    assert daemon.returncode == 130, err
+    until(lambda: not alive(place.log()[0][2]))
+    write(place.root / "coffee-roadmap.toml", settings.format(agent=place.root.parent / "agent.sh"))
+    again = place.start("daemon", "run", "--yes", "--once")
+    started.append(again)
+    _out, err = again.communicate(timeout=60)
+    assert again.returncode == 0, err
+    assert "PRIORITY-1: complete" in err
+
+
 def test_sync_hears_a_daemon_at_work(place: Place, started: list[subprocess.Popen[str]]) -> None:
     write(place.traces / "stuck-PRIORITY-1", "")
     daemon = place.start("daemon", "run", "--yes")

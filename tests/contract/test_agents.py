@@ -465,6 +465,20 @@ def test_one_that_says_nothing_is_ended(any_bench: Bench, mark: Callable[[], lis
     assert mark() == []
 
 
+def test_a_later_attempt_is_told_what_became_of_those_before(tmp_path: Path) -> None:
+    bench = Bench("command", tmp_path)
+    task = bench.task("cat > told.md")._replace(
+        answers={"Which?": "blue"}, earlier=("Attempt 1: the tests failed\n\nE assert 1 == 2",)
+    )
+    assert bench.agent("cat > told.md").run(task, NEVER, bench.heard).ok
+    told = (bench.work / "told.md").read_text()
+    assert told == Path(task.item_file).read_text()
+    assert told.endswith(
+        "more text\n\n## Answers\n\n- Which?\n  blue\n\n## Earlier attempts\n\n"
+        "- Attempt 1: the tests failed\n  \n  E assert 1 == 2\n"
+    )
+
+
 def test_the_time_of_one_that_waits_for_a_person_stands_still(any_bench: Bench, mark: Callable[[], list[str]]) -> None:
     """It waits for many times its limits, by the looks that are taken at it."""
     script = "echo first; while [ ! -e answer ]; do sleep 0.02; done; echo done > done.txt"

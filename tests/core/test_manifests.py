@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coffee_maker.core.manifests import added, is_manifest, named
+from coffee_maker.core.manifests import UNREADABLE, added, is_manifest, named
 
 PYPROJECT = """\
 [build-system]
@@ -41,6 +41,7 @@ dependencies = ["coverage"]
 REQUIREMENTS = """\
 # a comment
 -r base.txt
+-r other-requirements.txt
 --index-url https://example.org
 requests == 2.8.1 --hash=sha256:abc  # why
 docopt==0.6 \\
@@ -112,7 +113,7 @@ dependencies {
 )
 def test_what_a_manifest_names(path: str, text: str, names: str | None) -> None:
     expected = {
-        *("requests", "docopt", "urllib3", "git+https://git.example.com/Mine.git#egg=mine"),
+        *("base.txt", "requests", "docopt", "urllib3", "git+https://git.example.com/Mine.git#egg=mine"),
         "./downloads/numpy-1.whl",
     }
     assert is_manifest(path)
@@ -138,10 +139,27 @@ def test_only_what_was_not_there_before_is_added() -> None:
     assert added("pyproject.toml", after, before) == ()
 
 
-@pytest.mark.parametrize("text", ["[project", "{", "[" * 100_000, "[options", "\0", '{"dependencies": 3}', "a = 1"])
-def test_what_cannot_be_read_names_nothing(text: str) -> None:
-    for path in ("pyproject.toml", "package.json", "setup.cfg", "Cargo.toml", "Pipfile", "composer.json"):
+MANIFESTS = ("pyproject.toml", "package.json", "setup.cfg", "Cargo.toml", "Pipfile", "composer.json")
+
+
+@pytest.mark.parametrize("text", ["[project", "{", "[" * 100_000, "[options", "\0"])
+def test_what_cannot_be_read_any_more_is_an_addition(text: str) -> None:
+    for path in MANIFESTS:
+        assert named(path, text) == {UNREADABLE}
+        assert added(path, "", text) == (UNREADABLE,)
+        assert added(path, text, text + " ") == ()
+
+
+@pytest.mark.parametrize("text", ["", " \n"])
+def test_an_empty_manifest_names_nothing(text: str) -> None:
+    for path in MANIFESTS:
         assert named(path, text) == frozenset()
+
+
+def test_tables_that_are_none_name_nothing() -> None:
+    assert named("package.json", '{"dependencies": 3}') == frozenset()
+    assert named("package.json", "[]") == frozenset()
+    assert named("pyproject.toml", "project = 1\ntool = 2\n") == frozenset()
 
 
 @given(st.text(max_size=200))

@@ -342,6 +342,15 @@ def test_an_item_that_was_put_back_and_that_the_person_then_took_is_theirs(share
     assert not unfinished(shared)
 
 
+@pytest.mark.parametrize("status", [Status.COMPLETE, Status.CANCELLED])
+def test_what_is_over_is_not_skipped(project: Project, status: Status) -> None:
+    project.set(TWO, status)
+    with pytest.raises(AlreadyOver):
+        controlling(project).skip(TWO, by="ada", reason=None)
+    with project.store.reading() as tx:
+        assert not tx.controls.skipped()
+
+
 @pytest.mark.parametrize("status", [Status.COMPLETE, Status.BLOCKED, Status.CANCELLED, Status.MANUAL_REVIEW])
 def test_the_pipeline_of_an_item_that_the_person_took_elsewhere_is_closed(shared: Project, status: Status) -> None:
     stopped_in_the_middle(shared)

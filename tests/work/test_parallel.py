@@ -13,6 +13,7 @@ from tests.work.watching_kit import in_hand, questions
 from coffee_maker.core.items import Status
 from coffee_maker.core.ports import Stop, Store
 from coffee_maker.core.records import AgentResult, Task
+from coffee_maker.work.job import Left
 
 ITEMS = """\
 # Roadmap
@@ -202,6 +203,30 @@ def test_who_finds_a_free_place_does_not_tell_that_it_waits(project: Project) ->
     other.changed = lambda: (told.append(other.waits_for), job.leave_place())[0]
     other.take_place("agent")
     assert told == ["a free place for its agent", None]
+
+
+def test_who_is_to_end_takes_no_place_that_others_leave(project: Project) -> None:
+    job, other = in_hand(project, "PRIORITY-1"), in_hand(project, "PRIORITY-3")
+    other.slots = job.slots
+    job.take_place("agent")
+    waits = threading.Event()
+    other.changed = waits.set
+    ended: list[BaseException] = []
+
+    def wait() -> None:
+        try:
+            other.take_place("agent")
+        except Left as left:
+            ended.append(left)
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    assert waits.wait(20)
+    other.skip.set("enough")
+    job.leave_place()
+    thread.join(20)
+    assert [str(one) for one in ended] == ["enough"]
+    job.take_place("agent")  # the place is free
 
 
 def jobs(project: Project) -> list[Mapping[str, object]]:

@@ -252,6 +252,16 @@ def test_it_asks_first_and_a_person_answers(shared: Project) -> None:
     assert any("approved by ada via terminal" in line for line in shared.told)
 
 
+def test_an_approval_that_nobody_needs_any_more_is_put_aside(project: Project) -> None:
+    daemon = project.daemon(Doing(works), ask_approval=True)
+    running = in_thread(daemon)
+    question = asked(project)
+    daemon.stop("enough")
+    running.join()
+    assert project.daemon(Doing(works)).run(once=True)[0].outcome == "complete"
+    assert project.messages.get(question).state is State.DISMISSED
+
+
 def test_skip_leaves_it_planned_and_goes_on_without_asking_again(project: Project) -> None:
     git(project.root, "status")
     project.editing().edit(THREE, _without_dependency(), by="person")

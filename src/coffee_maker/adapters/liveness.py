@@ -34,10 +34,10 @@ class Liveness:
         try:
             self._inherited.append(fd)
             yield
+            with suppress(OSError):  # of one that is cut off it stays, and says by its lock when all of it is gone
+                os.unlink(path)  # names are used once, so nobody can come to hold another file of this name
         finally:
             self._inherited.remove(fd)
-            with suppress(OSError):
-                os.unlink(path)  # names are used once, so nobody can come to hold another file of this name
             os.close(fd)
 
     def gone(self, owner: str) -> bool:

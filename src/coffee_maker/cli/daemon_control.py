@@ -84,14 +84,14 @@ def _until_gone(
         there = names
 
     asked = operations.controlling.stop(control, patience=0.0, tell=note)
-    names, told = (*there, *asked.gone), ""
+    names, told = (*there, *asked.gone), None
     with operations.store.wakeup() as wakeup:
         while True:
             left = [beat for beat in operations.controlling.daemons() if beat.daemon in names]
-            words = "\n".join(_in_hand(beat) for beat in left)
-            if words and words != told:
-                told = words
-                output.say(words)
+            in_hand = [(beat.daemon, *((job["item"], job["waits_for"]) for job in beat.jobs)) for beat in left]
+            if left and in_hand != told:  # each step of theirs would be a flood
+                told = in_hand
+                output.say("\n".join(_in_hand(beat) for beat in left))
             seconds = (until - operations.clock.now()).total_seconds()
             if not left or seconds <= 0:
                 break

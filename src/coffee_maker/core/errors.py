@@ -344,7 +344,7 @@ class DaemonFailed(Refusal):
 
 
 class AlreadyOver(Refusal):
-    """{item} is {status}: there is nothing to be tried again."""
+    """{item} is {status}: there is nothing left to do about it."""
 
     code = "already_over"
     default_hint = "`coffee-roadmap status {item} planned` plans it anew."

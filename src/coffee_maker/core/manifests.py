@@ -1,7 +1,7 @@
 """The dependencies that a project's manifests name, to see which of them an agent has added.
 
-Only what is asked for counts, not what a lock file says comes along with it. A manifest that cannot be read names
-nothing: whatever installs from it cannot read it either. `setup.py` and the like are programs and are not looked into.
+Only what is asked for counts, not what a lock file says comes along with it. A manifest that cannot be read any more
+counts as one addition, since who looks cannot tell. `setup.py` and the like are programs and are not looked into.
 """
 
 from __future__ import annotations
@@ -24,6 +24,10 @@ _GRADLE = on_demand(
 _INTERPRETERS = frozenset(("python", "php", "node", "ruby"))
 
 
+UNREADABLE = "what cannot be read"
+"""What a manifest names that is none in its form."""
+
+
 def added(path: str, before: str, after: str) -> tuple[str, ...]:
     """The names, in order, that the manifest at `path` names after a change and did not name before it."""
     return tuple(sorted(named(path, after) - named(path, before)))
@@ -41,7 +45,7 @@ def named(path: str, text: str) -> frozenset[str]:
         found = read(text) if read else ()
         return frozenset(name for name in found if name.lower() not in _INTERPRETERS)
     except (ValueError, configparser.Error, RecursionError):  # those of TOML and JSON are ValueErrors
-        return frozenset()
+        return frozenset((UNREADABLE,)) if text.strip() else frozenset()
 
 
 def normal(name: str) -> str:
@@ -104,6 +108,10 @@ def _requirements(text: str) -> Iterator[str]:
         for option in ("-e", "--editable"):
             if words.startswith((f"{option} ", f"{option}=")):
                 words = words[len(option) + 1 :].strip()
+        if words.startswith(("-r", "--requirement")):
+            file = words.removeprefix("-r").removeprefix("--requirement").lstrip(" =")
+            if file and not is_manifest(file):  # what is one itself is looked at itself
+                yield file
         if not words or words.startswith(("#", "-")):
             continue
         if "://" in words.partition(" @")[0] or words.startswith((".", "/")):

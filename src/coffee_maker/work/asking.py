@@ -61,7 +61,10 @@ def ask(
     )
     if question.answered_at is None:
         choices = f" ({', '.join(options)})" if options else ""
-        job.tell(f"waiting for an answer to question {question.id}{choices}")
+        job.tell(
+            f"waiting for an answer to question {question.id}{choices}: "
+            f"`coffee-roadmap notifications respond {question.id} ANSWER`"
+        )
         job.waiting(f"an answer to question {question.id}", idle=run is None)
     stop = run or job
     try:
@@ -74,6 +77,15 @@ def ask(
     finally:
         job.waiting(None)
     return answered
+
+
+def withdraw(job: Job, name: str) -> None:
+    """Put a question aside that a daemon asked before and that nobody needs an answer to any more."""
+    with job.desk.store.reading() as tx:
+        asked = tx.notifications.keyed(f"{job.pipeline}:{name}")
+    if asked is not None and asked.state in OPEN:
+        with suppress(Refusal):  # it has just been answered, which changes nothing
+            job.desk.messages.dismiss(asked.id, by=job.desk.owner)
 
 
 def is_moot(job: Job) -> bool:

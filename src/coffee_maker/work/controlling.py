@@ -152,6 +152,8 @@ class Controlling:
         from coffee_maker.work.pipeline import set_by_a_daemon
 
         item = self._editing.reconcile().item(key)
+        if item.status in (Status.COMPLETE, Status.CANCELLED):
+            raise AlreadyOver(item=item.key, status=item.status.value)
         control = Control("skip", by, item=item.key, reason=reason)
         with self._store.writing() as tx:
             number = tx.controls.ask(control, self._clock.now())

@@ -121,6 +121,10 @@ class Daemon:
     def _wait_for_jobs(self) -> None:
         """What is asked is heard meanwhile: who asked to stop, and waits for a step that takes long, may ask harder."""
         self._supervisor.beat()
+        reason = self._supervisor.sign.requested()
+        if reason is not None and self._jobs:
+            more = "; Ctrl-C again leaves it as it is, for the next daemon" if "SIGINT" in reason else ""
+            self._desk.tell(f"ending what is in hand: {', '.join(job.key for job in self._jobs)}{more}")
         for thread in list(self._threads()):
             while thread.is_alive():
                 self._supervisor.guarded(self._controls.hear)  # a failure of it must not cut the wait short

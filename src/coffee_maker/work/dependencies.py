@@ -56,7 +56,7 @@ def decide(job: Job, number: int, new: Mapping[str, str]) -> Result:
     refused = ", ".join(sorted(asked_for.keys() & _earlier(job, "denied")))
     why = "the project's policy `new_dependency` is deny"
     if job.desk.policy(POLICY) == "ask" and refused:
-        why = f"the person said no to {refused} before"
+        why = f"{refused} was not allowed before"
     elif job.desk.policy(POLICY) == "ask":
         job.leave_place()
         try:
@@ -73,8 +73,9 @@ def decide(job: Job, number: int, new: Mapping[str, str]) -> Result:
                 return {"ok": True, "allowed": sorted(new)}
             why = f"{question.answered_by or 'nobody'} said no to question {question.id}"
         except Unanswered as unanswered:
-            why = str(unanswered)
-    reason = f"it added dependencies that it may not add ({why}):\n{_listed(asked_for)}"
+            why = f"question {unanswered.question} was put aside"
+    names = one_line(", ".join(asked_for), _LONGEST)
+    reason = f"it may not add dependencies ({why}): {names}\n{_listed(asked_for)}"
     accounts.amend(job, "failed", reason)
     mark = fingerprint(POLICY, *sorted(asked_for))
     return {"ok": False, "denied": sorted(asked_for), "reason": reason, "fingerprint": mark}

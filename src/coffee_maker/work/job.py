@@ -112,13 +112,15 @@ class Slots:
 
     def take(self, stop: Callable[[], str | None], wait: Callable[[], None]) -> bool:
         """Take a place; when there is none, call `wait` once and wait for one. False when told to stop first."""
-        if self._free.acquire(blocking=False):
-            return True
-        wait()
-        while not self._free.acquire(timeout=0.2):
-            if stop() is not None:
-                return False
-        return True
+        free = self._free.acquire(blocking=False)
+        if not free:
+            wait()
+        while not free and stop() is None:
+            free = self._free.acquire(timeout=0.2)
+        if free and stop() is not None:  # the place may be free because all are to end
+            self._free.release()
+            return False
+        return free
 
     def give_back(self) -> None:
         self._free.release()

@@ -86,5 +86,7 @@ def _policies(desk: Desk) -> Iterator[Finding]:
     ours = ("start", dependencies.POLICY, "push") if desk.options.push else ("start", dependencies.POLICY)
     kinds = ("start", "new_dependency", "network", "push", "pull_request") if desk.agent.asks else ours
     asked = ", ".join(kind for kind in kinds if desk.policy(kind) == "ask") or "nothing"
+    refused = ", ".join(kind for kind in kinds if desk.policy(kind) == "deny")
+    denied = f" Refused: {refused}." if refused else ""
     more = "" if desk.agent.asks else f" The {desk.agent.name} agent itself does not ask; [agent] sandbox bounds it."
-    yield Finding("policy", "ok", f"Asks before: {asked}.{more}")
+    yield Finding("policy", "ok", f"Asks before: {asked}.{denied}{more}")

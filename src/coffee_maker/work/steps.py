@@ -16,7 +16,7 @@ from coffee_maker.core.records import Control
 from coffee_maker.core.vague import is_vague
 from coffee_maker.utils.text import one_line
 from coffee_maker.work import accounts
-from coffee_maker.work.asking import Unanswered, ask, put_alerts_aside, said, take_back
+from coffee_maker.work.asking import Unanswered, ask, put_alerts_aside, said, take_back, withdraw
 from coffee_maker.work.job import END, NO_LONGER_PLANNED, REPORT, Job, Left, Result
 from coffee_maker.work.naming import branch_name, file_name
 
@@ -46,6 +46,7 @@ def approve(job: Job) -> Result:
     """By the policy: ask the person, or go ahead, or not at all."""
     policy = job.desk.policy("start")
     if policy == "allow":
+        withdraw(job, "approve")
         return {"answer": APPROVE}
     if policy == "deny":
         raise Left("the policy `start` is deny")

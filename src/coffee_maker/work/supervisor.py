@@ -124,8 +124,9 @@ class Supervisor:
         self._over.set()
         for thread in self._threads:
             thread.join(timeout=5.0)
-        with suppress(Refusal), self._store.writing() as tx:
-            tx.heartbeats.forget(self._owner)
+        if not self._holds:  # of one that was cut off with items in hand, others see by it that it is gone
+            with suppress(Refusal), self._store.writing() as tx:
+                tx.heartbeats.forget(self._owner)
         if self._failure is not None and error is None:
             raise self._failure
 

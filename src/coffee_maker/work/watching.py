@@ -195,6 +195,8 @@ class Watching:
             before, self._outside = self._outside, question
         if question == before:
             return
+        if question is not None:
+            self._job.tell(f"its agent waits for an answer to question {question}")
         if before is None:
             self._begin_wait()
         elif question is None:

@@ -8,13 +8,19 @@ from collections.abc import Mapping, Sequence
 from coffee_maker.adapters.agents import process
 from coffee_maker.core.records import Task
 
+_LONGEST_EARLIER = 4_000  # characters of each attempt
+
 
 def item_text(task: Task) -> str:
-    """The item's own text, with the person's answers below it when there are any."""
-    if not task.answers:
-        return task.text
-    answers = "\n".join(f"- {question}\n  {answer}" for question, answer in task.answers.items())
-    return f"{task.text.rstrip()}\n\n## Answers\n\n{answers}\n"
+    """The item's own text; below it the person's answers and what became of earlier attempts, when there are any."""
+    parts = [task.text]
+    if task.answers:
+        answers = "\n".join(f"- {question}\n  {answer}" for question, answer in task.answers.items())
+        parts.append(f"## Answers\n\n{answers}\n")
+    if task.earlier:
+        told = "\n".join("- " + text[:_LONGEST_EARLIER].replace("\n", "\n  ") for text in task.earlier)
+        parts.append(f"## Earlier attempts\n\n{told}\n")
+    return "\n\n".join([*(part.rstrip() for part in parts[:-1]), parts[-1]])
 
 
 def write_item(task: Task) -> bytes:
