@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from tests.adapters.git_states import git
+from tests.adapters.git_states import git, write
 from tests.work.daemon_kit import OK, Doing, Project, in_thread, until, works
 from tests.work.watching_kit import THREE, TWO, Talking, question, questions
 
@@ -34,6 +35,51 @@ class Checks(Doing):
     def __init__(self, *results: AgentResult) -> None:
         left = list(results)
         super().__init__(lambda task, stop: left.pop(0))
+
+
+# --- tests that use git ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "git stash -q && git stash pop -q",
+        "git stash -q -u",
+        "git reset -q",
+        "echo evil > evil.txt; git add -A",
+        "echo evil > evil.txt; git add -A; git -c user.name=t -c user.email=t@t commit -q -m evil",
+        "git replace HEAD $(git rev-list --max-parents=0 HEAD) 2>/dev/null; rm -f made.txt; git add -A",
+    ],
+)
+@pytest.mark.parametrize("fails_first", [False, True])
+def test_what_tests_do_with_git_changes_nothing_of_what_is_committed(
+    project: Project, script: str, fails_first: bool
+) -> None:
+    write(project.root / "tracked.txt", "before\n")
+    git(project.root, "add", "tracked.txt")
+    git(project.root, "commit", "-q", "-m", "a file")
+
+    def agent(task: Task, _watch: Watching) -> None:
+        tree = Path(task.directory)
+        (tree / f"made-{len(task.earlier)}.txt").write_text("made\n")
+        if not task.earlier:
+            (tree / "tracked.txt").write_text("after\n")
+            (tree / "made.txt").write_text("made\n")
+
+    runs = iter([failing("1 failed"), OK] if fails_first else [OK])
+
+    def tests(task: Task, _stop: Stop) -> AgentResult:
+        subprocess.run(["sh", "-c", script], cwd=task.directory, check=True, capture_output=True)
+        return next(runs)
+
+    (done,) = project.daemon(Talking(agent), tests=Doing(tests), max_attempts=2).run(once=True)
+    assert done.outcome == "complete", project.told
+    branch = project.branch_of(TWO)
+    second = ["made-1.txt"] if fails_first else []
+    assert project.files_of(branch) == ["made-0.txt", *second, "made.txt", "tracked.txt"]
+    assert git(project.root, "show", f"{branch}:tracked.txt") == "after"
+    assert git(project.root, "rev-list", "--count", f"main..{branch}") == "1"
+    assert not list((project.home / "trees").iterdir())
 
 
 # --- progress or none --------------------------------------------------------------------------------------------

@@ -118,9 +118,18 @@ class GitRepository:
             self._add(path, branch, head)
         return self._as_worktree(path, branch, head, aside)
 
-    def stage(self, worktree: Worktree, *, leave_out: Sequence[str]) -> bool:
+    def stage(self, worktree: Worktree, *, leave_out: Sequence[str], since: str | None = None) -> bool:
         """See the port. What the agent committed itself counts too; ignore rules are respected."""
-        return self._on_its_branch(worktree).stage(_inside(worktree, leave_out), worktree.tip or worktree.base)
+        tree = self._on_its_branch(worktree)
+        return tree.stage(_inside(worktree, leave_out), worktree.tip or worktree.base, since)
+
+    def snapshot(self, worktree: Worktree) -> str:
+        """See the port."""
+        return self._on_its_branch(worktree).snapshot()
+
+    def restore(self, worktree: Worktree, snapshot: str) -> None:
+        """See the port. Commits that were made since are off the branch; git keeps them for a while."""
+        self._on_its_branch(worktree).restore(snapshot)
 
     def staged(self, worktree: Worktree, wanted: Callable[[str], bool]) -> Mapping[str, tuple[str, str]]:
         """See the port."""

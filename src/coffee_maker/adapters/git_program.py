@@ -40,6 +40,7 @@ _KEPT = frozenset(
 )
 _ALWAYS = {
     "GIT_TERMINAL_PROMPT": "0",
+    "GIT_NO_REPLACE_OBJECTS": "1",  # an agent could show us other objects than there are
     "GIT_OPTIONAL_LOCKS": "0",  # reading never takes the person's index lock
     "GIT_EDITOR": "true",
     "GIT_PAGER": "cat",

@@ -71,13 +71,14 @@ class TreeGit:
         asked = self.git.ask("rev-parse", *(word for name in names for word in ("--git-path", name)))
         git_locks.clear(os.path.join(self.tree, path) for path in asked.text.splitlines() if path)
 
-    def stage(self, without: Sequence[str], before: str) -> bool:
-        """Put what changed into the index, except these paths below the top; whether it or a commit differs from
-        `before`."""
+    def stage(self, without: Sequence[str], before: str, since: str | None) -> bool:
+        """Put what changed into the index, except these paths below the top, which are as in the snapshot `since` or in
+        HEAD; whether it or a commit differs from `before`."""
         git = self.git
         self._check()
         self.unlock()
-        git.must("reset", "--quiet", timeout=SLOW)  # only this run's index; what the agent staged is staged again below
+        # Only this run's index; what the agent staged is staged again below.
+        git.must("read-tree", "--reset", since.split()[0] if since else "HEAD", timeout=SLOW)
         out = (path for path in (*without, *self._repositories_inside()) if not self._is_behind_a_link(path))
         left_out = [f":(top,exclude,literal){path}" for path in out]
         everything = ("--", ":(top)", *left_out)
@@ -98,6 +99,18 @@ class TreeGit:
         if not size.isdecimal() or int(size) > _LARGEST_TEXT:
             return ""
         return self.git.ask("cat-file", "blob", name).out.decode(errors="replace")
+
+    def snapshot(self) -> str:
+        """The index as a tree, and HEAD's commit."""
+        return f"{self.git.must('write-tree', timeout=SLOW)} {self.tip()}"
+
+    def restore(self, snapshot: str) -> None:
+        """Make the index and the branch what they were; files are left alone. A commit of that very tree stays."""
+        tree, tip = snapshot.split()
+        self.unlock()
+        if self.git.ask("rev-parse", "HEAD^0", "HEAD^{tree}", "HEAD^1").text.split()[1:] != [tree, tip]:
+            self.git.must("update-ref", "HEAD", tip)
+        self.git.must("read-tree", "--reset", tree, timeout=SLOW)
 
     def leftovers(self) -> Mapping[str, str | None]:
         """What differs from the index: path -> a hash of its content, None when it is gone."""

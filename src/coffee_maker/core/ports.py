@@ -371,9 +371,17 @@ class Repository(Protocol):
     def open_worktree(self, path: str, branch: str) -> Worktree:
         """A work tree at `path` on `branch`; an existing one of that name is found again, its leftovers kept aside."""
 
-    def stage(self, worktree: Worktree, *, leave_out: Sequence[str]) -> bool:
+    def stage(self, worktree: Worktree, *, leave_out: Sequence[str], since: str | None = None) -> bool:
         """Set aside for the commit what changed in that work tree, except the paths left out (relative to the
-        project); whether there is anything, now or in commits made there since it was opened (its `tip`)."""
+        project), which stay as they were in the snapshot `since`; whether there is anything, now or in commits made
+        there since it was opened (its `tip`)."""
+
+    def snapshot(self, worktree: Worktree) -> str:
+        """What is set aside now, and what it stands on."""
+
+    def restore(self, worktree: Worktree, snapshot: str) -> None:
+        """Set aside again what was in that snapshot, whatever programs have done in the work tree with git since; no
+        file is touched. What was committed of it stays so."""
 
     def staged(self, worktree: Worktree, wanted: Callable[[str], bool]) -> Mapping[str, tuple[str, str]]:
         """Of the files whose path (below the repository's top, ``/`` between its parts) is wanted, those that differ

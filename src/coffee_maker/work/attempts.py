@@ -209,9 +209,11 @@ def _ended(job: Job, result: AgentResult) -> Result:
 def _set_aside(job: Job, ended: Result) -> Result:
     """What the agent changed is set aside before the tests, so that they add nothing to it."""
     job.heard("setting aside what changed")
-    changed = job.desk.repository.stage(_tree(job), leave_out=(*job.desk.options.leave_out, *_left_by_tests(job)))
+    repository, leave_out = job.desk.repository, (*job.desk.options.leave_out, *_left_by_tests(job))
+    changed = repository.stage(_tree(job), leave_out=leave_out, since=job.staged)
     reason = None if changed else _NOTHING.format(job.desk.agent.name)
-    return {**ended, "changed": changed, "reason": reason, "new": dependencies.found(job, _tree(job))}
+    new, snapshot = dependencies.found(job, _tree(job)), repository.snapshot(_tree(job)) if changed else None
+    return {**ended, "changed": changed, "reason": reason, "new": new, "staged": snapshot}
 
 
 def _left_by_tests(job: Job) -> list[str]:
@@ -276,6 +278,8 @@ def test(job: Job, number: int) -> Result:
     result = tests.run(_task(job, last[0] if last else 0, "tests"), job, Quiet(job))
     job.leave_place()
     job.go_on()
+    if job.staged is not None:
+        job.desk.repository.restore(_tree(job), job.staged)
     left = dict(job.desk.repository.leftovers(_tree(job)))
     if result.ok:
         return {"ok": True, "left": left}

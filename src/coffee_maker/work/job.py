@@ -165,6 +165,13 @@ class Job:
             left |= found if isinstance(found, dict) else {}
         return left
 
+    @property
+    def staged(self) -> str | None:
+        """What the newest attempt that changed anything has left to be committed (see `Repository.snapshot`): tests may
+        use git in its tree, too."""
+        found = [result.get("staged") for step, result in self.results.items() if step.startswith("build:")]
+        return next((str(one) for one in reversed(found) if one), None)
+
     # --- stopping
 
     def requested(self) -> str | None:

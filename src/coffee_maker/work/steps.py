@@ -183,6 +183,8 @@ def commit(job: Job) -> Result:
     agent = one_line(job.desk.agent.name)
     message = f"{job.key}: {one_line(job.title, _TITLE)}{note}\n\nDone-By: {agent}\n"
     _ours(job)
+    if job.staged is not None:
+        job.desk.repository.restore(job.worktree, job.staged)
     made = job.desk.repository.commit(job.worktree, message)
     if made is not None:
         job.tell(f"commit {made[:12]} on {job.worktree.branch}")
