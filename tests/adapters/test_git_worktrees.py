@@ -228,16 +228,18 @@ def test_what_was_staged_is_read_beside_what_it_was(project: Path, tree: str) ->
     write(Path(tree) / "ü.toml", "added\n")  # in one change with what was committed before
     write(Path(tree) / "large.toml", "#" * 1_000_001)
     (Path(tree) / "link.toml").symlink_to("/etc/passwd")
+    write(Path(tree) / "a line\nmore.toml", "odd name\n")
     repo.stage(worktree, leave_out=())
     write(Path(tree) / "sub/a.toml", "after it was staged\n")
-    assert repo.staged(worktree, lambda path: path.endswith(".toml")) == {
-        "gone.toml": ("was here\n", ""),
-        "large.toml": ("", ""),
-        "link.toml": ("", "/etc/passwd"),
-        "sub/a.toml": ("old\n", "new\n"),
-        "ü.toml": ("", "added\n"),
+    assert repo.staged(worktree, lambda path: path.endswith(".toml"), 1_000_000) == {
+        "a line\nmore.toml": (b"", b"odd name\n"),
+        "gone.toml": (b"was here\n", b""),
+        "large.toml": (b"", None),
+        "link.toml": (b"", b""),
+        "sub/a.toml": (b"old\n", b"new\n"),
+        "ü.toml": (b"", b"added\n"),
     }
-    assert repo.staged(worktree, lambda path: False) == {}
+    assert repo.staged(worktree, lambda path: False, 1) == {}
 
 
 def test_what_tests_left_and_nobody_touched_goes_with_the_tree(project: Path, tree: str) -> None:

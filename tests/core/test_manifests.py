@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coffee_maker.core.manifests import UNREADABLE, added, is_manifest, named
+from coffee_maker.core.manifests import LARGEST, UNREADABLE, added, decoded, is_manifest, named
 
 PYPROJECT = """\
 [build-system]
@@ -134,20 +136,28 @@ def test_no_manifests(path: str) -> None:
 def test_only_what_was_not_there_before_is_added() -> None:
     before = '[project]\ndependencies = ["requests", "ruamel.yaml"]\n'
     after = '[project]\ndependencies = ["Requests>=3", "ruamel_yaml", "zeep", "attrs"]\n'
-    assert added("pyproject.toml", before, after) == ("attrs", "zeep")
-    assert added("pyproject.toml", "", before) == ("requests", "ruamel-yaml")
-    assert added("pyproject.toml", after, before) == ()
+    path = "pyproject.toml"
+    assert added({path: (before, after)}) == {"attrs": path, "zeep": path}
+    assert added({path: ("", before)}) == {"requests": path, "ruamel-yaml": path}
+    assert added({path: (after, before)}) == {}
+    moved = {path: (after, ""), f"sub/{path}": ("", after), "requirements.txt": ("", "zeep\nhttpx\n")}
+    assert added(moved) == {"httpx": "requirements.txt"}
 
 
 MANIFESTS = ("pyproject.toml", "package.json", "setup.cfg", "Cargo.toml", "Pipfile", "composer.json")
 
 
-@pytest.mark.parametrize("text", ["[project", "{", "[" * 100_000, "[options", "\0"])
+BROKEN = ["[project", "{", "[" * 100_000, "[options\nx", "\0"]
+
+
+@pytest.mark.parametrize("text", BROKEN, ids=range(len(BROKEN)))
 def test_what_cannot_be_read_any_more_is_an_addition(text: str) -> None:
     for path in MANIFESTS:
         assert named(path, text) == {UNREADABLE}
-        assert added(path, "", text) == (UNREADABLE,)
-        assert added(path, text, text + " ") == ()
+        assert added({path: ("", text)}) == {UNREADABLE: path}
+        assert added({path: (text, text + " ")}) == {}
+        assert named(path, None) == {UNREADABLE}
+        assert named(path, " " * LARGEST + "{") == {UNREADABLE}
 
 
 @pytest.mark.parametrize("text", ["", " \n"])
@@ -160,6 +170,82 @@ def test_tables_that_are_none_name_nothing() -> None:
     assert named("package.json", '{"dependencies": 3}') == frozenset()
     assert named("package.json", "[]") == frozenset()
     assert named("pyproject.toml", "project = 1\ntool = 2\n") == frozenset()
+
+
+FORMS = [
+    (
+        "requirements.txt",
+        "# a comment \\\nzeep\n-egit+https://a.b/c.git\n-r=deps.txt\n",
+        "zeep git+https://a.b/c.git deps.txt",
+    ),
+    ("Requirements.txt", "zeep", "zeep"),
+    ("requirements/prod/base.txt", "zeep", "zeep"),
+    (
+        "pyproject.toml",
+        '[tool.setuptools.dynamic]\ndependencies = {file = ["deps.txt", "requirements.txt"]}',
+        "deps.txt",
+    ),
+    ("pyproject.toml", '[tool.pixi.feature.x.pypi-dependencies]\nzeep = "*"', "zeep"),
+    ("setup.cfg", "[options]\ninstall-requires: zeep\n# no\n[other]\ninstall_requires = x", "zeep"),
+    ("package.json", '{"dependencies": {"node": "*", "php": "*"}}', "node php"),
+    ("Cargo.toml", '[dev_dependencies]\nserde = {package = "other"}', "other"),
+    ("go.mod", "require(\n  a.b/c v1 // not indirect\n)", "a.b/c"),
+    ("Gemfile", 'group(:test) { gem "x" }; gem "y" # gem "z"', "x y"),
+    ("Pipfile", '[docs]\nsphinx = "*"\n[requires]\npython_version = "3"', "sphinx"),
+    ("build.gradle", 'dependencies { implementation(platform("g:a:1")); classpath "g:b:1" }', "g:a g:b"),
+    ("build.gradle", "implementation group: 'g', name: 'a', version: '1'", "g:a"),
+    ("pom.xml", "<dependency><artifactId>a</artifactId><!-- x --><groupId> g </groupId></dependency>", "g:a"),
+]
+
+
+@pytest.mark.parametrize(("path", "text", "names"), FORMS, ids=range(len(FORMS)))
+def test_forms_that_are_seen_now_and_then(path: str, text: str, names: str) -> None:
+    assert is_manifest(path)
+    assert named(path, text) == set(names.split())
+
+
+def test_texts_as_some_editors_and_shells_write_them() -> None:
+    for data in ("zeep\n".encode("utf-16"), b"\xef\xbb\xbfzeep\n", b"zeep\n"):
+        assert named("requirements.txt", decoded(data)) == {"zeep"}
+    assert named("package.json", decoded(b'\xef\xbb\xbf{"dependencies": {"a": "1"}}')) == {"a"}
+
+
+HOSTILE = [
+    ("setup.cfg", "[options]\na" + " " * 200_000 + "b"),
+    ("pyproject.toml", "a" + ".a" * 100_000 + "=1"),
+    ("pyproject.toml", "x = {a" + ".a" * 100_000 + "=1}"),
+    ("Cargo.toml", "[a" + " . a" * 50_000 + "]"),
+    ("pyproject.toml", "\n".join(f"{'a.' * 15}b{n} = 1" for n in range(7000))),
+    ("pom.xml", "<!--" * 70_000),
+    ("pom.xml", "<dependency>" * 20_000),
+    ("build.gradle", "api(" * 70_000),
+    ("build.gradle", 'api "' * 50_000),
+    ("Gemfile", "gem(" * 70_000),
+    ("go.mod", "require a" + "." * 290_000),
+    ("requirements.txt", "a\\\n" * 95_000),
+    ("requirements.txt", "-" * 290_000),
+    ("requirements" * 20_000 + "x", "a"),
+    ("package.json", '{"dependencies": {' + '"a": {' * 40_000),
+]
+
+
+@pytest.mark.parametrize(("path", "text"), HOSTILE, ids=range(len(HOSTILE)))
+def test_hostile_texts_cost_no_more_than_their_length(path: str, text: str) -> None:
+    """Ten times as long takes at most some thirty times as long, where the square would be a hundred."""
+    costs = [max(_best(path[: len(path) // part], text[: len(text) // part]), 0.001) for part in (10, 1)]
+    if len(path) < 100:
+        costs[0] = max(_best(path, text[: len(text) // 10]), 0.001)
+    assert costs[1] < 30 * costs[0]
+
+
+def _best(path: str, text: str) -> float:
+    """Seconds of the processor, the least of three."""
+    costs = []
+    for _ in range(3):
+        started = time.process_time()
+        named(path, text)
+        costs.append(time.process_time() - started)
+    return min(costs)
 
 
 @given(st.text(max_size=200))

@@ -131,9 +131,11 @@ class GitRepository:
         """See the port. Commits that were made since are off the branch; git keeps them for a while."""
         self._on_its_branch(worktree).restore(snapshot)
 
-    def staged(self, worktree: Worktree, wanted: Callable[[str], bool]) -> Mapping[str, tuple[str, str]]:
+    def staged(
+        self, worktree: Worktree, wanted: Callable[[str], bool], largest: int
+    ) -> Mapping[str, tuple[bytes | None, bytes | None]]:
         """See the port."""
-        return self._on_its_branch(worktree).staged(worktree.base, wanted)
+        return self._on_its_branch(worktree).staged(worktree.base, wanted, largest)
 
     def leftovers(self, worktree: Worktree) -> Mapping[str, str | None]:
         """See the port."""

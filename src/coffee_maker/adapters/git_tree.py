@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 
 from coffee_maker.adapters import git_locks
@@ -21,8 +21,6 @@ _NOT_INTO = "--ignore-submodules=all"  # git asks a repository inside by a git o
 _FILTER = re.compile(r"filter\.(?P<name>.*)\.(clean|smudge|process|required)\Z", re.DOTALL)
 _GITLINK = "160000 "
 _READ_BY_GIT = frozenset({".gitattributes", ".gitignore"})  # in every directory, and opened whatever they are
-_MOST_TEXTS = 200  # files that are read of one change
-_LARGEST_TEXT = 1_000_000  # bytes
 _MOST_LEFTOVERS = 2000  # paths that are looked at one by one
 
 
@@ -86,19 +84,31 @@ class TreeGit:
             git.must("add", "--all", "--sparse", *everything, timeout=SLOW)
         return self._is_staged() or self.tip() != before
 
-    def staged(self, base: str, wanted: Callable[[str], bool]) -> Mapping[str, tuple[str, str]]:
-        """Of the wanted files, those that differ between the commit and the index: their texts there and here."""
-        listed = self.git.must(
-            "diff-index", "--cached", "--name-only", "--no-renames", "-z", _NOT_INTO, base, timeout=SLOW
-        )
-        paths = [path for path in listed.split("\0") if path and wanted(path)]
-        return {path: (self._text(f"{base}:{path}"), self._text(f":0:{path}")) for path in paths[:_MOST_TEXTS]}
+    def staged(
+        self, base: str, wanted: Callable[[str], bool], largest: int
+    ) -> Mapping[str, tuple[bytes | None, bytes | None]]:
+        """Of the wanted files, those that differ between the commit and the index: their bytes there and here."""
+        changed = ("diff-index", "--cached", "--raw", "--no-abbrev", "--no-renames", "-z", _NOT_INTO, base)
+        told = iter(_names(self.git.ask(*changed, timeout=SLOW).out))
+        found = {path: facts.lstrip(":").split() for facts, path in zip(told, told, strict=False) if wanted(path)}
+        ids = {path: (_file_of(of[0], of[2]), _file_of(of[1], of[3])) for path, of in found.items()}
+        contents = self._contents({one for pair in ids.values() for one in pair if one}, largest)
+        return {path: (contents.get(old, b""), contents.get(new, b"")) for path, (old, new) in ids.items()}
 
-    def _text(self, name: str) -> str:
-        size = self.git.ask("cat-file", "-s", name).text
-        if not size.isdecimal() or int(size) > _LARGEST_TEXT:
-            return ""
-        return self.git.ask("cat-file", "blob", name).out.decode(errors="replace")
+    def _contents(self, ids: Collection[str], largest: int) -> dict[str, bytes | None]:
+        """The blobs of those ids; None for one that is larger."""
+        asked = "".join(f"{one}\n" for one in sorted(ids)).encode()
+        sizes = self.git.must("cat-file", "--batch-check=%(objectname) %(objectsize)", stdin=asked, timeout=SLOW)
+        known = dict(line.split() for line in sizes.splitlines())
+        small = [one for one, size in known.items() if size.isdecimal() and int(size) <= largest]
+        asked = "".join(f"{one}\n" for one in small).encode()
+        out, at = self.git.ask("cat-file", "--batch", stdin=asked, timeout=SLOW).out, 0
+        contents: dict[str, bytes | None] = dict.fromkeys(known)
+        for one in small:
+            begin = out.index(b"\n", at) + 1
+            end = begin + int(known[one])
+            contents[one], at = out[begin:end], end + 1
+        return contents
 
     def snapshot(self) -> str:
         """The index as a tree, and HEAD's commit."""
@@ -178,6 +188,11 @@ class TreeGit:
         found = {entry.partition("\t")[2] for entry in _names(known) if entry.startswith(_GITLINK)}
         new = self.git.ask("ls-files", "--others", "--exclude-standard", "-z", timeout=SLOW).out
         return sorted(found | {name.rstrip("/") for name in _names(new) if name.endswith("/")})
+
+
+def _file_of(mode: str, blob: str) -> str:
+    """The blob of a regular file; "" for a link, a repository inside and where there is none."""
+    return blob if mode.startswith("100") else ""
 
 
 def _is_waited_at(entry: os.DirEntry[str], *, follow: bool) -> bool:

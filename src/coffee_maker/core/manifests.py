@@ -2,35 +2,47 @@
 
 Only what is asked for counts, not what a lock file says comes along with it. A manifest that cannot be read any more
 counts as one addition, since who looks cannot tell. `setup.py` and the like are programs and are not looked into.
+
+The texts are the agent's, so every reader is linear in their length: `configparser` and an XML parser are not, and
+`tomllib` gets no long dotted keys, which cost it the square of their length.
 """
 
 from __future__ import annotations
 
-import configparser
+import codecs
 import json
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from coffee_maker.core.patterns import on_demand
 
-_NAME = on_demand(r"\s*([A-Za-z0-9][\w.-]*)")
-_SEPARATORS = on_demand(r"[-_.]+")
-_REQUIREMENTS = on_demand(r"(?:[\w.-]*requirements[\w.-]*\.(?:txt|in)|requirements/[^/]+\.(?:txt|in))\Z")
-_GEM = on_demand(r"""(?m)^[ \t]*gem[ \t(]+["']([\w.-]+)["']""")
-_MAVEN = on_demand(r"<groupId>\s*([^<\s]+)\s*</groupId>\s*<artifactId>\s*([^<\s]+)\s*</artifactId>")
-_GRADLE = on_demand(
-    r"""(?m)^[ \t]*\w*(?:[iI]mplementation|[aA]pi|Only|[cC]ompile|kapt|ksp)\b[ \t(]*["']([^"':\n]+:[^"':\n]+)"""
-)
-_INTERPRETERS = frozenset(("python", "php", "node", "ruby"))
-
-
 UNREADABLE = "what cannot be read"
-"""What a manifest names that is none in its form."""
+"""What a manifest names that is none in its form, or too large."""
+LARGEST = 300_000  # characters
+_MOST_DOTS = 16  # in a key
+_NAME = on_demand(r"\s*([A-Za-z0-9][\w.-]*)")
+_BLANK_OR_QUOTED = on_demand(r"""[ \t]+|"[^"\n]*"|'[^'\n]*'""")
+_BETWEEN_KEYS = on_demand(r"[\n=,{}\[\]]")
+_SEPARATORS = on_demand(r"[-_.]+")
+_GEM = on_demand(r"""\bgem[ \t(]+["']([\w.-]+)["']""")
+_GRADLE = on_demand(
+    r"""(?i)(?:implementation|api|only|compile|classpath|processor|kapt|ksp)[ \t(]+(?:enforced)?(?:platform[ \t(]+)?"""
+    r"""["']([^"':\n]+:[^"':\n]+)"""
+)
+_GRADLE_PARTS = on_demand(r"""\bgroup\s?[:=]\s?["']([^"'\n]+)["'],\s?name\s?[:=]\s?["']([^"'\n]+)["']""")
+_BOMS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
 
 
-def added(path: str, before: str, after: str) -> tuple[str, ...]:
-    """The names, in order, that the manifest at `path` names after a change and did not name before it."""
-    return tuple(sorted(named(path, after) - named(path, before)))
+def decoded(data: bytes) -> str:
+    """A manifest's text; some editors and shells write UTF-16, or a byte order mark."""
+    for mark, encoding in _BOMS:
+        if data.startswith(mark):
+            return data[len(mark) :].decode(encoding, errors="replace")
+    return data.decode(errors="replace")
 
 
 def is_manifest(path: str) -> bool:
@@ -38,14 +50,31 @@ def is_manifest(path: str) -> bool:
     return _reader(path) is not None
 
 
-def named(path: str, text: str) -> frozenset[str]:
-    """The names of the dependencies that a manifest asks for; Python's in their normal form (``ruamel-yaml``)."""
+def named(path: str, text: str | None) -> frozenset[str]:
+    """The names of the dependencies that a manifest asks for; Python's in their normal form (``ruamel-yaml``). Without
+    a text it is too large to be looked at."""
     read = _reader(path)
+    if read is None:
+        return frozenset()
+    if text is None or len(text) > LARGEST:
+        return frozenset((UNREADABLE,))
     try:
-        found = read(text) if read else ()
-        return frozenset(name for name in found if name.lower() not in _INTERPRETERS)
-    except (ValueError, configparser.Error, RecursionError):  # those of TOML and JSON are ValueErrors
+        return frozenset(name for name in read(text) if name.strip())
+    except (ValueError, RecursionError, MemoryError):  # those of TOML and JSON are ValueErrors
         return frozenset((UNREADABLE,)) if text.strip() else frozenset()
+
+
+def added(texts: Mapping[str, tuple[str | None, str | None]]) -> dict[str, str]:
+    """What a change adds, by the texts before and after it of all manifests that it touches: name -> the manifest that
+    names it first. What moves from one of them to another is not new."""
+    before = {name for path, (old, _new) in texts.items() for name in named(path, old)}
+    found: dict[str, str] = {}
+    for path in sorted(texts):
+        old, new = texts[path]
+        for name in sorted(named(path, new) - named(path, old)):
+            if name == UNREADABLE or name not in before:
+                found.setdefault(name, path)
+    return found
 
 
 def normal(name: str) -> str:
@@ -54,28 +83,35 @@ def normal(name: str) -> str:
 
 
 def _reader(path: str) -> Callable[[str], Iterable[str]] | None:
-    name = path.rpartition("/")[2]
+    *folders, name = path.split("/")
     if name in _READERS:
         return _READERS[name]
     if name.endswith((".gradle", ".gradle.kts")):
         return _gradle
-    return _requirements if _REQUIREMENTS.search(path) else None
+    if name.lower().endswith((".txt", ".in")) and any("requirements" in part.lower() for part in (*folders[-3:], name)):
+        return _requirements
+    return None
 
 
 # --- Python ------------------------------------------------------------------------------------------------------
 
 
 def _python(wanted: object) -> Iterator[str]:
-    """The names of a list of requirements (``requests[socks] >= 2; ...``), of tables of such lists, or of a table of
-    names."""
+    """The names of a requirement (``requests[socks] >= 2; ...``) or of a list of them."""
     if isinstance(wanted, str):
         wanted = [wanted]
     if isinstance(wanted, list):
         yield from (normal(found[1]) for one in wanted if isinstance(one, str) and (found := _NAME.match(one)))
 
 
+def _toml(text: str) -> dict[str, object]:
+    if any(key.count(".") > _MOST_DOTS for key in _BETWEEN_KEYS.split(_BLANK_OR_QUOTED.sub("", text))):
+        raise ValueError("a key of too many parts")
+    return tomllib.loads(text)
+
+
 def _pyproject(text: str) -> Iterator[str]:
-    data = tomllib.loads(text)
+    data = _toml(text)
     project, tool = _table(data, "project"), _table(data, "tool")
     yield from _python(project.get("dependencies"))
     yield from _python(_table(data, "build-system").get("requires"))
@@ -87,48 +123,77 @@ def _pyproject(text: str) -> Iterator[str]:
     for wanted in (one for group in groups for one in group.values()):
         yield from _python(wanted)
     yield from _python(_table(tool, "uv").get("dev-dependencies"))
-    poetry = _table(tool, "poetry")
-    tables = [_table(poetry, "dependencies"), _table(poetry, "dev-dependencies")]
-    tables += [_table(poetry, "group", group, "dependencies") for group in _table(poetry, "group")]
-    yield from (normal(name) for table in tables for name in table)
     for environment in _table(tool, "hatch", "envs").values():
-        if isinstance(environment, dict):
-            yield from _python(environment.get("dependencies"))
-            yield from _python(environment.get("extra-dependencies"))
+        yield from _python(_table(environment).get("dependencies"))
+        yield from _python(_table(environment).get("extra-dependencies"))
+    places = (_table(tool, "poetry", "group").values(), _table(tool, "pixi", "feature").values())
+    for place in (_table(tool, "poetry"), _table(tool, "pixi"), *(one for group in places for one in group)):
+        for kind in ("dependencies", "dev-dependencies", "pypi-dependencies"):
+            yield from (normal(name) for name in _table(place, kind) if name.lower() != "python")
+    dynamic = _table(tool, "setuptools", "dynamic")
+    files = [_table(one).get("file") for one in _table(dynamic, "optional-dependencies").values()]
+    files.append(_table(dynamic, "dependencies").get("file"))
+    for file in (one for found in files for one in (found if isinstance(found, list) else [found])):
+        if isinstance(file, str) and not is_manifest(file):  # what is one itself is looked at itself
+            yield file
 
 
 def _pipfile(text: str) -> Iterator[str]:
-    data = tomllib.loads(text)
-    yield from (normal(name) for table in ("packages", "dev-packages") for name in _table(data, table))
+    for category, wanted in _toml(text).items():
+        if category not in ("source", "requires", "scripts", "pipenv"):
+            yield from (normal(name) for name in _table(wanted))
 
 
 def _requirements(text: str) -> Iterator[str]:
-    for line in text.replace("\\\n", " ").splitlines():
-        words = line.partition(" #")[0].strip()
-        for option in ("-e", "--editable"):
-            if words.startswith((f"{option} ", f"{option}=")):
-                words = words[len(option) + 1 :].strip()
-        if words.startswith(("-r", "--requirement")):
-            file = words.removeprefix("-r").removeprefix("--requirement").lstrip(" =")
+    begun = ""
+    for line in text.splitlines():
+        if line.lstrip().startswith("#"):
+            continue
+        if line.endswith("\\"):
+            begun += line[:-1] + " "
+            continue
+        words, begun = (begun + line).partition(" #")[0].strip(), ""
+        yield from _requirement(words)
+    yield from _requirement(begun.strip())
+
+
+def _requirement(words: str) -> Iterator[str]:
+    for option in ("-r", "--requirement"):
+        if words.startswith(option):
+            file = words.removeprefix(option).lstrip(" =")
             if file and not is_manifest(file):  # what is one itself is looked at itself
                 yield file
-        if not words or words.startswith(("#", "-")):
-            continue
-        if "://" in words.partition(" @")[0] or words.startswith((".", "/")):
-            yield words  # an address or a path is its own name
-        else:
-            yield from _python(words)
+            return
+    for option in ("--editable", "-e"):
+        if words.startswith(option):
+            words = words.removeprefix(option).lstrip(" =")
+            break
+    if not words or words.startswith("-"):
+        return
+    if "://" in words.partition(" @")[0] or words.startswith((".", "/")):
+        yield words  # an address or a path is its own name
+    else:
+        yield from _python(words)
 
 
 def _setup_cfg(text: str) -> Iterator[str]:
-    parser = configparser.ConfigParser(interpolation=None)
-    parser.read_string(text)
-    if parser.has_section("options"):
-        for key in ("install_requires", "setup_requires", "tests_require"):
-            yield from _requirements(parser["options"].get(key, ""))
-    if parser.has_section("options.extras_require"):
-        for wanted in parser["options.extras_require"].values():
-            yield from _requirements(wanted)
+    """Its values are lists, one to a line; `configparser` takes the square of a line's length."""
+    section = key = ""
+    for line in text.splitlines():
+        if line[:1] in ("#", ";") or not line.strip():
+            continue
+        if line.startswith("[") and "]" in line:
+            section, key = line.partition("]")[0][1:].strip().lower(), ""
+            continue
+        value = line
+        if line[0] not in " \t":
+            at = min((place for place in (line.find("="), line.find(":")) if place > 0), default=-1)
+            if at < 0:
+                raise ValueError("a line that is neither a section nor a setting")
+            key, value = line[:at].strip().lower().replace("-", "_"), line[at + 1 :]
+        of_options = section == "options" and key in ("install_requires", "setup_requires", "tests_require")
+        if of_options or section == "options.extras_require":
+            yield from _requirement(value.partition(" #")[0].strip())
 
 
 # --- others ------------------------------------------------------------------------------------------------------
@@ -142,24 +207,27 @@ def _package_json(text: str) -> Iterator[str]:
 
 def _composer(text: str) -> Iterator[str]:
     data = json.loads(text)
-    yield from (name for kind in ("require", "require-dev") for name in _table(data, kind))
+    yield from (name for kind in ("require", "require-dev") for name in _table(data, kind) if name != "php")
 
 
 def _cargo(text: str) -> Iterator[str]:
-    data = tomllib.loads(text)
+    data = _toml(text)
     places: list[object] = [data, _table(data, "workspace"), *_table(data, "target").values()]
-    for place in places:
-        for kind in ("dependencies", "dev-dependencies", "build-dependencies"):
-            yield from _table(place, kind)
+    kinds = ("dependencies", "dev-dependencies", "build-dependencies", "dev_dependencies", "build_dependencies")
+    for wanted in (_table(place, kind) for place in places for kind in kinds):
+        for name, how in wanted.items():
+            real = _table(how).get("package")
+            yield real if isinstance(real, str) else name
 
 
 def _go(text: str) -> Iterator[str]:
     block = ""
     for line in text.splitlines():
-        words = line.partition("//")[0].split()
+        code, _, comment = line.partition("//")
+        words = code.replace("(", " ( ").split()
         if words[1:2] == ["("] or words == [")"]:
             block = words[0]
-        elif "indirect" not in line.partition("//")[2]:
+        elif not comment.strip().startswith("indirect"):
             if words[:1] == ["require"]:
                 yield from words[1:2]
             elif block == "require":
@@ -167,16 +235,28 @@ def _go(text: str) -> Iterator[str]:
 
 
 def _gems(text: str) -> Iterator[str]:
-    yield from _GEM.findall(text)
+    for line in text.splitlines():
+        yield from _GEM.findall(line.partition("#")[0])
 
 
 def _gradle(text: str) -> Iterator[str]:
     yield from _GRADLE.findall(text)
+    yield from (":".join(pair) for pair in _GRADLE_PARTS.findall(text))
 
 
 def _maven(text: str) -> Iterator[str]:
-    """By an expression: an XML parser would follow entities, and the text is the agent's."""
-    yield from (":".join(pair) for pair in _MAVEN.findall(text))
+    """By the texts of its elements: an XML parser would follow entities."""
+    for part in ("dependency", "plugin", "parent", "extension"):
+        for block in _without_comments(text).split(f"<{part}>")[1:]:
+            inside = block.partition(f"</{part}>")[0]
+            names = [inside.partition(f"<{name}>")[2].partition("<")[0].strip() for name in ("groupId", "artifactId")]
+            if names[1]:
+                yield ":".join(names)
+
+
+def _without_comments(text: str) -> str:
+    first, *rest = text.split("<!--")
+    return first + "".join(part.partition("-->")[2] for part in rest)
 
 
 def _table(data: object, *names: str) -> Mapping[str, object]:

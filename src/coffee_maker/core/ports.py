@@ -383,10 +383,12 @@ class Repository(Protocol):
         """Set aside again what was in that snapshot, whatever programs have done in the work tree with git since; no
         file is touched. What was committed of it stays so."""
 
-    def staged(self, worktree: Worktree, wanted: Callable[[str], bool]) -> Mapping[str, tuple[str, str]]:
+    def staged(
+        self, worktree: Worktree, wanted: Callable[[str], bool], largest: int
+    ) -> Mapping[str, tuple[bytes | None, bytes | None]]:
         """Of the files whose path (below the repository's top, ``/`` between its parts) is wanted, those that differ
-        from where the branch left the project's own: their text there and as it was set aside, "" where there is none
-        or it is no text of a usual size."""
+        from where the branch left the project's own: their bytes there and as they were set aside, none where there is
+        no file, None for one of more than `largest` bytes."""
 
     def leftovers(self, worktree: Worktree) -> Mapping[str, str | None]:
         """What differs from what was set aside: path (relative to the project) -> a hash of its content, None when it

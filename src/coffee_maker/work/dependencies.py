@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from coffee_maker.core.attempts import fingerprint
-from coffee_maker.core.manifests import added, is_manifest, normal
+from coffee_maker.core.manifests import LARGEST, UNREADABLE, added, decoded, is_manifest, normal
 from coffee_maker.core.patterns import on_demand
 from coffee_maker.core.questions import State
 from coffee_maker.utils.text import one_line
@@ -25,6 +25,8 @@ POLICY = "new_dependency"
 ALLOW, DENY = "allow", "deny"
 _STEP = "dependencies:"
 _MOST = 1000  # names of one change
+_MORE = f"more than {_MOST} names"
+_NEVER_KNOWN = {_MORE, UNREADABLE}  # what is behind these may be something else the next time
 _SHOWN = 30  # names in a question
 _LONGEST = 120  # characters of a name
 _WORD = on_demand(r"[\w@][\w@./+-]*")
@@ -34,13 +36,16 @@ def found(job: Job, tree: Worktree) -> dict[str, str]:
     """What the staged work asks for and the project did not: name -> the manifest that names it first."""
     if job.desk.policy(POLICY) == "allow":
         return {}
-    names: dict[str, str] = {}
-    for path, (before, after) in sorted(job.desk.repository.staged(tree, is_manifest).items()):
-        for name in added(path, before, after):
-            if len(names) == _MOST:
-                return {**names, f"more than {_MOST} names": one_line(path, _LONGEST)}
-            names.setdefault(one_line(name, _LONGEST), one_line(path, _LONGEST))
-    return names
+    changed = job.desk.repository.staged(tree, is_manifest, LARGEST)
+    texts = {path: (_text(before), _text(after)) for path, (before, after) in changed.items()}
+    names = {one_line(name, _LONGEST) or "?": one_line(path, _LONGEST) for name, path in added(texts).items()}
+    if len(names) <= _MOST:
+        return names
+    return {**dict(list(names.items())[:_MOST]), _MORE: "see the branch"}
+
+
+def _text(content: bytes | None) -> str | None:
+    return None if content is None else decoded(content)
 
 
 def step(number: int) -> str:
@@ -52,7 +57,8 @@ def decide(job: Job, number: int, new: Mapping[str, str]) -> Result:
     """Whether the attempt may have added them: by the policy, by what was said before, by the person."""
     asked_for = {name: path for name, path in new.items() if name not in _allowed(job)}
     if not asked_for:
-        return {"ok": True, "allowed": sorted(new)}
+        return {"ok": True, "allowed": sorted(new.keys() - _NEVER_KNOWN)}
+    names = one_line(", ".join(asked_for), _LONGEST)
     refused = ", ".join(sorted(asked_for.keys() & _earlier(job, "denied")))
     why = "the project's policy `new_dependency` is deny"
     if job.desk.policy(POLICY) == "ask" and refused:
@@ -69,12 +75,11 @@ def decide(job: Job, number: int, new: Mapping[str, str]) -> Result:
                 options=(ALLOW, DENY),
             )
             if said(question) == ALLOW:
-                job.tell(f"new dependencies allowed by {question.answered_by}: {', '.join(asked_for)}")
-                return {"ok": True, "allowed": sorted(new)}
+                job.tell(f"new dependencies allowed by {question.answered_by}: {names}")
+                return {"ok": True, "allowed": sorted(new.keys() - _NEVER_KNOWN)}
             why = f"{question.answered_by or 'nobody'} said no to question {question.id}"
         except Unanswered as unanswered:
             why = f"question {unanswered.question} was put aside"
-    names = one_line(", ".join(asked_for), _LONGEST)
     reason = f"it may not add dependencies ({why}): {names}\n{_listed(asked_for)}"
     accounts.amend(job, "failed", reason)
     mark = fingerprint(POLICY, *sorted(asked_for))
