@@ -345,6 +345,19 @@ def test_a_stop_while_it_pushes_is_heard(project: Project, remote: Path) -> None
     assert len(agent.tasks) == 1
 
 
+def test_a_stop_while_the_remote_hangs_is_heard(project: Project) -> None:
+    hangs = write(project.home / "hangs.sh", f"echo $$ > {project.home}/pid\nexec sleep 600\n")
+    git(project.root, "remote", "add", "origin", f"ext::sh {hangs}")
+    daemon = project.daemon(Talking(working), **options("allow"))
+    running = in_thread(daemon, once=True)
+    until(lambda: (project.home / "pid").exists() and (project.home / "pid").read_text())
+    daemon.stop("Ctrl-C")
+    running.join(20)
+    assert not running.is_alive()
+    assert project.status(TWO) is Status.PLANNED
+    until(lambda: not Path(f"/proc/{(project.home / 'pid').read_text().strip()}").exists())
+
+
 def test_a_stop_while_an_agent_waits_for_its_place(project: Project) -> None:
     """Two items are begun, one place: the second waits for it, and is put back with the first."""
     project.editing().edit(THREE, _free(), by="person")

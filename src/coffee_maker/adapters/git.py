@@ -143,11 +143,11 @@ class GitRepository:
         found = self._on_its_branch(worktree).leftovers()
         return {os.path.relpath(path, start): content for path, content in found.items()}
 
-    def push(self, worktree: Worktree, remote: str) -> None:
+    def push(self, worktree: Worktree, remote: str, stop: Callable[[], bool] = lambda: False) -> None:
         """See the port. No hook of the person's runs; git asks for nothing, so credentials have to be at hand."""
         ref = f"refs/heads/{worktree.branch}"
         url = self._git.must("remote", "get-url", "--push", remote) if self._rules.own else remote
-        self._own.must("push", "--quiet", "--no-verify", "--", url, f"{ref}:{ref}", timeout=SLOW)
+        self._own.must("push", "--quiet", "--no-verify", "--", url, f"{ref}:{ref}", timeout=SLOW, stop=stop)
 
     def commit(self, worktree: Worktree, message: str) -> str | None:
         """See the port. No hook runs: they are the person's, and for the person's own commits."""

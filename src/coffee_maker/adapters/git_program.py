@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -98,9 +98,14 @@ class Git:
         return Git(directory, program=self._program, environment=environment)
 
     def ask(
-        self, *args: str, stdin: bytes = b"", timeout: float = QUICK, extra: Mapping[str, str] | None = None
+        self,
+        *args: str,
+        stdin: bytes = b"",
+        timeout: float = QUICK,
+        extra: Mapping[str, str] | None = None,
+        stop: Callable[[], bool] = lambda: False,
     ) -> Done:
-        """Run and hand back how it ended; raises only when git is missing or took longer than `timeout`."""
+        """Run and hand back how it ended; raises only when git is missing, took longer than `timeout` or is to stop."""
         import subprocess
 
         settings = [part for setting in _QUIET for part in ("-c", setting)]
@@ -117,7 +122,7 @@ class Git:
                 start_new_session=True,  # Ctrl-C is ours to handle; git is not to be cut in the middle
             ) as process:
                 try:
-                    out, err = _output(process, stdin, timeout)
+                    out, err = _output(process, stdin, timeout, stop)
                 except TimeoutError as late:
                     _end_group(process.pid)
                     raise GitFailed(command=_command(args), problem=str(late)) from None
@@ -130,10 +135,15 @@ class Git:
         return Done(process.returncode, out, err.decode(errors="replace").strip())
 
     def must(
-        self, *args: str, stdin: bytes = b"", timeout: float = QUICK, extra: Mapping[str, str] | None = None
+        self,
+        *args: str,
+        stdin: bytes = b"",
+        timeout: float = QUICK,
+        extra: Mapping[str, str] | None = None,
+        stop: Callable[[], bool] = lambda: False,
     ) -> str:
         """Run; the output as text. Raises `GitFailed` with git's own words when it exits other than 0."""
-        done = self.ask(*args, stdin=stdin, timeout=timeout, extra=extra)
+        done = self.ask(*args, stdin=stdin, timeout=timeout, extra=extra, stop=stop)
         if done.code != 0:
             raise GitFailed(command=_command(args), problem=in_a_line(done.err) or f"exit code {done.code}")
         return done.text
@@ -149,7 +159,9 @@ class Git:
         return self.must(*command, stdin=text, extra=FALLBACK_IDENTITY)
 
 
-def _output(process: subprocess.Popen[bytes], stdin: bytes, timeout: float) -> tuple[bytes, bytes]:
+def _output(
+    process: subprocess.Popen[bytes], stdin: bytes, timeout: float, stop: Callable[[], bool]
+) -> tuple[bytes, bytes]:
     """What it writes until its end; raises `TimeoutError` with the reason when it is waited for no longer."""
     import subprocess
 
@@ -168,6 +180,8 @@ def _output(process: subprocess.Popen[bytes], stdin: bytes, timeout: float) -> t
             raise TimeoutError(
                 "it waits for ever: something in the work tree, as a pipe in the place of a file of git's"
             )
+        if stop():
+            raise TimeoutError("it was told to stop")
         if now - began >= timeout:
             raise TimeoutError(f"it took longer than {timeout:g} s")
 

@@ -394,8 +394,9 @@ class Repository(Protocol):
         """What differs from what was set aside: path (relative to the project) -> a hash of its content, None when it
         is gone. Ignored files do not count."""
 
-    def push(self, worktree: Worktree, remote: str) -> None:
-        """Push the branch; again changes nothing. Raises `GitFailed`."""
+    def push(self, worktree: Worktree, remote: str, stop: Callable[[], bool] = lambda: False) -> None:
+        """Push the branch; again changes nothing. Raises `GitFailed`, also when told to stop while the remote is
+        waited for."""
 
     def commit(self, worktree: Worktree, message: str) -> str | None:
         """Commit what was staged, and nothing that came later; the branch's newest commit, None when it is `base`."""

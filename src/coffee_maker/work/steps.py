@@ -207,8 +207,9 @@ def publish(job: Job) -> Result:
     for attempt in range(1, _PUSHES + 1):
         _ours(job)
         try:
-            desk.repository.push(job.worktree, remote)
+            desk.repository.push(job.worktree, remote, lambda: job.requested() is not None)
         except GitFailed as failed:
+            job.go_on()  # who is told to end leaves it to the next one
             if attempt == _PUSHES:
                 return {"pushed": None, "failed": failed.message}
             job.sleep(desk.clock.now() + desk.options.backoff * attempt, f"the remote {remote}")
