@@ -348,6 +348,7 @@ def test_a_stop_while_it_pushes_is_heard(project: Project, remote: Path) -> None
 def test_a_stop_while_the_remote_hangs_is_heard(project: Project) -> None:
     hangs = write(project.home / "hangs.sh", f"echo $$ > {project.home}/pid\nexec sleep 600\n")
     git(project.root, "remote", "add", "origin", f"ext::sh {hangs}")
+    git(project.root, "config", "protocol.ext.allow", "always")
     daemon = project.daemon(Talking(working), **options("allow"))
     running = in_thread(daemon, once=True)
     until(lambda: (project.home / "pid").exists() and (project.home / "pid").read_text())
