@@ -16,6 +16,7 @@ from tests.adapters.git_states import PERSON, git, write
 from tests.work.daemon_kit import until
 
 from coffee_maker.core.items import Status
+from coffee_maker.utils import locks
 
 ITEMS = 8
 SETTINGS = """\
@@ -221,6 +222,31 @@ def test_a_second_ctrl_c_leaves_the_item_to_the_next_daemon_at_once(
     started.append(again)
     _out, err = again.communicate(timeout=60)
     assert again.returncode == 0, err
+    assert "PRIORITY-1: complete" in err
+
+
+def test_one_that_cannot_end_in_order_ends_all_the_same(place: Place, started: list[subprocess.Popen[str]]) -> None:
+    """A lock that somebody else holds keeps it from writing; its agent goes with it, and the next one goes on."""
+    write(place.traces / "stuck-PRIORITY-1", "")
+    program = (
+        "from coffee_maker.cli.commands import daemon\nfrom coffee_maker.cli.roadmap_cli import main\n"
+        "daemon.AT_MOST = 1.0\nmain(['daemon', 'run', '--yes'])"
+    )
+    daemon = subprocess.Popen(
+        [sys.executable, "-c", program], cwd=place.root, env=place.environment, stderr=subprocess.PIPE, text=True
+    )
+    started.append(daemon)
+    until(lambda: (place.traces / "begun-PRIORITY-1").exists())
+    gate = place.root / "data/notifications.gate"
+    with locks.hold(str(gate), what="the gate", timeout=10):
+        daemon.send_signal(signal.SIGTERM)
+        _out, err = daemon.communicate(timeout=60)
+        assert (daemon.returncode, "no end in order within 1 s" in err) == (1, True), err
+        until(lambda: not alive(place.log()[0][2]))
+    (place.traces / "stuck-PRIORITY-1").unlink()
+    again = place.start("daemon", "run", "--yes", "--once")
+    started.append(again)
+    _out, err = again.communicate(timeout=60)
     assert "PRIORITY-1: complete" in err
 
 

@@ -82,6 +82,10 @@ class Daemon:
             self._supervisor.sign.set(reason)
         self._supervisor.beat_soon()  # whoever asked looks at the status to see whether it was heard
 
+    def ending_for(self) -> float:
+        """The seconds since it was told to end at once; 0 when it was not."""
+        return self._supervisor.sign.seconds()
+
     def pause(self, reason: str | None) -> None:
         """Take nothing new up, or go on."""
         self.paused = reason

@@ -52,9 +52,15 @@ class StopSign:
 
     def __init__(self) -> None:
         self._reason: str | None = None
+        self._at = 0.0
 
     def set(self, reason: str) -> None:
+        self._at = self._at or time.monotonic()
         self._reason = self._reason or reason
+
+    def seconds(self) -> float:
+        """How long ago it was set first; 0 when it was not."""
+        return time.monotonic() - self._at if self._at else 0.0
 
     def requested(self) -> str | None:
         return self._reason

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from coffee_maker.cli.roadmap_cli import long_running
 from coffee_maker.cli.values import duration
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
     from coffee_maker.wiring import Operations
     from coffee_maker.work.daemon import Daemon
 
+AT_MOST = 90.0
+"""Seconds that an end in order may take."""
 EXAMPLES = """
   coffee-roadmap daemon run                        until Ctrl-C; asks before each item, answer in another terminal
   coffee-roadmap daemon run --once --yes           the next item only, without asking
@@ -79,9 +83,33 @@ def _run(args: Namespace, operations: Operations, output: Output) -> int:
 
         daemon = operations.daemon(agent=args.agent, ask=not args.yes, tell=tell)
         interrupted = _stop_at_signals(daemon)
-        done = daemon.run(once=args.once)
+        with _ends_at_last(daemon):
+            done = daemon.run(once=args.once)
     output.show("daemon", {"items": [one._asdict() for one in done]})
     return INTERRUPTED if interrupted else DONE
+
+
+@contextmanager
+def _ends_at_last(daemon: Daemon) -> Iterator[None]:
+    """An end in order needs the database, the roadmap's lock and git. Where one of them does not answer it is the end
+    of a kill -9, which loses nothing: the journal says where to go on, and agents die with their daemon."""
+    import os
+    import threading
+
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(0.5):
+            if daemon.ending_for() > AT_MOST:
+                told = f"coffee-roadmap: no end in order within {AT_MOST:g} s: the next daemon goes on where this one was\n"
+                os.write(2, told.encode())
+                os._exit(1)
+
+    threading.Thread(target=watch, name="end", daemon=True).start()
+    try:
+        yield
+    finally:
+        over.set()
 
 
 def _stop_at_signals(daemon: Daemon) -> list[str]:
