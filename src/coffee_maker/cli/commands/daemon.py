@@ -101,7 +101,7 @@ def _ends_at_last(daemon: Daemon) -> Iterator[None]:
     def watch() -> None:
         while not over.wait(0.5):
             if daemon.ending_for() > AT_MOST:
-                told = f"coffee-roadmap: no end in order within {AT_MOST:g} s: the next daemon goes on where this one was\n"
+                told = f"coffee-roadmap: no end in order within {AT_MOST:g} s: the next daemon goes on here\n"
                 os.write(2, told.encode())
                 os._exit(1)
 
