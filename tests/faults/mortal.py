@@ -18,7 +18,7 @@ from coffee_maker.adapters.git_program import QUICK, Done, Git
 NEVER = 10**9
 Result = TypeVar("Result")
 
-_WRITES = frozenset({"worktree", "reset", "add", "commit", "push", "update-ref", "fetch", "init"})
+_WRITES = frozenset({"worktree", "reset", "read-tree", "add", "commit", "push", "update-ref", "fetch", "init"})
 _PLACES = frozenset({"stage", "place", "discard"})
 _READS = frozenset({"list", "steps", "usage", "taken_up"})
 
@@ -124,13 +124,18 @@ class MortalGit(Git):
         return MortalGit(directory, self._fate, environment=environment)
 
     def ask(
-        self, *args: str, stdin: bytes = b"", timeout: float = QUICK, extra: Mapping[str, str] | None = None
+        self,
+        *args: str,
+        stdin: bytes = b"",
+        timeout: float = QUICK,
+        extra: Mapping[str, str] | None = None,
+        stop: Callable[[], bool] = lambda: False,
     ) -> Done:
         self._fate.live()
         command = next(word for word in args if not word.startswith("-") and "=" not in word)
         if command in _WRITES and args[:2] != ("worktree", "list"):
             self._fate.deed(f"git {command}")
-        return super().ask(*args, stdin=stdin, timeout=timeout, extra=extra)
+        return super().ask(*args, stdin=stdin, timeout=timeout, extra=extra, stop=stop)
 
 
 class MortalRepository(GitRepository):

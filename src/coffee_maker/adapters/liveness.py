@@ -31,13 +31,19 @@ class Liveness:
         os.makedirs(self._directory, exist_ok=True)
         fd = os.open(path, _FLAGS | os.O_CREAT | os.O_EXCL, 0o660)
         fcntl.flock(fd, fcntl.LOCK_EX)
+        cut_off = True  # then the file stays, and says by its lock when all of it is gone
         try:
             self._inherited.append(fd)
             yield
-            with suppress(OSError):  # of one that is cut off it stays, and says by its lock when all of it is gone
-                os.unlink(path)  # names are used once, so nobody can come to hold another file of this name
+            cut_off = False
+        except Exception:
+            cut_off = False
+            raise
         finally:
             self._inherited.remove(fd)
+            if not cut_off:
+                with suppress(OSError):
+                    os.unlink(path)  # names are used once, so nobody can come to hold another file of this name
             os.close(fd)
 
     def gone(self, owner: str) -> bool:

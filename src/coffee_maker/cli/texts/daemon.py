@@ -57,11 +57,11 @@ def daemon_status(data: Any, page: Page) -> None:
         page.line(paused(data["paused_by"], data["paused_reason"]), "warn")
     for key, why in data["skipped"].items():
         page.line(f"{key} is {why}; `daemon retry {key}` lets it be taken up.", "dim")
-    for key in data["interrupted"]:
+    interrupted = [key for key in data["interrupted"] if key not in data["skipped"]]
+    for key in interrupted:
         page.line(f"{key} was interrupted and is gone on with when a daemon takes it up.", "warn")
-    page.line(
-        f"Next: {data['next']}" if data["next"] else "Next: nothing is ready; `coffee-roadmap next` says why.", "dim"
-    )
+    following = next(iter(interrupted), data["next"])
+    page.line(f"Next: {following}" if following else "Next: nothing is ready; `coffee-roadmap next` says why.", "dim")
 
 
 def _job(job: Any, page: Page) -> None:

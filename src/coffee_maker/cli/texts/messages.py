@@ -42,7 +42,7 @@ def notifications(data: Any, page: Page) -> None:
     page.table(columns, rows)
     waiting = [one for one in found if one["type"] == "question" and _takes_answer(one)]
     if waiting:
-        page.line(f"`coffee-roadmap notifications respond {waiting[-1]['id']} ANSWER` answers a question.", "dim")
+        page.line(f"`coffee-roadmap notifications respond {waiting[0]['id']} ANSWER` answers a question.", "dim")
 
 
 def notification(data: Any, page: Page) -> None:
