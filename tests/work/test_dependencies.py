@@ -134,6 +134,24 @@ def test_what_was_allowed_as_a_command_is_not_asked_about_again(project: Project
     assert project.status(TWO) is Status.COMPLETE
 
 
+def test_other_words_of_questions_allow_nothing(project: Project) -> None:
+    """What the agent gave as its reason, and what it was allowed to do with the network, names no dependency."""
+
+    def run(task: Task, watch: Watching) -> None:
+        assert watch.permit(Action("new_dependency", "pip install attrs", "and left-pad, zeep")) is None
+        assert watch.permit(Action("network", "curl https://zeep/", "")) is None
+        asking_for("zeep", "left-pad", "wants", "allow")(task, watch)  # type: ignore[operator]
+
+    running = in_thread(project.daemon(Talking(run), policy={"start": "allow"}), once=True)
+    for _ in range(2):
+        project.messages.respond(question(project).id, "allow", by="ada", via="terminal")
+        until(lambda: not questions(project) or "dependencies" in questions(project)[0].title)
+    asked = question(project)
+    assert all(f"- {name} (" in asked.message for name in ("zeep", "left-pad", "wants", "allow"))
+    project.messages.respond(asked.id, "deny", by="ada", via="terminal")
+    running.join(30)
+
+
 @pytest.mark.parametrize("text", ["", MANIFEST.format('"attrs>=3"')])
 def test_without_anything_new_nobody_is_asked(project: Project, text: str) -> None:
     def run(task: Task, _watch: Watching) -> None:

@@ -102,9 +102,8 @@ def _allowed(job: Job) -> set[str]:
     """What the person has allowed in this pipeline: here, or as a command that the agent asked for."""
     with job.desk.store.reading() as tx:
         answered = tx.notifications.find(states=(State.RESPONDED,), item=job.key)
-    begins = f"{job.pipeline}:permit:"
-    commands = [
-        one.message for one in answered if (one.idempotency_key or "").startswith(begins) and said(one) == ALLOW
-    ]
+    begins, title = f"{job.pipeline}:permit:", f"{job.key}: allow {POLICY.replace('_', ' ')}?"
+    asked = [one for one in answered if (one.idempotency_key or "").startswith(begins) and one.title == title]
+    commands = [one.message.partition("wants to: ")[2].partition("\n")[0] for one in asked if said(one) == ALLOW]
     words = {word for command in commands for word in _WORD.findall(command)}
     return _earlier(job, "allowed") | words | {normal(word) for word in words}
