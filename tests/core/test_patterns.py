@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coffee_maker.core import wording
-from coffee_maker.core.patterns import on_demand
+from coffee_maker.core.patterns import atomic, on_demand
 from coffee_maker.core.signs import shape
 
 # Every word of the patterns, and what may stand between two of them.
@@ -45,3 +45,24 @@ def test_a_label_says_by_the_patterns_too_what_it_says_by_itself(label: str) -> 
 def test_a_shape_keeps_every_place_and_says_the_same_of_itself(text: str) -> None:
     assert len(shape(text)) == len(text)
     assert shape(shape(text)) == shape(text)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "plain"),
+    [
+        (r"a(?:b|[)]c)*+d", r"a(?>(?:b|[)]c)*)d"),
+        (r"\)*+(?P<x>(e)f++){2,3}+g", r"\)*+(?>(?P<x>(e)f++){2,3})g"),
+        (r"((a)*+b)?+[^]()]++", r"(?>((?>(a)*)b)?)[^]()]++"),
+        (r"(a)+(b)*?[c]*+", r"(a)+(b)*?[c]*+"),
+    ],
+)
+def test_possessive_groups_as_atomic_ones(pattern: str, plain: str) -> None:
+    assert atomic(pattern) == plain
+    assert re.compile(plain).groups == re.compile(pattern).groups
+
+
+def test_atomic_groups_find_what_possessive_ones_find() -> None:
+    found = re.search(atomic(r"(?:a|ab)*+c"), "abac")
+    assert found is not None
+    assert found.span() == (2, 4)
+    assert re.search(atomic(r"(?:(?=b)|(?=[bc])|b)*+d"), "b" * 200) is None
