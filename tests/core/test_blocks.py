@@ -281,6 +281,7 @@ _BOXED_LINE = st.tuples(
 @example("- [ ] a\n  b\n  ```\n  c\n  ```\n  - [x] d\n\n---\n- [ ] e\n    f", "\n")
 @example("> a\n> - [ ] b\nc\n\n> d\n---\n- ✅ e", "\n")
 @example("a\n\n---\n\n- [ ] b\n\n---\n    - [ ] c", "\n")
+@example(text=">     a\n", end="")
 def test_jumping_finds_what_the_exact_rules_find(text: str, end: str) -> None:
     flat = text + end
     exact = LineScanner(flat)

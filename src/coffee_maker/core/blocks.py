@@ -28,7 +28,7 @@ _UNBOXED = _TEXT.replace("^", f"^{_SIGNS}", 1)
 
 def _lines(text: str) -> str:
     """Lines of which those of lists and quotes begin with `text`, or with what no check box begins with."""
-    listed = rf"- {text}[^\n]*+\n++| {{0,3}}(?:> {{0,5}}+)?+(?:{_MARKER})?(?:{text}|{_OTHER_TEXT})[^\n]*+\n++"
+    listed = rf"- {text}[^\n]*+\n++| {{0,3}}(?:> {{0,4}}+)?+(?:{_MARKER})?(?:{text}|{_OTHER_TEXT})[^\n]*+\n++"
     return rf"(?:{_TEXT}[^\n]*+\n++|{listed}|[ \t]*+\n|(?<=\n\n)---+[ \t]*+\n++| {{0,3}}> ?\n++)*+"
 
 
