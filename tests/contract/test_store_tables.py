@@ -531,6 +531,7 @@ def test_what_an_agent_waits_for_is_told_beside_its_progress(store: SharedStore)
         tx.progress.waits("A", 7, 2, until=NOW)
         assert tx.progress.of("A") == Progress("A", 7, 40, "testing", NOW, 2, NOW)
         tx.progress.waits("A", 9, 3, until=later)
+        tx.progress.waits("A", 7, 1, until=later)  # of a process that an older pipeline left running
     with store.reading() as tx:
         told = tx.progress.of("A")
         assert told is not None

@@ -89,7 +89,7 @@ class TreeGit:
     ) -> Mapping[str, tuple[bytes | None, bytes | None]]:
         """Of the wanted files, those that differ between the commit and the index: their bytes there and here."""
         changed = ("diff-index", "--cached", "--raw", "--no-abbrev", "--no-renames", "-z", _NOT_INTO, base)
-        told = iter(_names(self.git.ask(*changed, timeout=SLOW).out))
+        told = iter(self.git.must(*changed, timeout=SLOW).split("\0"))
         found = {path: facts.lstrip(":").split() for facts, path in zip(told, told, strict=False) if wanted(path)}
         ids = {path: (_file_of(of[0], of[2]), _file_of(of[1], of[3])) for path, of in found.items()}
         contents = self._contents({one for pair in ids.values() for one in pair if one}, largest)

@@ -45,6 +45,8 @@ class ProgressNotes:
 
     def waits(self, item: str, pipeline: int, question: int, *, until: datetime) -> None:
         before = self.of(item)
+        if before is not None and before.pipeline > pipeline:
+            return  # what an older one left running
         if before is None or before.pipeline != pipeline:
             before = Progress(item, pipeline, None, None, until)
         elif before.waits_for not in (None, question) and before.waits_until and before.waits_until > until:
