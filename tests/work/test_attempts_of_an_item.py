@@ -82,6 +82,21 @@ def test_what_tests_do_with_git_changes_nothing_of_what_is_committed(
     assert not list((project.home / "trees").iterdir())
 
 
+def test_what_an_agent_that_failed_left_in_the_index_is_not_committed(project: Project) -> None:
+    def first(task: Task, _watch: Watching) -> None:
+        write(Path(task.directory) / "made.txt", "made\n")
+
+    def fails(task: Task, _watch: Watching) -> AgentResult:
+        write(Path(task.directory) / "junk.txt", "half\n")
+        git(Path(task.directory), "add", "-A")
+        return failing("crashed")
+
+    tests = Checks(failing("1 failed"))
+    project.daemon(Talking(first, fails), tests=tests, max_attempts=2).run(once=True)
+    assert project.status(TWO) is Status.MANUAL_REVIEW
+    assert project.files_of(project.branch_of(TWO)) == ["made.txt"]
+
+
 # --- progress or none --------------------------------------------------------------------------------------------
 
 

@@ -139,7 +139,7 @@ def test_other_words_of_questions_allow_nothing(project: Project) -> None:
 
     def run(task: Task, watch: Watching) -> None:
         assert watch.permit(Action("new_dependency", "pip install attrs", "and left-pad, zeep")) is None
-        assert watch.permit(Action("network", "curl https://zeep/", "")) is None
+        assert watch.permit(Action("network", "curl zeep", "")) is None
         asking_for("zeep", "left-pad", "wants", "allow")(task, watch)  # type: ignore[operator]
 
     running = in_thread(project.daemon(Talking(run), policy={"start": "allow"}), once=True)
@@ -172,6 +172,20 @@ def test_a_manifest_that_cannot_be_read_any_more_is_asked_about(project: Project
     running.join(30)
     assert project.status(TWO) is Status.MANUAL_REVIEW
     assert f"(question {asked.id} was put aside): what cannot be read" in project.runs()[-1].detail
+
+
+def test_an_agent_that_shows_git_other_objects_is_found_out(project: Project) -> None:
+    def run(task: Task, watch: Watching) -> None:
+        tree = Path(task.directory)
+        base = git(tree, "rev-parse", "HEAD")
+        asking_for("zeep")(task, watch)  # type: ignore[operator]
+        git(tree, "add", "-A")
+        git(tree, "commit", "-q", "-m", "mine")
+        git(tree, "replace", base, "HEAD")
+
+    project.daemon(Talking(run), policy={"start": "allow", "new_dependency": "deny"}, max_attempts=1).run(once=True)
+    assert project.status(TWO) is Status.MANUAL_REVIEW
+    assert "zeep" in str(project.runs()[-1].detail)
 
 
 def test_with_the_policy_allow_nothing_is_looked_at(project: Project) -> None:

@@ -312,3 +312,20 @@ def test_a_loop_that_fails_stops_what_is_in_hand(project: Project, monkeypatch: 
     with pytest.raises(RuntimeError, match="a bug"):
         daemon.run()
     assert project.status(TWO) is Status.PLANNED
+
+
+def test_a_supervisor_that_is_left_with_items_in_hand_leaves_its_heartbeat(project: Project) -> None:
+    """By it, others see that it is gone; one that has nothing in hand leaves none."""
+    desk = project.desk(Doing(works))
+    lease = timedelta(minutes=1)
+    for in_hand in (True, False):
+        supervisor = Supervisor(
+            project.store, project.messages, project.clock, owner="one", system=System(), lease=lease
+        )
+        taken = pipeline.claim(desk, desk.editing.read().item("PRIORITY-2")) if in_hand else None
+        holding = [supervisor.holding(taken.claim)] if taken else []
+        with supervisor:
+            for one in holding:
+                one.__enter__()  # and is never left, as by a thread that is cut off
+        with project.store.reading() as tx:
+            assert [beat.daemon for beat in tx.heartbeats.all()] == (["one"] if in_hand else [])
