@@ -117,6 +117,53 @@ def test_who_came_first_comes_first_also_before_the_one_that_just_had_it(tmp_pat
 
 
 @linux_only
+def test_in_its_turn_it_is_taken_before_those_in_line_and_after_it_behind_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, order = tmp_path / "lock", tmp_path / "order"
+    monkeypatch.setattr(locks, "TURN_SECONDS", 3600)
+    mine = locks.acquire(str(path), what="it", timeout=1)
+    first = waiting(path, order, "a", 1)
+    first.send_signal(signal.SIGSTOP)  # it stands in line, and does not ask
+    os.waitid(os.P_PID, first.pid, os.WSTOPPED | os.WNOWAIT)
+    locks.release(mine)
+    with monkeypatch.context() as patch:
+        patch.setattr(locks, "_wait", lambda *_: pytest.fail("it went to the line in its own turn"))
+        for _ in range(3):
+            with locks.hold(str(path), what="it", timeout=1):
+                assert not order.exists()
+    locks._turns[str(path)] = 0.0
+    monkeypatch.setattr(locks, "COURTESY_SECONDS", 60)
+    first.send_signal(signal.SIGCONT)
+    with locks.hold(str(path), what="it", timeout=120):
+        assert order.read_text() == "a"
+    assert first.wait(30) == 0
+
+
+def test_a_turn_is_no_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "lock"
+    monkeypatch.setattr(locks, "TURN_SECONDS", 3600)
+    with locks.hold(str(path), what="it", timeout=1):
+        pass
+    other = holding(HOLD, path)
+    with pytest.raises(LockBusy, match=f"process {other.pid} "):
+        locks.acquire(str(path), what="it", timeout=0.05)
+    end(other)
+
+
+def test_a_note_that_stands_there_already_is_not_written_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "lock"
+    monkeypatch.setattr(locks.time, "time", lambda: 1_800_000_000.5)
+    written: list[bytes] = []
+    really = os.pwrite
+    monkeypatch.setattr(os, "pwrite", lambda fd, note, at: written.append(note) or really(fd, note, at))
+    for purpose in ("one", "one", "two"):
+        with locks.hold(str(path), what="it", timeout=1, purpose=purpose):
+            assert f"({purpose})" in str(locks.holder(str(path)))
+    assert len(written) == 2
+
+
+@linux_only
 def test_a_frozen_waiter_keeps_nobody_back_for_long(tmp_path: Path) -> None:
     path, order = tmp_path / "lock", tmp_path / "order"
     mine = locks.acquire(str(path), what="it", timeout=1)

@@ -67,6 +67,11 @@ else:
 
 def _filled_in(kind: Any, values: Sequence[Any], named: Mapping[str, Any]) -> list[Any]:
     """The values of all fields, from those given by place and by name, and the defaults."""
+    if not values and len(named) == len(kind._fields):
+        try:
+            return [named[field] for field in kind._fields]
+        except KeyError:  # some other name: told below
+            pass
     if len(values) > len(kind._fields):
         raise TypeError(f"{kind.__name__} has {len(kind._fields)} fields, not {len(values)}")
     later = kind._fields[len(values) :]

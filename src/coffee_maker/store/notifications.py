@@ -22,6 +22,7 @@ class Notifications:
 
     def create(self, draft: Draft, at: datetime) -> tuple[Notification, bool]:
         key = values.text_or_none(draft.idempotency_key)
+        now = values.time(at)
         created = self._connection.execute(
             "INSERT INTO notifications (source, type, level, title, message, context, item, options, status, deadline,"
             " default_answer, idempotency_key, created_at, updated_at)"
@@ -39,8 +40,8 @@ class Notifications:
                 values.time_or_none(draft.deadline),
                 values.text_or_none(draft.default),
                 key,
-                values.time(at),
-                values.time(at),
+                now,
+                now,
             ),
         ).dicts()
         if created:
@@ -99,11 +100,12 @@ class Notifications:
     def answer(self, notification_id: int, answer: str, *, by: str, via: str, at: datetime) -> bool:
         if not 0 < notification_id <= values.FOR_EVER:
             return False
+        now = values.time(at)
         changed = self._connection.execute(
             "UPDATE notifications SET status = 'responded', answer = ?, answered_by = ?, answered_via = ?,"
             " answered_at = ?, updated_at = ?"
             " WHERE id = ? AND type = 'question' AND answer IS NULL AND status <> 'dismissed' RETURNING id",
-            (values.text(answer), values.text(by), values.text(via), values.time(at), values.time(at), notification_id),
+            (values.text(answer), values.text(by), values.text(via), now, now, notification_id),
         )
         return len(changed) == 1
 

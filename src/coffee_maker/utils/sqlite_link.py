@@ -45,7 +45,7 @@ class SqliteLink:
         first = cursor.fetchone()
         if first is None:
             return Rows()
-        columns = tuple(column[0] for column in cursor.getdescription())
+        columns = tuple([column[0] for column in cursor.getdescription()])
         return Rows([first, *cursor.fetchall()], columns)
 
     def script(self, sql: str) -> None:
@@ -53,25 +53,46 @@ class SqliteLink:
         refuse_fork(self.pid)
         self.raw.execute(sql).fetchall()  # a row that nobody fetched would hold up the statements after it
 
-    @contextmanager
-    def transaction(self, begin: str) -> Iterator[None]:
+    def transaction(self, begin: str) -> _Transaction:
         """Commit when the block ends, roll back when it raises, whatever it raises."""
-        self.raw.execute(begin)
-        try:
-            yield
-            refuse_fork(self.pid)
-            if not self.raw.in_transaction:
-                raise RuntimeError("the block ended its transaction itself; leave COMMIT and ROLLBACK to the block")
-            self.raw.execute("COMMIT")
-        except BaseException:
-            if os.getpid() == self.pid and self.raw.in_transaction:
-                self.raw.execute("ROLLBACK")
-            raise
+        return _Transaction(self, begin)
+
+    def commit(self) -> None:
+        """End the transaction that is open; raises `RuntimeError` when the block did that itself."""
+        refuse_fork(self.pid)
+        if not self.raw.in_transaction:
+            raise RuntimeError("the block ended its transaction itself; leave COMMIT and ROLLBACK to the block")
+        self.raw.execute("COMMIT")
+
+    def roll_back(self) -> None:
+        """Undo what was done since the beginning, if there is anything to undo."""
+        if os.getpid() == self.pid and self.raw.in_transaction:
+            self.raw.execute("ROLLBACK")
 
     def close(self) -> None:
         """Close, unless this is a forked child: closing there would disturb the parent's write-ahead log."""
         if os.getpid() == self.pid:
             self.raw.close()
+
+
+class _Transaction:
+    """A block on a link. (Every operation enters some blocks: as generators they took a third of its Python time.)"""
+
+    __slots__ = ("_begin", "_link")
+
+    def __init__(self, link: SqliteLink, begin: str) -> None:
+        self._link = link
+        self._begin = begin
+
+    def __enter__(self) -> None:
+        self._link.raw.execute(self._begin)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: object) -> None:
+        try:
+            if kind is None:
+                self._link.commit()
+        finally:
+            self._link.roll_back()
 
 
 class SqliteDatabase:
@@ -103,11 +124,14 @@ class SqliteDatabase:
         link = self._idle.take(lambda idle: True) or self._open_existing()
         broken = False
         try:
-            with self.gate(purpose):
+            held = self._pass_gate(purpose)
+            try:
                 if link is None or link.file != self.identity():  # none yet, or another file took its place
                     self._let_go(link, broken=True)
                     link = self._open_for_writing()
                 yield link
+            finally:
+                locks.release(held)
         except apsw.Error:
             broken = True
             raise
@@ -134,11 +158,10 @@ class SqliteDatabase:
             finally:
                 self._let_go(link, broken, self._idle_readers)
 
-    @contextmanager
-    def gate(self, purpose: str) -> Iterator[None]:
+    def _pass_gate(self, purpose: str) -> int:
         """Exclude every other writer, checkpoint and restore, in any process or container that sees the directory."""
         try:
-            held = locks.acquire(
+            return locks.acquire(
                 self.gate_path,
                 what=f"the database {self.name}",
                 timeout=self.databases.gate_timeout,
@@ -157,10 +180,6 @@ class SqliteDatabase:
                 problem=f"its lock file {self.gate_path} cannot be opened ({error.strerror})",
                 hint="Give your user (or a group you share) write permission on the directory and every file in it.",
             ) from error
-        try:
-            yield
-        finally:
-            locks.release(held)
 
     def exists(self) -> bool:
         """Whether there is a database file with something in it. Not being allowed to look is no answer: it raises."""
@@ -342,16 +361,23 @@ _PROBLEMS: tuple[tuple[type[apsw.Error], str, str], ...] = (
 )
 
 
-@contextmanager
-def refusals(name: str, path: str) -> Iterator[None]:
+class refusals:  # noqa: N801 - a block, used like a function
     """Turn the database's own errors into refusals; constraint and syntax errors stay what they are."""
-    try:
-        yield
-    except apsw.Error as error:
-        refusal = as_refusal(error, name, path)
-        if refusal is None:
-            raise
-        raise refusal from error
+
+    __slots__ = ("_name", "_path")
+
+    def __init__(self, name: str, path: str) -> None:
+        self._name = name
+        self._path = path
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: object) -> None:
+        if isinstance(error, apsw.Error):
+            refusal = as_refusal(error, self._name, self._path)
+            if refusal is not None:
+                raise refusal from error
 
 
 def as_refusal(error: apsw.Error, name: str, path: str) -> Refusal | None:
