@@ -3,9 +3,11 @@
     python benchmarks/messages.py [--processes 10,50,200] [--seconds 3] [--rounds 3]
 
 The floor is the least that a shared read-modify-write can cost: one apsw connection per process, kept open, one
-integer read and written in ``BEGIN IMMEDIATE`` with WAL and synchronous FULL, behind the same gate or, in the second
-column, behind SQLite's own busy timeout. An operation of ours is a whole transaction of the store: creating a question
-with an idempotency key, or answering it. Both run for the same time on the same disk, in turn; medians of the rounds.
+integer read and written in ``BEGIN IMMEDIATE`` with WAL and synchronous FULL, behind SQLite's own busy timeout or, in
+the second row, behind the same gate as ours. The third row is what our two statements cost by themselves, on our tables
+and behind the gate, without a line of the store. An operation of ours is a whole transaction of the store: creating a
+question with an idempotency key, or answering it. All run for the same time on the same disk, in turn; medians of the
+rounds, as parts of the first row.
 """
 
 from __future__ import annotations
@@ -23,30 +25,50 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-MODES = ("floor, with gate", "floor, busy timeout", "create + respond")
+FLOOR, GATED, STATEMENTS, OURS = "floor", "floor, with gate", "bare statements, gate", "create + respond"
+MODES = (FLOOR, GATED, STATEMENTS, OURS)
+NOW = "2026-11-26T08:40:28.123456Z"
+INSERT = (
+    "INSERT INTO notifications (source, type, level, title, message, context, item, options, status, deadline,"
+    " default_answer, idempotency_key, created_at, updated_at)"
+    " VALUES ('daemon', 'question', 'normal', '', 'Go on?', '{}', NULL, '[1]', 'pending', NULL, NULL, ?,"
+    f" '{NOW}', '{NOW}') ON CONFLICT (idempotency_key) DO NOTHING RETURNING id"
+)
+ANSWER = (
+    "UPDATE notifications SET status = 'responded', answer = 'yes', answered_by = 'bench', answered_via = 'terminal',"
+    f" answered_at = '{NOW}', updated_at = '{NOW}' WHERE id = ? AND type = 'question' AND answer IS NULL"
+    " AND status <> 'dismissed' RETURNING id"
+)
 
 
-def floor(directory: str, seconds: float, gate: bool) -> Iterator[Any]:
-    """One shared counter; operations done, errors, longest wait."""
+def floor(directory: str, seconds: float, mode: str) -> Iterator[Any]:
+    """One shared counter, or our two statements; operations done, errors, longest wait."""
     import apsw
 
     from coffee_maker.utils import locks
 
-    raw = apsw.Connection(os.path.join(directory, "floor.db"))
+    counter, gate = mode != STATEMENTS, mode != FLOOR
+    raw = apsw.Connection(os.path.join(directory, "floor.db" if counter else "notifications.db"))
     raw.set_busy_timeout(5000)
     raw.execute("PRAGMA synchronous = FULL")
     yield None
     done = errors = 0
     longest = 0.0
     end = time.monotonic() + seconds
+    number = None
     while (started := time.monotonic()) < end:
         held = None
         try:
             if gate:
                 held = locks.acquire(os.path.join(directory, "floor.gate"), what="floor", timeout=30)
             raw.execute("BEGIN IMMEDIATE")
-            ((value,),) = raw.execute("SELECT value FROM counter").fetchall()
-            raw.execute("UPDATE counter SET value = ?", (value + 1,))
+            if counter:
+                ((value,),) = raw.execute("SELECT value FROM counter").fetchall()
+                raw.execute("UPDATE counter SET value = ?", (value + 1,))
+            elif number is None:
+                ((number,),) = raw.execute(INSERT, (f"{os.getpid()}-{done}",)).fetchall()
+            else:
+                number = raw.execute(ANSWER, (number,)).fetchall() and None
             raw.execute("COMMIT")
             done += 1
         except apsw.Error:
@@ -93,8 +115,7 @@ def messages(directory: str, seconds: float) -> Iterator[Any]:
 
 
 def worker(mode: str, directory: str, seconds: float) -> None:
-    ours = mode == MODES[2]
-    running = messages(directory, seconds) if ours else floor(directory, seconds, gate=mode == MODES[0])
+    running = messages(directory, seconds) if mode == OURS else floor(directory, seconds, mode)
     next(running)
     print("ready", flush=True)
     sys.stdin.readline()
@@ -159,7 +180,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
-    print(f"{'processes':>9}  {'what':<20} {'ops/s':>8} {'of floor':>9} {'errors':>7} {'longest wait':>13}")
+    print(f"{'processes':>9}  {'what':<22} {'ops/s':>8} {'of floor':>9} {'errors':>7} {'longest wait':>13}")
     for processes in (int(part) for part in options.processes.split(",")):
         rounds: dict[str, list[tuple[float, int, float]]] = {mode: [] for mode in MODES}
         for _ in range(options.rounds):
@@ -169,7 +190,7 @@ def main() -> None:
         for mode in MODES:
             speed = statistics.median(one[0] for one in rounds[mode])
             errors, longest = sum(one[1] for one in rounds[mode]), max(one[2] for one in rounds[mode])
-            print(f"{processes:>9}  {mode:<20} {speed:>8.0f} {speed / base:>9.2f} {errors:>7} {longest:>11.2f} s")
+            print(f"{processes:>9}  {mode:<22} {speed:>8.0f} {speed / base:>9.2f} {errors:>7} {longest:>11.2f} s")
     print(f"one waiting process takes {waiting_cost():.2%} of a core")
 
 
