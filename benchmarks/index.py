@@ -3,9 +3,10 @@
     python benchmarks/index.py [ROADMAP.md ...] [--rounds 15]
 
 Indexing is everything from bytes to items: decoding, block structure, statuses, fields, dependencies, check lists,
-revisions. Each round runs both on each text, in turn, the faster one as often as takes about as long; medians are
-told, and the ratio of the medians, which holds better than the figures themselves. Without files, texts are made: prose as in real roadmaps, and 5,000 short items.
-Peak memory is that of a fresh process that reads the text once, with the interpreter's own as floor.
+revisions. Each round runs both on each text, in turn, the faster one as often in a row as takes about as long; medians
+are told, and the ratio of the medians, which holds better than the figures themselves. Without files, texts are made:
+prose as in real roadmaps, and 5,000 short items. Peak memory is that of a fresh process that reads the text once, with
+the interpreter's own as floor.
 """
 
 from __future__ import annotations
