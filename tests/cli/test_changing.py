@@ -140,6 +140,17 @@ def test_remove_and_undo(run: Run, project: Project) -> None:
     assert project.roadmap.read_text() == ROADMAP
 
 
+def test_dependencies_are_items_and_removing_one_tells_who_needs_it(run: Run, project: Project) -> None:
+    added = run("add", "Later", "--depends-on", "2", "--depends-on", "priority 1", "--depends-on", "2", "--json").data
+    assert run("view", added["key"], "--json").data["depends_on"] == ["PRIORITY-2", "PRIORITY-1"]
+    assert run("edit", added["key"], "--depends-on", "2").code == 0
+    assert run("view", added["key"], "--json").data["fields"]["depends_on"] == "PRIORITY-2"
+    assert f"PRIORITY-3, {added['key']} depend on it." in run("remove", "2", "--dry-run").err
+    removed = run("remove", "2", "--yes")
+    assert (removed.code, removed.err) == (0, f"PRIORITY-3, {added['key']} depend on it.\n")
+    assert "depend" not in run("remove", added["key"], "--yes").err
+
+
 def test_remove_asks_on_a_terminal(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     class Terminal:
         def __init__(self, answer: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from coffee_maker.cli.values import field_pairs
 from coffee_maker.work import shapes
 
 TYPE_CHECKING = False
@@ -31,6 +32,29 @@ def add_place_options(parser: Parser, *, required: bool) -> None:
     group.add_argument("--last", action="store_true", help="behind all other items")
     group.add_argument("--before", metavar="ITEM", help="right before this item")
     group.add_argument("--after", metavar="ITEM", help="right behind this item")
+
+
+def add_field_options(parser: Parser, help: str) -> None:
+    """The fields of an item."""
+    parser.add_argument("--field", metavar="NAME=VALUE", action="append", default=[], help=help)
+    parser.add_argument(
+        "--depends-on", metavar="ITEM", action="append", default=[], help="an item that comes before; repeatable"
+    )
+
+
+def fields(args: Namespace, operations: Operations) -> dict[str, str | None]:
+    """What these options say; an empty value means that the field is to go. Refuses a dependency on nothing."""
+    from coffee_maker.core.errors import WrongUsage
+    from coffee_maker.core.fields import canonical
+
+    pairs = field_pairs(args.field)
+    if args.depends_on:
+        if "depends_on" in map(canonical, pairs):
+            raise WrongUsage(problem="The dependencies are given twice.", hint="Leave out --field or --depends-on.")
+        document = operations.document()
+        keys = [document.item(named).key for named in args.depends_on]
+        pairs["depends_on"] = ", ".join(dict.fromkeys(keys))
+    return pairs
 
 
 def order(args: Namespace, operations: Operations) -> Order:

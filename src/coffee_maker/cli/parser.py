@@ -58,10 +58,24 @@ class Parser(ArgumentParser):
         except _Misused as misused:
             self.usage = None
             message, hint = str(misused), f"{self.format_usage().strip()}\n`{self.prog} --help` shows examples."
-            raise WrongUsage(problem=f"{message[:1].upper()}{message[1:]}.", hint=hint) from None
+            problem = f"{message[:1].upper()}{message[1:]}{self._meant_by(message)}."
+            raise WrongUsage(problem=problem, hint=hint) from None
 
     def error(self, message: str) -> NoReturn:
         raise _Misused(message)
+
+    def _meant_by(self, message: str) -> str:
+        """`` (did you mean that?)`` for an option or a choice that there is not."""
+        from coffee_maker.utils.values import nearest
+
+        _, _, words = message.partition("unrecognized arguments: ")
+        options = [option for action in self._actions for option in action.option_strings]
+        for word in words.split():
+            if word.startswith("-"):
+                return nearest(word.partition("=")[0], tuple(options))
+        _, _, chosen = message.partition("invalid choice: ")
+        choices = [str(choice) for action in self._actions for choice in action.choices or ()]
+        return nearest(chosen.partition(" (choose")[0].strip("'\""), tuple(choices)) if chosen else ""
 
     def print_help(self, file: object = None) -> NoReturn:
         raise HelpAsked

@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 
 from coffee_maker.cli import changing
-from coffee_maker.cli.values import field_pairs, text_or_stdin
+from coffee_maker.cli.values import text_or_stdin
 from coffee_maker.core.errors import WrongUsage
 from coffee_maker.work.looking import status_named
 
@@ -28,9 +28,7 @@ def arguments(parser: Parser) -> None:
     parser.add_argument("item", metavar="ITEM", help="an item: 2.6, PRIORITY-2.6, US-110")
     parser.add_argument("--title", metavar="TEXT", help="a new title")
     parser.add_argument("--status", metavar="STATUS", help="a new status")
-    parser.add_argument(
-        "--field", metavar="NAME=VALUE", action="append", default=[], help="set a field; empty removes it; repeatable"
-    )
+    changing.add_field_options(parser, "set a field; empty removes it; repeatable")
     parser.add_argument("--check", metavar="N|TEXT", action="append", default=[], help="tick a check box; repeatable")
     parser.add_argument("--uncheck", metavar="N|TEXT", action="append", default=[], help="untick a check box")
     parser.add_argument("--body", metavar="TEXT", help="replace its text; - reads standard input")
@@ -44,7 +42,7 @@ def run(args: Namespace, operations: Operations, output: Output) -> int:
     wanted = ItemEdits(
         status=status_named(args.status) if args.status is not None else None,
         title=args.title,
-        fields=field_pairs(args.field),
+        fields=changing.fields(args, operations),
         check=tuple(args.check),
         uncheck=tuple(args.uncheck),
         body=text_or_stdin(args.body),
@@ -53,7 +51,7 @@ def run(args: Namespace, operations: Operations, output: Output) -> int:
     if wanted == ItemEdits():
         raise WrongUsage(
             problem="Nothing to edit was given.",
-            hint="Name at least one of --title, --status, --field, --check, --uncheck, --body, --append.",
+            hint="Name at least one of --title, --status, --field, --depends-on, --check, --uncheck, --body, --append.",
         )
     outcome = operations.editing.edit(args.item, wanted, **changing.order(args, operations))
     return changing.tell(args, outcome, operations, output)

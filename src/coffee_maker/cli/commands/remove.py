@@ -27,10 +27,17 @@ def arguments(parser: Parser) -> None:
 
 
 def run(args: Namespace, operations: Operations, output: Output) -> int:
-    if not (args.yes or args.dry_run):
-        one = operations.document().item(args.item)
-        if not confirm(f"Remove {one.key}: {one.title}?", what="remove", output=output):
-            output.say("Nothing was removed.")
-            return 1
+    document = operations.document()
+    one = document.item(args.item)
+    dependent = [other.key for other in document.items if one.key in other.depends_on]
+    depend = f"{', '.join(dependent)} {'depends' if len(dependent) == 1 else 'depend'}"
+    question = f"Remove {one.key}: {one.title}{f' (on which {depend})' if dependent else ''}?"
+    asked = not (args.yes or args.dry_run)
+    if asked and not confirm(question, what="remove", output=output):
+        output.say("Nothing was removed.")
+        return 1
     outcome = operations.editing.remove(args.item, **changing.order(args, operations))
-    return changing.tell(args, outcome, operations, output)
+    done = changing.tell(args, outcome, operations, output)
+    if dependent and not asked:
+        output.say(f"{depend} on it.")
+    return done
