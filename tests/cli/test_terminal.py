@@ -97,8 +97,6 @@ def test_settings_are_whole_on_a_narrow_terminal(project: Project) -> None:
 def test_a_removal_asks(project: Project) -> None:
     asked = plain(on_a_terminal(project, "remove", "2", answer="n\n"))
     assert "Remove PRIORITY-2: Raise the walls (on which PRIORITY-3 depends)? [y/N]" in asked
-        on_a_terminal(project, "remove", "2", answer="n\n")
-    )
     assert project.real("view", "2").code == 0
     on_a_terminal(project, "remove", "2", answer="y\n")
     assert project.real("view", "2").code == 4
