@@ -105,6 +105,16 @@ def test_history_is_a_chain(store: SharedStore) -> None:
             assert tx.roadmap.change(nothing) is None
 
 
+def test_restores_are_those_of_the_whole_file(store: SharedStore) -> None:
+    with store.writing() as tx:
+        kinds = [(None, "restore"), ("A", "restore"), (None, "update"), (None, "restore")]
+        for number, (item, kind) in enumerate(kinds):
+            tx.roadmap.append(change(str(number), str(number + 1), item, change_type=kind))
+    with store.reading() as tx:
+        assert [one.id for one in tx.roadmap.restores()] == [4, 1]
+        assert [one.id for one in tx.roadmap.restores(after_id=1)] == [4]
+
+
 def test_when_items_were_changed_last(store: SharedStore) -> None:
     with store.writing() as tx:
         assert tx.roadmap.last_changes() == {}

@@ -199,6 +199,22 @@ def test_an_exact_return_is_a_restore_and_can_be_taken_back(desk: Desk) -> None:
     desk.check_record()
 
 
+def test_the_history_of_an_item_has_the_restores_that_changed_it(desk: Desk) -> None:
+    desk.editing.reconcile()
+    complete(desk)
+    desk.save_outside(ROADMAP)
+    desk.editing.reconcile()
+    desk.editing.edit("1", ItemEdits(append="Later."), by="ann")
+    assert [one.change_type for one in desk.editing.history("PRIORITY-2")] == ["restore", "status_change"]
+    assert [one.change_type for one in desk.editing.history("PRIORITY-2", limit=1)] == ["restore"]
+    assert [one.change_type for one in desk.editing.history("PRIORITY-1")] == ["update"]
+    restore, change = desk.editing.history("PRIORITY-2")
+    assert desk.editing.history("PRIORITY-2", after_id=change.id) == [restore]
+    with desk.store.writing() as tx:
+        tx.roadmap.prune_versions(keep_last=1, keep_since=datetime(2100, 1, 1, tzinfo=UTC))
+    assert [one.change_type for one in desk.editing.history("PRIORITY-1")] == ["update", "restore"]  # it may have
+
+
 def test_items_that_vanish_together_raise_an_alert(desk: Desk) -> None:
     desk.editing.reconcile()
     desk.save_outside(ROADMAP[: ROADMAP.index("### 🔴 **PRIORITY 2:")])

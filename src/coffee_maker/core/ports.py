@@ -66,7 +66,10 @@ class RoadmapLog(Protocol):
         """Record one change; its `before_hash` must be the newest change's `after_hash`, or ValueError."""
 
     def changes(self, *, item: str | None = None, limit: int | None = None, after_id: int = 0) -> Sequence[Change]:
-        """Newest first."""
+        """Newest first; with `item`, those of this one item alone."""
+
+    def restores(self, *, after_id: int = 0) -> Sequence[Change]:
+        """Those that set the whole file to an earlier version, newest first."""
 
     def change(self, change_id: int) -> Change | None: ...
     def breaks(self) -> Sequence[int]:

@@ -118,6 +118,13 @@ class Log:
             )
         return [_change(row) for row in rows.dicts()]
 
+    def restores(self, *, after_id: int = 0) -> Sequence[Change]:
+        rows = self._connection.execute(
+            "SELECT * FROM roadmap_history WHERE item IS NULL AND change_type = 'restore' AND id > ? ORDER BY id DESC",
+            (after_id,),
+        )
+        return [_change(row) for row in rows.dicts()]
+
     def change(self, change_id: int) -> Change | None:
         if not 0 < change_id <= values.FOR_EVER:
             return None

@@ -81,9 +81,25 @@ class Editing:
             return document
 
     def history(self, item: str | None = None, *, limit: int | None = None, after_id: int = 0) -> Sequence[Change]:
-        """The recorded changes, newest first; of one item when a reference is given (also of one that is gone)."""
+        """The recorded changes, newest first; of one item when its key is given (also of one that is gone), with those
+        of the whole file that changed it."""
         with self._store.reading() as tx:
-            return tx.roadmap.changes(item=item, limit=limit, after_id=after_id)
+            changes = tx.roadmap.changes(item=item, limit=limit, after_id=after_id)
+            if item is None or not (restores := tx.roadmap.restores(after_id=after_id)):
+                return changes
+            touching = [one for one in restores if self._changed(tx, one, item)]
+        return sorted([*changes, *touching], key=lambda one: one.id, reverse=True)[:limit]
+
+    def _changed(self, tx: Transaction, change: Change, key: str) -> bool:
+        """Whether a change of the whole file changed an item; also when that is no longer known."""
+        texts = []
+        for version in (change.before_hash, change.after_hash):
+            content = tx.roadmap.version(version)
+            if content is None:
+                return True
+            document = self._recorder.parse(content)
+            texts.append([document.text[one.start : one.end].rstrip() for one in document.items if one.key == key])
+        return texts[0] != texts[1]
 
     def unrecorded(self) -> bool:
         """Whether the file holds an outside edit that the next operation will record; looks, and records nothing."""

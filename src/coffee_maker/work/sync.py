@@ -61,7 +61,7 @@ class Sync:
                 break
         findings = [*self._own(mine), *differences, *self._silent(daemons, answers, patience)]
         if recorded:
-            findings.append(Finding("recorded", "ok", f"{recorded} changes made outside are now in the history."))
+            findings.append(Finding("recorded", "ok", f"Changes made outside that are now in the history: {recorded}."))
         asked = [(daemon, daemon.daemon in answers) for daemon in daemons]
         digest = mine["roadmap_hash"]
         revision = revision_of_hash(digest) if isinstance(digest, str) else None
