@@ -91,6 +91,8 @@ CASES = {
     "an action without its command": Case(("respond", "1", "b"), None, 2, "did you mean notifications respond?"),
     "unknown option": Case(("view", "--jsn"), None, 2, "Unrecognized arguments: --jsn (did you mean --json?)."),
     "unknown option with a value": Case(("view", "--statsu=planned"), None, 2, "(did you mean --status?)."),
+    "title that is no heading's": Case(("add", "x" * 401), None, 1, "The title has 401 characters"),
+    "longer title": Case(("edit", "2", "--title", "x" * 5000), None, 1, "The title has 5,000 characters"),
     "dependency on no item": Case(("add", "x", "--depends-on", "77"), None, 4, "77"),
     "dependencies twice": Case(("add", "x", "--depends-on", "1", "--field", "requires=1"), None, 2, "given twice"),
     "unknown option near none": Case(("view", "--zzz"), None, 2, "Unrecognized arguments: --zzz."),

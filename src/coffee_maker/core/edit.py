@@ -32,12 +32,26 @@ class Place(NamedTuple):
     ref: str | None = None
 
 
+LONGEST_TITLE = 400  # characters; with number and decoration a heading of at most 500 is an item's
+
+
 def one_line(words: str, what: str) -> str:
     """Words that may stand in one line: refused when they hold line ends or other control characters."""
     words = words.strip()
     if any(ord(char) < 32 or 127 <= ord(char) < 160 or char in "\u2028\u2029" for char in words):
         raise EditRefused(problem=f"The {what} holds a line end or another control character.")
     return words
+
+
+def title_words(title: str) -> str:
+    """A title: one line, short enough that its heading is read as an item's."""
+    title = one_line(title, "title")
+    if len(title) > LONGEST_TITLE:
+        raise EditRefused(
+            problem=f"The title has {len(title):,} characters, and at most {LONGEST_TITLE} are taken.",
+            hint="Give a short one; the rest can stand in the item's text (--body).",
+        )
+    return title
 
 
 def body_lines(body: str, level: int, key: str) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from coffee_maker.core.document import Document, Splice
-from coffee_maker.core.edit import Edit, Place, body_lines, check_whole, check_within, one_line
+from coffee_maker.core.edit import Edit, Place, body_lines, check_whole, check_within, one_line, title_words
 from coffee_maker.core.errors import EditRefused
 from coffee_maker.core.fields import Field, canonical, written
 from coffee_maker.core.items import Item, Status
@@ -149,7 +149,7 @@ def set_title(doc: Document, ref: str, title: str) -> Edit:
     """Change the title in the heading, and nothing around it."""
     item = doc.item(ref)
     entry = doc.entry(item)
-    title = one_line(title, "title")
+    title = title_words(title)
     if title == item.title:
         return Edit((), item.key, item.title, title)
     begin = doc.lines.start(entry.heading.line) + entry.heading.column

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from coffee_maker.core.document import Document, Splice
-from coffee_maker.core.edit import Edit, Place, body_lines, check_whole, one_line
+from coffee_maker.core.edit import Edit, Place, body_lines, check_whole, one_line, title_words
 from coffee_maker.core.errors import EditRefused
 from coffee_maker.core.fields import canonical, written
 from coffee_maker.core.items import Item, Status
@@ -51,7 +51,7 @@ def add_item(
     forms always count on.
     """
     index = _index(doc, place)
-    new = NewItem(one_line(title, "title"), status, body, dict(fields or {}))
+    new = NewItem(title_words(title), status, body, dict(fields or {}))
     if not new.title:
         raise EditRefused(problem="An item needs a title.")
     model = _model(doc, index, place, number)
