@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import signal
 import subprocess
@@ -29,6 +31,13 @@ locks.COURTESY_SECONDS = float(sys.argv[4])
 with locks.hold(sys.argv[1], what="the lock", timeout=120):
     order = os.open(sys.argv[2], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.write(order, sys.argv[3].encode())
+"""
+HOLD_BY_FLOCK = """
+import fcntl, sys
+with open(sys.argv[1], "rb") as file:
+    fcntl.flock(file, fcntl.LOCK_EX)
+    print("held", flush=True)
+    sys.stdin.read()
 """
 HOLD_BY_FILELOCK = """
 import sys, filelock
@@ -128,7 +137,7 @@ def test_in_its_turn_it_is_taken_before_those_in_line_and_after_it_behind_them(
     os.waitid(os.P_PID, first.pid, os.WSTOPPED | os.WNOWAIT)
     locks.release(mine)
     with monkeypatch.context() as patch:
-        patch.setattr(locks, "_wait", lambda *_: pytest.fail("it went to the line in its own turn"))
+        patch.setattr(locks, "_stand_and_wait", lambda *_: pytest.fail("it went to the line in its own turn"))
         for _ in range(3):
             with locks.hold(str(path), what="it", timeout=1):
                 assert not order.exists()
@@ -181,18 +190,206 @@ def test_a_frozen_waiter_keeps_nobody_back_for_long(tmp_path: Path) -> None:
 
 
 @linux_only
-def test_a_thread_that_asks_from_time_to_time_leaves_the_line(tmp_path: Path) -> None:
-    path = tmp_path / "lock"
+def test_a_line_that_does_not_move_before_a_free_lock_is_not_waited_in_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, order = tmp_path / "lock", tmp_path / "order"
     mine = locks.acquire(str(path), what="it", timeout=1)
-    waiter = threading.Thread(target=lambda: locks.release(locks.acquire(str(path), what="it", timeout=30)))
+    frozen = waiting(path, order, "f", 1)
+    frozen.send_signal(signal.SIGSTOP)
+    os.waitid(os.P_PID, frozen.pid, os.WSTOPPED | os.WNOWAIT)
+    locks.release(mine)
+    waits: list[int] = []
+    really = locks._wait_in_line
+    monkeypatch.setattr(locks, "COURTESY_SECONDS", 0.01)
+    monkeypatch.setattr(locks, "TURN_SECONDS", 0)
+    monkeypatch.setattr(locks, "_wait_in_line", lambda *args: waits.append(1) or really(*args))
+    try:
+        for _ in range(3):
+            with locks.hold(str(path), what="it", timeout=30):
+                assert not order.exists()
+    finally:
+        frozen.send_signal(signal.SIGCONT)
+    assert len(waits) == 1
+    assert frozen.wait(30) == 0
+
+
+@linux_only
+def test_a_thread_stands_in_line_too(tmp_path: Path) -> None:
+    path, order = tmp_path / "lock", tmp_path / "order"
+    mine = locks.acquire(str(path), what="it", timeout=1)
+    first = waiting(path, order, "a", 1)
+    got: list[str] = []
+
+    def wait() -> None:
+        with locks.hold(str(path), what="it", timeout=30):
+            got.append(order.read_text())
+
+    waiter = threading.Thread(target=wait)
     waiter.start()
-    while not (queued := [line for line in kernel_locks(path) if "->" in line]):
+    while len([line for line in kernel_locks(path) if "OFDLCK" in line]) < 2:  # its byte, and that of the first
         threading.Event().wait(0.005)
-    assert "FLOCK" in queued[0]
-    assert not [line for line in kernel_locks(path) if "OFDLCK" in line]
+    locks._turns[str(path)] = 0.0
     locks.release(mine)
     waiter.join(30)
-    assert not waiter.is_alive()
+    assert got == ["a"]
+    assert first.wait(30) == 0
+
+
+def open_descriptors() -> int:
+    return len(os.listdir("/proc/self/fd")) if sys.platform == "linux" else 0
+
+
+def test_threads_that_give_up_leave_nothing_behind(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    refused: list[LockBusy] = []
+
+    def ask() -> None:
+        for _ in range(10):
+            with pytest.raises(LockBusy) as busy:
+                locks.acquire(str(path), what="it", timeout=0.03)
+            refused.append(busy.value)
+
+    with locks.hold(str(path), what="it", timeout=1):
+        before = threading.active_count(), open_descriptors()
+        asking = threading.Thread(target=ask)
+        asking.start()
+        asking.join(30)
+        assert (threading.active_count(), open_descriptors()) == before
+    assert len(refused) == 10
+
+
+@pytest.mark.parametrize("where", ["_stand_and_wait", "_is_at", "_write_note"])
+def test_an_interrupt_on_the_way_leaves_nothing_held(
+    where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "lock"
+    before = open_descriptors()
+    really = getattr(locks, where)
+
+    def interrupted(*args: object) -> None:
+        really(*args)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(locks, where, interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        locks.acquire(str(path), what="it", timeout=1)
+    assert (locks.holder(str(path)), open_descriptors()) == (None, before)
+
+
+def test_what_nobody_kept_is_given_back(tmp_path: Path) -> None:
+    path = str(tmp_path / "lock")
+    locks.acquire(path, what="it", timeout=1)  # as when an interrupt comes before the caller has it
+    assert locks.holder(path) is None
+
+
+@pytest.mark.parametrize("alarm", ["mine", "somebody else's", "blocked"])
+def test_an_interrupt_while_waiting_leaves_nothing_behind(alarm: str, tmp_path: Path) -> None:
+    path, before = tmp_path / "lock", open_descriptors()
+    program = """
+import os, signal, sys, threading
+from coffee_maker.utils import locks
+if sys.argv[2] == "somebody else's":
+    signal.signal(signal.SIGALRM, lambda *_: None)
+elif sys.argv[2] == "blocked":
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM])
+handler = signal.getsignal(signal.SIGALRM)
+print("asks", flush=True)
+try:
+    locks.acquire(sys.argv[1], what="it", timeout=60)
+except KeyboardInterrupt:
+    at = os.stat(sys.argv[1])
+    kept = []
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            kept += [name] if os.path.samestat(os.stat(f"/proc/self/fd/{name}"), at) else []
+        except OSError:
+            pass
+    print(len(kept), threading.active_count(), signal.getitimer(signal.ITIMER_REAL)[0],
+          signal.getsignal(signal.SIGALRM) == handler, flush=True)
+"""
+    with locks.hold(str(path), what="it", timeout=1):
+        for pause in (0.0, 0.02, 0.2):
+            argv = [sys.executable, "-c", program, str(path), alarm]
+            waiter = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
+            assert waiter.stdout is not None
+            assert waiter.stdout.readline() == "asks\n"
+            threading.Event().wait(pause)  # wherever it is then
+            waiter.send_signal(signal.SIGINT)
+            told = waiter.communicate(timeout=30)[0]
+            assert told in ("0 1 0.0 True\n", ""), told  # nothing: it had not yet begun
+    assert (locks.holder(str(path)), open_descriptors()) == (None, before)
+
+
+def test_the_time_limit_is_kept_where_no_alarm_is_heard(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    other = holding(HOLD, path)
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM])
+    try:
+        with pytest.raises(LockBusy, match=f"process {other.pid} "):
+            locks.acquire(str(path), what="it", timeout=0.2)
+        assert signal.SIGALRM not in signal.sigpending()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        end(other)
+
+
+def test_a_forked_child_does_not_keep_it(tmp_path: Path) -> None:
+    path = str(tmp_path / "lock")
+    ready, go_on = os.pipe(), os.pipe()
+    held = locks.acquire(path, what="it", timeout=1)
+    child = os.fork()
+    if not child:
+        try:
+            os.write(ready[1], b"x")
+            os.read(go_on[0], 1)
+            locks.release(held)  # as at the end of a block; it must not close what is now another file
+        finally:
+            os._exit(0)
+    os.read(ready[0], 1)
+    locks.release(held)
+    assert locks.holder(path) is None
+    with locks.hold(path, what="it", timeout=0):
+        os.write(go_on[1], b"x")
+        os.waitpid(child, 0)
+        assert str(os.getpid()) in str(locks.holder(path))
+    for end_of_pipe in (*ready, *go_on):
+        os.close(end_of_pipe)
+
+
+@pytest.mark.parametrize("trouble", ["full disk", "no text"])
+def test_a_note_that_cannot_be_written_decides_nothing(
+    trouble: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = str(tmp_path / "lock")
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    if trouble == "full disk":
+        monkeypatch.setattr(os, "pwrite", full)
+    with locks.hold(path, what="it", timeout=1, purpose="\udcff"):
+        assert locks.holder(path) is not None
+    assert locks.holder(path) is None
+
+
+def test_a_note_of_a_process_that_is_over_is_told_as_such(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    before = holding(HOLD, path)
+    end(before)
+    other = holding(HOLD_BY_FLOCK, path)
+    with pytest.raises(LockBusy, match=f"another process \\(not .* process {before.pid} .*which is over\\)"):
+        locks.acquire(str(path), what="it", timeout=0.05)
+    end(other)
+
+
+def test_two_who_look_at_once_do_not_see_each_other(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    with locks.hold(str(path), what="it", timeout=1):
+        pass
+    with path.open("rb") as looking:
+        fcntl.flock(looking, fcntl.LOCK_SH)  # as `holder` does for a moment
+        assert locks.holder(str(path)) is None
 
 
 def test_without_a_line_it_is_a_lock_still(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.work.editing_kit import ROADMAP, Desk
@@ -29,6 +30,7 @@ from coffee_maker.core.questions import Kind, State
 from coffee_maker.core.state import Taken
 from coffee_maker.utils import locks
 from coffee_maker.work.editing import ItemEdits
+from coffee_maker.work.recording import Recorder
 from coffee_maker.work.rows import KEEP, TAKE
 
 
@@ -380,6 +382,26 @@ def test_a_guard_that_raises_stops_the_change(desk: Desk) -> None:
         desk.editing.set_status("2", Status.COMPLETE, by="daemon", guard=guard)
     assert desk.text == ROADMAP
     assert not desk.editing.history()
+    desk.check_record()
+
+
+def test_an_interrupt_right_behind_the_commit_leaves_the_change_to_be_finished(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.editing.reconcile()
+    really = Recorder._write
+
+    def interrupted(*args: Any, **kwargs: Any) -> int:
+        really(*args, **kwargs)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Recorder, "_write", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        complete(desk)
+    monkeypatch.undo()
+    assert desk.editing.reconcile().item("2").status is Status.COMPLETE
+    assert [change.change_type for change in desk.editing.history()] == ["status_change"]
+    assert not notes(desk)
     desk.check_record()
 
 

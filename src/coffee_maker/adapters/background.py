@@ -33,13 +33,13 @@ class Started(NamedTuple):
 def lock(path: str) -> Iterator[None]:
     """Hold the lock for the block. It goes with the process, however that ends: no file says that it is there."""
     try:
-        fd = locks.acquire(path, what=_WHAT, timeout=0.0, purpose="daemon")
+        held = locks.acquire(path, what=_WHAT, timeout=0.0, purpose="daemon")
     except LockBusy as busy:
         raise DaemonRunning(holder=busy.values["holder"], since=busy.values["since"]) from None
     try:
         yield
     finally:
-        locks.release(fd)
+        locks.release(held)
 
 
 def refuse_second(path: str) -> None:

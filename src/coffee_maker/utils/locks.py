@@ -22,7 +22,7 @@ import os
 import stat
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 
@@ -30,14 +30,15 @@ from coffee_maker.core.errors import LockBusy, LockUnusable
 from coffee_maker.core.lean import UTC, datetime
 
 TURN_SECONDS = 0.003
-"""How long who got the lock may take it again before those who wait in line: 200 of them still wait less than 1 s."""
-ASK_SECONDS = 0.2
-"""How long a waiter asks before it goes into the kernel's queue, where nobody starves."""
+"""How long who got the lock may take it again before those who wait in line: 200 of them still wait about 1 s."""
+ASK_SECONDS = 0.05
+"""How long the first in line asks before it goes into the kernel's queue, where nobody starves."""
 COURTESY_SECONDS = 1.0
 """How long a waiter at most leaves the first place to others: who holds it may be frozen, and the lock free."""
+_STUCK_SECONDS = 10.0  # so long a line that did not move, before a lock that was free, is not waited in again
 _FIRST_PAUSE = 0.0003
-_LONGEST_PAUSE = 0.01
-_LONGEST_PAUSE_OF_FIRST = 0.0005  # all others wait for the one who is first in line
+_LONGEST_PAUSE = 0.0005  # all others wait for the one who is first in line
+_LONGEST_PAUSE_IN_LINE = 0.002
 _NOTE_BYTES = 512
 _AGAIN_SECONDS = 0.5  # an alarm that rings right before a wait begins would go unheard, so it rings again
 
@@ -48,40 +49,97 @@ _ASK: int | None = getattr(fcntl, "F_OFD_SETLK", None) if _LINUX else None
 _QUEUE: int | None = getattr(fcntl, "F_OFD_SETLKW", None) if _LINUX else None
 _TAKE, _LEAVE = (kind.to_bytes(2, sys.byteorder) + bytes(6) for kind in (fcntl.F_WRLCK, fcntl.F_UNLCK))  # it begins so
 
-
 _turns: dict[str, float] = {}
 """When this process's turn at each lock ends (`time.monotonic`)."""
+_stuck: dict[str, float] = {}
+"""Until when this process does not wait in each lock's line, because the first place in it does not take its turn."""
+_open_here: set[int] = set()
+"""Descriptors of lock files, which a forked child must not keep: its parent's locks would last as long as the child."""
+
+
+class Held:
+    """A lock file that is open, and locked once `acquire` has given it out. Whatever becomes of it, also an interrupt
+    right behind `acquire`, the lock is given back with it."""
+
+    __slots__ = ("fd", "pid")
+
+    def __init__(self, fd: int) -> None:
+        self.pid = os.getpid()
+        self.fd = fd
+        _open_here.add(fd)
+
+    def close(self) -> None:
+        """Give the lock back, or stop waiting for it; again, or in a forked child, it does nothing."""
+        fd, self.fd = getattr(self, "fd", -1), -1  # none: it was interrupted while it was made
+        if fd >= 0 and self.pid == os.getpid():
+            _open_here.discard(fd)
+            os.close(fd)
+
+    __del__ = close
+
+
+def _forget_parents_locks() -> None:
+    for fd in _open_here:
+        with suppress(OSError):
+            os.close(fd)
+    _open_here.clear()
+
+
+os.register_at_fork(after_in_child=_forget_parents_locks)
 
 
 @contextmanager
 def hold(path: str, *, what: str, timeout: float, purpose: str = "") -> Iterator[None]:
     """Hold the lock on `path` for the block; raises `LockBusy` naming the holder when `timeout` seconds ran out."""
-    fd = acquire(path, what=what, timeout=timeout, purpose=purpose)
+    held = acquire(path, what=what, timeout=timeout, purpose=purpose)
     try:
         yield
     finally:
-        release(fd)
+        release(held)
 
 
-def acquire(path: str, *, what: str, timeout: float, purpose: str = "") -> int:
-    """Take the lock and return its descriptor, to be given to `release`."""
+def acquire(path: str, *, what: str, timeout: float, purpose: str = "") -> Held:
+    """Take the lock; it is to be given to `release`. Raises `LockBusy`, `LockUnusable`, or `OSError` when the file
+    cannot be opened."""
     started = time.monotonic()
     while True:
-        fd = _open(path)
-        mine = os.fstat(fd)
-        _refuse_unless_plain(fd, mine, path)
-        if not (started < _turns.get(path, 0.0) and _try(fd)):
-            left = timeout - (time.monotonic() - started)
-            place = time.monotonic_ns()
-            first = timeout <= 0 or (_stand(fd, _ASK, place, 1) and _stand(fd, _ASK, 0, place))
-            if not (first and _try(fd)) and not _wait(fd, left, 0 if first else place):
-                raise LockBusy(what=what, waited=f"{timeout:g} s", **_read_note(path))
-            _turns[path] = time.monotonic() + TURN_SECONDS
-            _stand(fd, _ASK, 0, 0, _LEAVE)
-        if _is_at(mine, path):
-            _write_note(fd, purpose)
-            return fd
-        os.close(fd)  # somebody replaced the lock file (a library that unlinks it): take the one that counts
+        held = Held(_open(path))
+        try:
+            mine = os.fstat(held.fd)
+            if not stat.S_ISREG(mine.st_mode):  # a planted pipe or device; links and directories cannot be opened
+                raise LockUnusable(path=path)
+            if not (started < _turns.get(path, 0.0) and _try(held.fd)):
+                if not _stand_and_wait(held.fd, path, started, timeout):
+                    raise LockBusy(what=what, waited=f"{timeout:g} s", **_read_note(path))
+                _turns[path] = time.monotonic() + TURN_SECONDS
+                _stand(held.fd, _ASK, 0, 0, _LEAVE)
+            if _is_at(mine, path):
+                _write_note(held.fd, purpose)
+                return held
+        except BaseException:
+            held.close()
+            raise
+        held.close()  # somebody replaced the lock file (a library that unlinks it): take the one that counts
+
+
+def release(held: Held) -> None:
+    """Give the lock back."""
+    held.close()
+
+
+def holder(path: str) -> str | None:
+    """Who holds the lock now, or None when it is free; never waits."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)  # shared: two who look at once do not see each other
+    except BlockingIOError:
+        return _read_note(path)["holder"]
+    finally:
+        os.close(fd)
+    return None
 
 
 def _open(path: str) -> int:
@@ -93,37 +151,16 @@ def _open(path: str) -> int:
         raise
 
 
-def _refuse_unless_plain(fd: int, mine: os.stat_result, path: str) -> None:
-    """A planted pipe or device is no lock (a symlink or directory was refused when opening)."""
-    if not stat.S_ISREG(mine.st_mode):
-        os.close(fd)
-        raise LockUnusable(path=path)
-
-
-def release(fd: int) -> None:
-    """Give the lock back."""
-    os.close(fd)
-
-
-def holder(path: str) -> str | None:
-    """Who holds the lock now, or None when it is free; never waits."""
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
-    except FileNotFoundError:
-        return None
-    try:
-        if _try(fd):
-            return None
-        return _read_note(path)["holder"]
-    finally:
-        os.close(fd)
-
-
 def _try(fd: int) -> bool:
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
+    return True
+
+
+def _lock(fd: int) -> bool:
+    fcntl.flock(fd, fcntl.LOCK_EX)
     return True
 
 
@@ -138,121 +175,105 @@ def _stand(fd: int, how: int | None, start: int, length: int, kind: bytes = _TAK
     return True
 
 
-def _wait(fd: int, seconds: float, place: int) -> bool:
-    """Wait for at most `seconds`; closes `fd` when that was not enough.
-
-    First comes the line, for all who stand before `place` (0: nobody does), then asking for a moment, and then the
-    kernel's own queue, where nobody starves. These have no time limit: the main thread sets an alarm, if the program
-    does not use it otherwise. Any other thread asks longer and then lets a second thread queue for it, which on a busy
-    machine costs several times as much.
-    """
-    if seconds <= 0:
-        os.close(fd)
+def _stand_and_wait(fd: int, path: str, started: float, timeout: float) -> bool:
+    """Take the lock from the place in line that comes with this moment; False when the time ran out."""
+    end = started + timeout
+    place = time.monotonic_ns()
+    first = timeout <= 0 or (_stand(fd, _ASK, place, 1) and (started < _stuck.get(path, 0.0) or _is_first(fd, place)))
+    if first and _try(fd):
+        return True
+    if time.monotonic() >= end:
         return False
+    if not first:
+        patience = time.monotonic() + min(timeout / 2, COURTESY_SECONDS)
+        if not (_wait_in_line(fd, place, patience) or _is_first(fd, place)) and _try(fd):
+            _stuck[path] = time.monotonic() + _STUCK_SECONDS  # the lock was free, and who is first did not take it
+            return True
+    return _ask_again(fd, min(end, time.monotonic() + ASK_SECONDS)) or _queue(fd, end)
+
+
+def _is_first(fd: int, place: int) -> bool:
+    return _stand(fd, _ASK, 0, place)
+
+
+def _wait_in_line(fd: int, place: int, end: float) -> bool:
+    """Wait until nobody stands before `place`. Where the wait in the kernel cannot be ended, ask from time to time."""
     try:
-        return _queue_with_alarm(fd, seconds, place)
+        return _until_alarm(end, lambda: _stand(fd, _QUEUE, 0, place))
+    except _TimeUp:
+        return False
     except _NoAlarm:
-        _stand(fd, _ASK, 0, 0, _LEAVE)  # who asks from time to time must not keep those back who are woken
-        return _ask_again(fd, min(seconds, ASK_SECONDS)) or _queue_in_thread(fd, seconds - ASK_SECONDS)
+        return _again_and_again(lambda: _is_first(fd, place), end, _LONGEST_PAUSE_IN_LINE)
+
+
+def _ask_again(fd: int, end: float) -> bool:
+    return _again_and_again(lambda: _try(fd), end, _LONGEST_PAUSE)
+
+
+def _queue(fd: int, end: float) -> bool:
+    """Wait for the lock in the kernel's own queue."""
+    try:
+        return _until_alarm(end, lambda: _lock(fd))
+    except _TimeUp:
+        return False
+    except _NoAlarm:
+        return _again_and_again(lambda: _try(fd), end, _LONGEST_PAUSE_IN_LINE)
+
+
+def _again_and_again(test: Callable[[], bool], end: float, longest_pause: float) -> bool:
+    """Whether it holds before `end`, asked at growing distances spread by chance."""
+    pause = _FIRST_PAUSE
+    while (left := end - time.monotonic()) > 0:
+        chance = time.monotonic_ns() % 1009 / 1009  # `random` costs more than the whole wait
+        time.sleep(min(left, pause * (0.5 + chance)))
+        if test():
+            return True
+        pause = min(pause * 1.5, longest_pause)
+    return False
 
 
 class _NoAlarm(Exception):
-    """The alarm is somebody else's, or this is not the main thread."""
+    """The alarm is somebody else's, nobody would hear it, or this is not the main thread."""
 
 
 class _TimeUp(Exception):
     """The alarm rang."""
 
 
-def _queue_with_alarm(fd: int, seconds: float, place: int) -> bool:
+def _until_alarm(end: float, wait: Callable[[], bool]) -> bool:
+    """What `wait` gives, which has no time limit of its own; raises `_TimeUp` when it would last longer than to `end`.
+
+    Only the main thread can set an alarm, and only if the program does not use it otherwise; else raises `_NoAlarm`.
+    """
     import signal  # only a lock that is busy pays for it
 
-    end, waiting = time.monotonic() + seconds, False
+    waiting = False
 
     def ring(*_: object) -> None:
         if waiting:
             raise _TimeUp
 
-    if signal.getsignal(signal.SIGALRM) is not signal.SIG_DFL or any(signal.getitimer(signal.ITIMER_REAL)):
+    if (
+        signal.getsignal(signal.SIGALRM) is not signal.SIG_DFL
+        or any(signal.getitimer(signal.ITIMER_REAL))
+        or signal.SIGALRM in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    ):
         raise _NoAlarm
     try:
-        signal.signal(signal.SIGALRM, ring)
-    except ValueError:  # not the main thread
-        raise _NoAlarm from None
-    got = False
-    try:
-        if place:
-            waiting = True
-            with suppress(_TimeUp):
-                signal.setitimer(signal.ITIMER_REAL, min(seconds / 2, COURTESY_SECONDS), _AGAIN_SECONDS)
-                _stand(fd, _QUEUE, 0, place)
-                waiting = False
+        try:
+            signal.signal(signal.SIGALRM, ring)
+        except ValueError:  # not the main thread
+            raise _NoAlarm from None
+        waiting = True
+        signal.setitimer(signal.ITIMER_REAL, max(end - time.monotonic(), 0.001), _AGAIN_SECONDS)
+        done = wait()
         waiting = False
-        got = _ask_again(fd, min(end - time.monotonic(), ASK_SECONDS / 4), _LONGEST_PAUSE_OF_FIRST)
-        if not got:
-            signal.setitimer(signal.ITIMER_REAL, max(end - time.monotonic(), 0.001), _AGAIN_SECONDS)
-            waiting = True
-            fcntl.flock(fd, fcntl.LOCK_EX)
-            waiting, got = False, True
-    except _TimeUp:
-        pass
+        return done
     finally:
         waiting = False
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        if not got:  # the alarm, Ctrl-C: whatever was got meanwhile is let go
-            os.close(fd)
-    return got
-
-
-def _ask_again(fd: int, seconds: float, longest_pause: float = _LONGEST_PAUSE) -> bool:
-    """Ask again and again for at most `seconds`, at growing distances spread by chance."""
-    end = time.monotonic() + seconds
-    pause = _FIRST_PAUSE
-    while (left := end - time.monotonic()) > 0:
-        chance = time.monotonic_ns() % 1009 / 1009  # `random` costs more than the whole wait
-        time.sleep(min(left, pause * (0.5 + chance)))
-        if _try(fd):
-            return True
-        pause = min(pause * 1.5, longest_pause)
-    return False
-
-
-def _queue_in_thread(fd: int, seconds: float) -> bool:
-    """Wait in the kernel's queue for at most `seconds`; takes over `fd` and closes it when that was not enough.
-
-    ``flock`` has no time limit of its own and a signal would belong to the whole process, so a thread waits; when it
-    is given up on and gets the lock after all, closing the descriptor lets the lock go at once.
-    """
-    if seconds <= 0:
-        os.close(fd)
-        return False
-    import threading  # only a lock that is busy pays for it
-
-    guard = threading.Lock()
-    done = threading.Event()
-    given_up = False
-    got = False
-
-    def wait() -> None:
-        nonlocal got
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX)
-        except OSError:
-            done.set()
-            return
-        with guard:
-            if given_up:
-                os.close(fd)
-            else:
-                got = True
-        done.set()
-
-    threading.Thread(target=wait, name="lock-wait", daemon=True).start()
-    done.wait(max(seconds, 0.0))
-    with guard:
-        given_up = not got
-    return got
+        if signal.getsignal(signal.SIGALRM) is ring:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
 
 
 def _is_at(mine: os.stat_result, path: str) -> bool:
@@ -271,15 +292,20 @@ def _write_note(fd: int, purpose: str) -> None:
     there already is left alone, since a changed file makes the next flush of any other longer too.
     """
     note = _note(os.getpid(), purpose, int(time.time()))
-    if os.pread(fd, _NOTE_BYTES, 0) != note:
-        os.pwrite(fd, note, 0)
+    with suppress(OSError):  # a full disk
+        if os.pread(fd, _NOTE_BYTES, 0) != note:
+            os.pwrite(fd, note, 0)
 
 
 @lru_cache(maxsize=4)
 def _note(pid: int, purpose: str, second: int) -> bytes:
     now = datetime.fromtimestamp(second, UTC).isoformat(timespec="seconds")
-    note = f"{os.uname().nodename} process {pid}{' (' + purpose + ')' if purpose else ''}\n{now}\n"
-    return note.encode()[:_NOTE_BYTES].ljust(_NOTE_BYTES)
+    note = f"{_process(pid)}{' (' + purpose + ')' if purpose else ''}\n{now}\n"
+    return note.encode(errors="replace")[:_NOTE_BYTES].ljust(_NOTE_BYTES)
+
+
+def _process(pid: int) -> str:
+    return f"{os.uname().nodename} process {pid}"
 
 
 def _read_note(path: str) -> dict[str, str]:
@@ -294,4 +320,21 @@ def _read_note(path: str) -> dict[str, str]:
         os.close(fd)
     if len(lines) < 2:
         return unknown
+    if _is_over(lines[0]):  # who holds it now leaves no note: `flock`, `filelock`
+        return {**unknown, "holder": f"another process (not {lines[0]}, which is over)"}
     return {"holder": lines[0], "since": lines[1].replace("T", " ").replace("+00:00", " UTC")}
+
+
+def _is_over(noted: str) -> bool:
+    """Whether the process that a note names was one of this machine and has ended."""
+    words = noted.split(" ")
+    pid = words[2] if len(words) > 2 else ""
+    if not pid.isdecimal() or " ".join(words[:3]) != _process(int(pid)):
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except (OSError, OverflowError):
+        pass
+    return False

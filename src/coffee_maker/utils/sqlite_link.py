@@ -7,6 +7,7 @@ descriptor of them would drop the locks that this process holds.
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -25,6 +26,12 @@ FIXED_SQLITE = (3, 51, 3)
 """The first version without the WAL-reset bug (https://sqlite.org/wal.html#walresetbug)."""
 ANY_FILESYSTEM = "COFFEE_ANY_FILESYSTEM"
 """The variable by which a person vouches that nobody else shares the data directory's file system."""
+
+_PERMISSION = "Give your user (or a group you share) write permission on the directory and every file in it."
+_HINTS = {
+    errno.EROFS: "The file system is mounted read-only: mount it for writing, or name another place with --data-dir.",
+    errno.ENOSPC: "The disk is full: free some space and repeat; what was recorded before is intact.",
+}
 
 _WRITE = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE | apsw.SQLITE_OPEN_URI | apsw.SQLITE_OPEN_NOFOLLOW
 _READ = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI | apsw.SQLITE_OPEN_NOFOLLOW
@@ -85,7 +92,11 @@ class _Transaction:
         self._begin = begin
 
     def __enter__(self) -> None:
-        self._link.raw.execute(self._begin)
+        try:
+            self._link.raw.execute(self._begin)
+        except BaseException:  # an interrupt may come when it has begun
+            self._link.roll_back()
+            raise
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: object) -> None:
         try:
@@ -127,7 +138,8 @@ class SqliteDatabase:
             held = self._pass_gate(purpose)
             try:
                 if link is None or link.file != self.identity():  # none yet, or another file took its place
-                    self._let_go(link, broken=True)
+                    old, link = link, None
+                    self._let_go(old, broken=True)
                     link = self._open_for_writing()
                 yield link
             finally:
@@ -158,7 +170,7 @@ class SqliteDatabase:
             finally:
                 self._let_go(link, broken, self._idle_readers)
 
-    def _pass_gate(self, purpose: str) -> int:
+    def _pass_gate(self, purpose: str) -> locks.Held:
         """Exclude every other writer, checkpoint and restore, in any process or container that sees the directory."""
         try:
             return locks.acquire(
@@ -177,8 +189,8 @@ class SqliteDatabase:
         except OSError as error:
             raise DatabaseUnusable(
                 name=self.name,
-                problem=f"its lock file {self.gate_path} cannot be opened ({error.strerror})",
-                hint="Give your user (or a group you share) write permission on the directory and every file in it.",
+                problem=f"its lock file {self.gate_path} cannot be opened or made ({error.strerror})",
+                hint=_HINTS.get(error.errno or 0, _PERMISSION),
             ) from error
 
     def exists(self) -> bool:
@@ -204,7 +216,7 @@ class SqliteDatabase:
         self._idle_readers.close()
 
     def _let_go(self, link: SqliteLink | None, broken: bool, idle: Idle[SqliteLink] | None = None) -> None:
-        if link is not None and self._keep and not broken:
+        if link is not None and self._keep and not broken and not link.raw.in_transaction:
             (idle or self._idle).give(link)
         elif link is not None:
             link.close()

@@ -16,6 +16,8 @@ Every method here expects the roadmap's lock to be held.
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from coffee_maker.core.diffs import diff
 from coffee_maker.core.document import Document
 from coffee_maker.core.errors import NotText, Refusal, RoadmapUnusable
@@ -103,13 +105,21 @@ class Recorder:
             state = RoadmapState(final.digest, staged, document.digest)
             last = self._write(document, final, rows, (), state, guard=guard)
         except BaseException:
-            self._file.discard(staged)
+            self._discard_unless_recorded(staged)
             raise
         try:
             return self._put(final, staged, document.digest), last
         except Refusal as error:
             self._take_back(document, final, staged, error)
             raise
+
+    def _discard_unless_recorded(self, staged: str) -> None:
+        """An interrupt, or a connection that is lost, may come right behind the commit: then the next operation puts
+        the file in place. Where the database does not say which, `tidy` will know."""
+        with suppress(Refusal), self._store.reading() as tx:
+            state = tx.roadmap.state()
+            if state is None or state.pending != staged:
+                self._file.discard(staged)
 
     def restore(self, content: bytes) -> None:
         """Put a recorded content back where the file is missing or empty."""
