@@ -346,15 +346,21 @@ def test_a_forked_child_does_not_keep_it(tmp_path: Path) -> None:
             locks.release(held)  # as at the end of a block; it must not close what is now another file
         finally:
             os._exit(0)
-    os.read(ready[0], 1)
-    locks.release(held)
-    assert locks.holder(path) is None
-    with locks.hold(path, what="it", timeout=0):
-        os.write(go_on[1], b"x")
-        os.waitpid(child, 0)
-        assert str(os.getpid()) in str(locks.holder(path))
-    for end_of_pipe in (*ready, *go_on):
-        os.close(end_of_pipe)
+    try:
+        os.read(ready[0], 1)
+        locks.release(held)
+        assert locks.holder(path) is None
+        with locks.hold(path, what="it", timeout=0):
+            os.write(go_on[1], b"x")
+            os.waitpid(child, 0)
+            child = 0
+            assert str(os.getpid()) in str(locks.holder(path))
+    finally:
+        if child:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+        for end_of_pipe in (*ready, *go_on):
+            os.close(end_of_pipe)
 
 
 @pytest.mark.parametrize("trouble", ["full disk", "no text"])
