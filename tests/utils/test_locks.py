@@ -343,17 +343,22 @@ def test_a_forked_child_does_not_keep_it(tmp_path: Path) -> None:
         try:
             os.write(ready[1], b"x")
             os.read(go_on[0], 1)
-            locks.release(held)  # as at the end of a block; it must not close what is now another file
-        finally:
+            others = [os.open(os.devnull, os.O_RDONLY) for _ in range(held.fd)]  # one of them has its number now
+            locks.release(held)  # as at the end of a block
+            for other in others:
+                os.fstat(other)
             os._exit(0)
+        finally:
+            os._exit(1)
     try:
         os.read(ready[0], 1)
         locks.release(held)
         assert locks.holder(path) is None
         with locks.hold(path, what="it", timeout=0):
             os.write(go_on[1], b"x")
-            os.waitpid(child, 0)
+            _, status = os.waitpid(child, 0)
             child = 0
+            assert status == 0
             assert str(os.getpid()) in str(locks.holder(path))
     finally:
         if child:
