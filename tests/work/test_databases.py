@@ -9,14 +9,16 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
+from tests.stores import open_store
 
-from coffee_maker.core.errors import BackupUnusable, DatabaseUnusable, RestoreWouldLose
+from coffee_maker.core.errors import BackupUnusable, DatabaseBusy, DatabaseUnusable, RestoreWouldLose
 from coffee_maker.core.history import NewChange
 from coffee_maker.core.ports import Maintenance
 from coffee_maker.core.questions import Draft, Kind, Source
-from coffee_maker.core.records import Finding, Run
+from coffee_maker.core.records import Backup, Finding, Run
 from coffee_maker.core.state import RoadmapState
 from coffee_maker.store import backup_file, migrate
 from coffee_maker.store.common import SharedStore
@@ -195,8 +197,35 @@ def test_restoring_what_is_already_there_needs_no_yes(
     assert db.restore(looked_after[0], made.path, databases.directory, now=LATER).kept is not None
 
 
+@pytest.mark.parametrize("yes", [False, True])
+def test_nobody_writes_between_what_is_kept_and_what_is_replaced(
+    yes: bool,
+    looked_after: list[Maintenance],
+    store: SharedStore,
+    databases: Databases,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    write_something(store)
+    made = db.backup(looked_after[0], databases.directory, now=NOW)
+    real, meanwhile = backup_file.make, []
+
+    def make(*args: Any) -> Backup:
+        kept = real(*args)
+        with pytest.raises(DatabaseBusy):
+            write_something(impatient, LATER)
+        meanwhile.append(kept.path)
+        return kept
+
+    impatient = open_store(databases._replace(gate_timeout=0.05))
+    monkeypatch.setattr(backup_file, "make", make)
+    restored = db.restore(looked_after[0], made.path, databases.directory, now=LATER, yes=yes)
+    assert meanwhile == [restored.kept]
+    write_something(impatient, LATER)
+    impatient.close()
+
+
 def test_a_reader_keeps_its_snapshot_through_a_restore(
-    looked_after: list[Maintenance], store: SharedStore, databases: Databases
+    looked_after: list[Maintenance], store: SharedStore, databases: Databases, tmp_path: Path
 ) -> None:
     write_something(store)
     made = db.backup(looked_after[0], databases.directory, now=NOW)
@@ -204,7 +233,7 @@ def test_a_reader_keeps_its_snapshot_through_a_restore(
     with store.reading() as tx:
         assert len(tx.notifications.find()) == 2
         if databases.url is None:  # PostgreSQL's reader holds its snapshot too; in one process it is the same thread
-            looked_after[0].restore(made.path)
+            looked_after[0].restore(made.path, str(tmp_path / "kept.db"), yes=True)
             assert len(tx.notifications.find()) == 2
     if databases.url is None:
         with store.reading() as tx:

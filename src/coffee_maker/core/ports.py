@@ -301,9 +301,6 @@ class Maintenance(Protocol):
     def status(self) -> DatabaseStatus:
         """Reads only; a database that is not there yet is a status, not a refusal."""
 
-    def newest(self) -> datetime | None:
-        """The time of the last thing that was written; None when nothing was."""
-
     def verify(self) -> Sequence[Finding]:
         """Integrity, foreign keys, migrations as they were applied, a version of the library without known faults."""
 
@@ -313,9 +310,14 @@ class Maintenance(Protocol):
     def look_into(self, path: str) -> Backup:
         """What a backup holds; refuses (`BackupUnusable`) one that is damaged or another database's."""
 
-    def restore(self, path: str) -> None:
+    def restore(self, path: str, keep: str, *, yes: bool) -> str | None:
         """Put a backup's content in place of the present content, for everybody, without replacing the file. Numbers
-        that were given out since (claims' fences, ids) are not given out again."""
+        that were given out since (claims' fences, ids) are not given out again.
+
+        Raises `RestoreWouldLose` when something was written after the backup, unless `yes`. What is replaced is kept
+        as a backup at `keep` first; where, or None when there was nothing. Nobody can write from the look at what is
+        there until it is replaced.
+        """
 
     def vacuum(self) -> None:
         """Give back unused space and fold the write-ahead log in."""

@@ -9,11 +9,12 @@ from contextlib import contextmanager
 
 import apsw
 
-from coffee_maker.core.errors import BackupUnusable, DatabaseTooNew, Refusal
+from coffee_maker.core.errors import BackupUnusable, DatabaseTooNew, Refusal, RestoreWouldLose
 from coffee_maker.core.records import Backup
 from coffee_maker.store import contents
 from coffee_maker.store.migrate import Schema
 from coffee_maker.store.sqlite import SQLITE
+from coffee_maker.utils.connection import Connection
 from coffee_maker.utils.sqlite_link import SqliteLink, file_link, open_memory, refusals
 
 SUFFIX = ".db"
@@ -68,18 +69,23 @@ def opened(name: str, path: str) -> Iterator[SqliteLink]:
 
 @contextmanager
 def opened_up_to_date(name: str, path: str) -> Iterator[SqliteLink]:
-    """The file's content on the newest schema: an old backup is brought up in memory, never on disk."""
+    """A copy of the file's content in memory, on the newest schema: an old backup is never brought up on disk."""
     schema = Schema(name, SQLITE)
-    with opened(name, path) as link:
-        if schema.up_to_date(link):
-            yield link
-            return
-        with _closing(open_memory()) as copy:
+    with _closing(open_memory()) as copy:
+        with opened(name, path) as link:
             copy_pages(link, copy)
-            while not schema.up_to_date(copy):
-                with copy.transaction("BEGIN"):
-                    schema.apply_next(copy, copy.script)
-            yield copy
+        while not schema.up_to_date(copy):
+            with copy.transaction("BEGIN"):
+                schema.apply_next(copy, copy.script)
+        yield copy
+
+
+def refuse_to_lose(present: Connection, backup: Backup) -> None:
+    """Refuse when something was written to the database after the backup was made."""
+    newest = contents.newest(present, backup.name)
+    if newest is not None and (backup.newest is None or newest > backup.newest):
+        ends = "nothing" if backup.newest is None else backup.newest.isoformat(timespec="seconds")
+        raise RestoreWouldLose(name=backup.name, present=newest.isoformat(timespec="seconds"), backup=ends)
 
 
 def copy_pages(source: SqliteLink, target: SqliteLink) -> None:

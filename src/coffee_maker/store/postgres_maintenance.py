@@ -3,8 +3,7 @@ programs of a fitting version, hold exactly one schema, and are verified in the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
 
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
@@ -62,10 +61,6 @@ class PostgresMaintenance:
                 rows=contents.row_counts(link, self.name, version) if version else {},
             )
 
-    def newest(self) -> datetime | None:
-        with common.reading(self._backend) as link:
-            return contents.newest(link, self.name)
-
     def verify(self) -> Sequence[Finding]:
         """The server looks after pages and foreign keys itself; what is looked at is what it cannot know."""
         with self._backend.reading() as link:
@@ -92,30 +87,36 @@ class PostgresMaintenance:
             version = self._backend.schema.version(link)
             if not version:
                 raise DatabaseUnusable(name=self.name, problem="there is nothing to back up yet", hint="")
-            expected = contents.row_counts(link, self.name, version)
-
-            def fill(target: SqliteLink) -> None:
-                schema = Schema(self.name, SQLITE)
-                with target.transaction("BEGIN IMMEDIATE"):
-                    while not schema.up_to_date(target):
-                        schema.apply_next(target, target.script)
-                    contents.copy(link, target, self.name)
-
-            return backup_file.make(self.name, path, expected, fill, self._marker)
+            return self._copy(link, contents.row_counts(link, self.name, version), path)
 
     def look_into(self, path: str) -> Backup:
         return backup_file.look_into(self.name, path)
 
-    def restore(self, path: str) -> None:
+    def restore(self, path: str, keep: str, *, yes: bool) -> str | None:
         """In one transaction behind the writers' lock: readers keep their snapshot. The numbers' generators stay where
         they are, or move on to what the backup holds."""
-        self.look_into(path)
-        with common.writing(self._backend) as link, backup_file.opened_up_to_date(self.name, path) as source:
+        found = self.look_into(path)
+        with backup_file.opened_up_to_date(self.name, path) as source, common.writing(self._backend) as link:
+            if not yes:
+                backup_file.refuse_to_lose(link, found)
+            rows = contents.row_counts(link, self.name, self._backend.schema.latest)
+            kept = self._copy(link, rows, keep).path if any(rows.values()) else None
             contents.clear(link, self.name)
             contents.copy(source, link, self.name)
             for table in contents.TABLES[self.name]:
                 if table in contents.NUMBERED:
                     _move_on(link, table, contents.NUMBERED[table])
+            return kept
+
+    def _copy(self, link: Connection, rows: Mapping[str, int], path: str) -> Backup:
+        def fill(target: SqliteLink) -> None:
+            schema = Schema(self.name, SQLITE)
+            with target.transaction("BEGIN IMMEDIATE"):
+                while not schema.up_to_date(target):
+                    schema.apply_next(target, target.script)
+                contents.copy(link, target, self.name)
+
+        return backup_file.make(self.name, path, rows, fill, self._marker)
 
     def vacuum(self) -> None:
         with refusals(self.name, self._url):

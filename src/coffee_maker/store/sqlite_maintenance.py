@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 
 import apsw
 
@@ -58,10 +57,6 @@ class SqliteMaintenance:
             rows=rows,
         )
 
-    def newest(self) -> datetime | None:
-        with common.reading(self._backend) as link:
-            return contents.newest(link, self.name)
-
     def verify(self) -> Sequence[Finding]:
         findings = [_library()]
         with self._backend.reading() as link:
@@ -82,23 +77,33 @@ class SqliteMaintenance:
         with self._backend.reading() as link:
             if link is None:
                 raise DatabaseUnusable(name=self.name, problem="there is nothing to back up yet", hint="")
-            expected = contents.row_counts(link, self.name, self._backend.schema.version(link))
-            return backup_file.make(
-                self.name, path, expected, lambda target: backup_file.copy_pages(link, target), self._gate
-            )
+            return self._copy(link, contents.row_counts(link, self.name, self._backend.schema.version(link)), path)
 
     def look_into(self, path: str) -> Backup:
         return backup_file.look_into(self.name, path)
 
-    def restore(self, path: str) -> None:
+    def restore(self, path: str, keep: str, *, yes: bool) -> str | None:
         """Page by page into the live file, in one transaction behind the gate: readers keep their snapshot."""
-        self.look_into(path)
-        with refusals(self.name, self._path), self._backend.exclusive("restoring") as link:
+        found = self.look_into(path)
+        with (
+            backup_file.opened_up_to_date(self.name, path) as source,
+            refusals(self.name, self._path),
+            self._backend.exclusive("restoring") as link,
+        ):
+            rows = dict[str, int]()
+            if version := self._backend.schema.version(link):
+                if not yes:
+                    backup_file.refuse_to_lose(link, found)
+                rows = dict(contents.row_counts(link, self.name, version))
+            kept = self._copy(link, rows, keep).path if any(rows.values()) else None
             given_out = _numbers(link)
-            with backup_file.opened(self.name, path) as source:
-                backup_file.copy_pages(source, link)
+            backup_file.copy_pages(source, link)
             with link.transaction("BEGIN IMMEDIATE"):
                 _never_again(link, given_out)
+            return kept
+
+    def _copy(self, link: SqliteLink, rows: Mapping[str, int], path: str) -> Backup:
+        return backup_file.make(self.name, path, rows, lambda target: backup_file.copy_pages(link, target), self._gate)
 
     def vacuum(self) -> None:
         with refusals(self.name, self._path), self._backend.exclusive("vacuum") as link:

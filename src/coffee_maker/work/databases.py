@@ -8,7 +8,7 @@ from datetime import datetime
 from hashlib import sha256
 from typing import NamedTuple
 
-from coffee_maker.core.errors import BackupUnusable, RestoreWouldLose
+from coffee_maker.core.errors import BackupUnusable
 from coffee_maker.core.ports import Maintenance, Store
 from coffee_maker.core.records import Backup, DatabaseStatus, Finding
 from coffee_maker.core.revisions import revision_of_hash
@@ -118,14 +118,7 @@ def restore(database: Maintenance, path: str, directory: str, *, now: datetime, 
         hint = f"Backups are made by `coffee-roadmap db backup`; by default in {os.path.join(directory, BACKUPS)}."
         raise BackupUnusable(path=path, name=database.name, problem="there is no such file", hint=hint)
     found = database.look_into(path)
-    present = database.newest()
-    if present is not None and (found.newest is None or present > found.newest) and not yes:
-        ends = "nothing" if found.newest is None else found.newest.isoformat(timespec="seconds")
-        raise RestoreWouldLose(name=database.name, present=present.isoformat(timespec="seconds"), backup=ends)
-    kept = None
-    if database.status().exists:
-        kept = database.backup(_backup_path(database, directory, now, "-before-restore")).path
-    database.restore(path)
+    kept = database.restore(path, _backup_path(database, directory, now, "-before-restore"), yes=yes)
     return Restored(found, kept)
 
 
