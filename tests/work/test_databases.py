@@ -26,6 +26,7 @@ from coffee_maker.store.sqlite_maintenance import SqliteMaintenance
 from coffee_maker.utils.connection import NAMES, Databases
 from coffee_maker.utils.database import get_db_connection
 from coffee_maker.utils.mounts import Mount
+from coffee_maker.utils.sqlite_link import SqliteLink
 from coffee_maker.work import databases as db
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, 89, tzinfo=UTC)
@@ -222,6 +223,27 @@ def test_nobody_writes_between_what_is_kept_and_what_is_replaced(
     assert meanwhile == [restored.kept]
     write_something(impatient, LATER)
     impatient.close()
+
+
+def test_a_restore_that_is_killed_gives_no_number_out_again(
+    sqlite_store: SharedStore, sqlite_databases: Databases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared = SqliteMaintenance(sqlite_databases, "notifications")
+    write_something(sqlite_store)
+    made = db.backup(shared, sqlite_databases.directory, now=NOW)
+    later = write_something(sqlite_store, LATER)
+    real = backup_file.copy_pages
+
+    def copy_pages(source: SqliteLink, target: SqliteLink) -> None:
+        real(source, target)
+        if target.raw.filename.endswith("/notifications.db"):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(backup_file, "copy_pages", copy_pages)
+    with pytest.raises(KeyboardInterrupt):
+        db.restore(shared, made.path, sqlite_databases.directory, now=LATER, yes=True)
+    assert shared.status().rows["notifications"] == 1
+    assert write_something(sqlite_store, LATER) > later
 
 
 def test_a_reader_keeps_its_snapshot_through_a_restore(

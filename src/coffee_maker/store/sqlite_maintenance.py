@@ -96,10 +96,8 @@ class SqliteMaintenance:
                     backup_file.refuse_to_lose(link, found)
                 rows = dict(contents.row_counts(link, self.name, version))
             kept = self._copy(link, rows, keep).path if any(rows.values()) else None
-            given_out = _numbers(link)
+            _never_again(source, _numbers(link))  # before the copy: a crash after it would give them out again
             backup_file.copy_pages(source, link)
-            with link.transaction("BEGIN IMMEDIATE"):
-                _never_again(link, given_out)
             return kept
 
     def _copy(self, link: SqliteLink, rows: Mapping[str, int], path: str) -> Backup:
