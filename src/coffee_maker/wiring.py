@@ -138,12 +138,13 @@ class Operations:
 
     @cached_property
     def editing(self) -> Editing:
+        from coffee_maker.utils.data_directory import lock_path
         from coffee_maker.work.editing import Editing
         from coffee_maker.work.recording import Options
 
         settings = self.settings
         options = Options(
-            lock_path=os.path.join(settings.data.dir, "roadmap.lock"),
+            lock_path=lock_path(settings.data.dir),
             item_pattern=settings.roadmap.item_pattern,
             channels=tuple((name, channel.levels) for name, channel in settings.channels.items()),
             keep_versions=settings.history.keep_versions,

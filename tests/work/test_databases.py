@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from tests.stores import open_store
 
-from coffee_maker.core.errors import BackupUnusable, DatabaseBusy, DatabaseUnusable, RestoreWouldLose
+from coffee_maker.core.errors import BackupUnusable, DatabaseBusy, DatabaseUnusable, LockBusy, RestoreWouldLose
 from coffee_maker.core.history import NewChange
 from coffee_maker.core.ports import Maintenance
 from coffee_maker.core.questions import Draft, Kind, Source
@@ -23,6 +23,7 @@ from coffee_maker.core.state import RoadmapState
 from coffee_maker.store import backup_file, migrate
 from coffee_maker.store.common import SharedStore
 from coffee_maker.store.sqlite_maintenance import SqliteMaintenance
+from coffee_maker.utils import data_directory, locks
 from coffee_maker.utils.connection import NAMES, Databases
 from coffee_maker.utils.database import get_db_connection
 from coffee_maker.utils.mounts import Mount
@@ -223,6 +224,19 @@ def test_nobody_writes_between_what_is_kept_and_what_is_replaced(
     assert meanwhile == [restored.kept]
     write_something(impatient, LATER)
     impatient.close()
+
+
+def test_a_restore_waits_for_a_change_of_the_roadmap(
+    looked_after: list[Maintenance], store: SharedStore, databases: Databases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_something(store)
+    shared, analytics = (db.backup(database, databases.directory, now=NOW).path for database in looked_after)
+    monkeypatch.setattr(db, "LOCK_SECONDS", 0.05)
+    with locks.hold(data_directory.lock_path(databases.directory), what="ROADMAP.md", timeout=0):
+        with pytest.raises(LockBusy, match=r"ROADMAP\.md is held by"):
+            db.restore(looked_after[0], shared, databases.directory, now=LATER)
+        assert db.restore(looked_after[1], analytics, databases.directory, now=LATER).kept is not None
+    assert db.restore(looked_after[0], shared, databases.directory, now=LATER).kept is not None
 
 
 def test_a_restore_that_is_killed_gives_no_number_out_again(

@@ -62,6 +62,11 @@ def marker_path(directory: str) -> str:
     return os.path.join(directory, MARKER)
 
 
+def lock_path(directory: str) -> str:
+    """The lock that everybody holds who changes ROADMAP.md."""
+    return os.path.join(directory, "roadmap.lock")
+
+
 def _make(directory: str) -> None:
     try:
         os.mkdir(directory, 0o770)  # the umask is respected, and a setgid parent hands its group down

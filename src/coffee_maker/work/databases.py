@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from hashlib import sha256
 from typing import NamedTuple
@@ -12,10 +13,12 @@ from coffee_maker.core.errors import BackupUnusable
 from coffee_maker.core.ports import Maintenance, Store
 from coffee_maker.core.records import Backup, DatabaseStatus, Finding
 from coffee_maker.core.revisions import revision_of_hash
-from coffee_maker.utils import data_directory
+from coffee_maker.utils import data_directory, locks
 from coffee_maker.utils.mounts import mount_of
 
 BACKUPS = "backups"
+LOCK_SECONDS = 10.0
+SHARED = "notifications"
 _EMPTY = sha256(b"").hexdigest()
 
 
@@ -118,8 +121,15 @@ def restore(database: Maintenance, path: str, directory: str, *, now: datetime, 
         hint = f"Backups are made by `coffee-roadmap db backup`; by default in {os.path.join(directory, BACKUPS)}."
         raise BackupUnusable(path=path, name=database.name, problem="there is no such file", hint=hint)
     found = database.look_into(path)
-    kept = database.restore(path, _backup_path(database, directory, now, "-before-restore"), yes=yes)
-    return Restored(found, kept)
+    keep = _backup_path(database, directory, now, "-before-restore")
+    with _no_change_of_the_roadmap(directory) if database.name == SHARED else nullcontext():
+        return Restored(found, database.restore(path, keep, yes=yes))
+
+
+def _no_change_of_the_roadmap(directory: str) -> AbstractContextManager[None]:
+    """A change of ROADMAP.md is two transactions with the file's replacement around them: none may be in progress."""
+    path = data_directory.lock_path(directory)
+    return locks.hold(path, what="ROADMAP.md", timeout=LOCK_SECONDS, purpose="restoring the database")
 
 
 def vacuum(databases: Sequence[Maintenance]) -> Sequence[Vacuumed]:
