@@ -578,3 +578,27 @@ def test_an_editor_that_saves_again_and_again_is_given_up_on_and_nothing_is_lost
     assert document.item("2").status is Status.COMPLETE
     assert "Told 19 times." in quiet.text
     quiet.check_record()
+
+
+def test_a_save_that_a_restored_database_does_not_know_is_kept_and_told(desk: Desk) -> None:
+    document = desk.editing.reconcile()
+    theirs = desk.path.with_name(desk.file.stage(b"ours, never recorded"))
+    theirs.write_bytes(b"a save that was taken out")  # what the exchange leaves under the staged name
+    before = desk.path.with_name(desk.file.stage(b"ours too"))
+    before.write_bytes(document.data)  # a recorded version
+    desk.file.stage(b"never recorded")
+    desk.editing.reconcile()
+    assert desk.file.strays() == ()
+    (kept,) = (path for path in desk.path.parent.iterdir() if ".saved-" in path.name)
+    assert kept.read_bytes() == b"a save that was taken out"
+    (told,) = notes(desk)
+    assert str(kept) in told.message
+
+
+def test_what_cannot_be_read_beside_the_roadmap_is_set_aside(desk: Desk) -> None:
+    desk.editing.reconcile()
+    planted = desk.path.with_name(f".{desk.path.name}.coffee-planted")
+    planted.symlink_to("/etc/passwd")
+    desk.editing.reconcile()
+    assert desk.file.strays() == ()
+    assert len(notes(desk)) == 1

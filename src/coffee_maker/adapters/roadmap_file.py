@@ -82,10 +82,12 @@ class RoadmapFile:
         return self._patiently(lambda: self._stage(content))
 
     def _stage(self, content: bytes) -> str:
+        from coffee_maker.core.state import NAMED_BY
+
         with self._directory() as (directory, name):
             with _open(directory, name, self.path) as original:
                 self._refuse_unsuitable(directory, name, original)
-                staged = f".{name}{_MARK}{os.urandom(6).hex()}"
+                staged = f".{name}{_MARK}{sha256(content).hexdigest()[:NAMED_BY]}-{os.urandom(6).hex()}"
                 with self._refusals("write beside it"):
                     self._write(directory, staged, content, original)
             return staged
@@ -132,6 +134,13 @@ class RoadmapFile:
         """Remove a staged file that has had its use."""
         with self._directory(missing_ok=True) as (directory, _), suppress(FileNotFoundError):
             os.unlink(name, dir_fd=directory)
+
+    def set_aside(self, staged: str) -> str:
+        """Give a staged file a name that people see and no operation touches; its path."""
+        with self._directory(missing_ok=True) as (directory, name), self._refusals(f"keep {staged}"):
+            aside = f"{name}.saved-{staged[-12:]}"
+            os.rename(staged, aside, src_dir_fd=directory, dst_dir_fd=directory)
+            return os.path.join(os.path.dirname(self.path), aside)
 
     def strays(self) -> tuple[str, ...]:
         """Names of staged files that are there (left by a crash, or of a writer at work)."""

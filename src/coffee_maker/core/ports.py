@@ -338,7 +338,8 @@ class RoadmapFile(Protocol):
         """Something that differs when the file is another one now: a hint to look, never a proof. Raises nothing."""
 
     def stage(self, content: bytes) -> str:
-        """Write the content, durably, beside the file with its mode and owner; the name to place it by."""
+        """Write the content, durably, beside the file with its mode and owner; the name to place it by, which holds
+        the first digits of its sha256."""
 
     def place(self, staged: str, expected: str) -> Taken | None:
         """Put it into place, durably; None when the file held the content with the sha256 `expected`. After a
@@ -348,6 +349,9 @@ class RoadmapFile(Protocol):
         """What stands under a staged name, None when there is nothing."""
 
     def discard(self, name: str) -> None: ...
+    def set_aside(self, name: str) -> str:
+        """Give it a name that people see and no operation touches; its path."""
+
     def strays(self) -> Sequence[str]:
         """The staged files that are there."""
 

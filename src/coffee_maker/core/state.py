@@ -8,6 +8,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from datetime import datetime
 
+NAMED_BY = 16
+"""How many digits of its content's sha256 the name of a staged file holds."""
+
 
 class RoadmapState(NamedTuple):
     """The last recorded version, and the temporary file through which it goes (or went) into place.

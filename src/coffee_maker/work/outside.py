@@ -157,6 +157,24 @@ def unreadable_save(digest: str, error: Refusal) -> Tell:
     return tell
 
 
+def save_set_aside(path: str) -> Tell:
+    """A text beside the roadmap is in no version: somebody's save that a change took out before it was recorded."""
+
+    def tell(change: int) -> Draft:
+        return Draft(
+            Source.DAEMON,
+            Kind.ALERT,
+            f"A text was found beside ROADMAP.md that is in none of its recorded versions: what another program saved"
+            f" while a change was written that was not finished. It is kept as {path}. Compare it with the roadmap,"
+            " take over what is missing, then remove it.",
+            title="A save of the roadmap was set aside",
+            level=Level.HIGH,
+            idempotency_key=f"aside:{path}",
+        )
+
+    return tell
+
+
 def _vanished(rows: Sequence[Row]) -> tuple[Tell, ...]:
     """A warning when several items disappeared at once: that is how a bad merge looks."""
     gone = [row.item for row in rows if row.change_type == "delete" and row.item]

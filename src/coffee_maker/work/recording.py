@@ -23,7 +23,7 @@ from coffee_maker.core.document import Document
 from coffee_maker.core.errors import NotText, Refusal, RoadmapUnusable
 from coffee_maker.core.history import NewChange
 from coffee_maker.core.lean import sha256, timedelta
-from coffee_maker.core.state import RoadmapState
+from coffee_maker.core.state import NAMED_BY, RoadmapState
 from coffee_maker.core.typed import NamedTuple
 from coffee_maker.work.rows import Row
 
@@ -131,14 +131,39 @@ class Recorder:
                 return
             self._file.place(self._file.stage(content), sha256(found).hexdigest())
 
-    def tidy(self) -> int:
-        """Remove staged files that a crash before the record left behind; tells how many."""
+    def tidy(self) -> None:
+        """Remove staged files that a crash before the record left behind. Anything else that is in no version is a save
+        of somebody's (the database was put back to before it was taken out): it is kept and told."""
+        strays = self._file.strays()
+        if not strays:
+            return
         with self._store.reading() as tx:
             state = tx.roadmap.state()
-        garbage = [name for name in self._file.strays() if state is None or name != state.pending]
-        for name in garbage:
-            self._file.discard(name)
-        return len(garbage)
+        for name in strays:
+            if state is not None and name == state.pending:
+                continue
+            if self._is_ours(name):
+                self._file.discard(name)
+            else:
+                self._set_aside(name)
+
+    def _is_ours(self, name: str) -> bool:
+        """Whether a staged file holds what was staged under that name, or a recorded version."""
+        try:
+            content = self._file.staged(name)
+        except Refusal:
+            return False
+        if content is None:
+            return True
+        digest = sha256(content).hexdigest()
+        with self._store.reading() as tx:
+            return digest[:NAMED_BY] in name or tx.roadmap.version(digest) is not None
+
+    def _set_aside(self, name: str) -> None:
+        from coffee_maker.work import outside
+
+        with self._store.writing() as tx:
+            self._notify(tx, (outside.save_set_aside(self._file.set_aside(name)),), 0)
 
     # --- finishing what a crash left ---
 
