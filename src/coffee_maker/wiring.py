@@ -228,7 +228,7 @@ class Operations:
         """Everything that can be wrong with the databases; nothing, where there are none yet."""
         from coffee_maker.work import databases
 
-        if not any(one.status().exists for one in self.maintenance):
+        if not any(one.exists() for one in self.maintenance):
             return ()
         directory = self.settings.data.dir if self.databases.url is None else None
         digest = self.system.seen()["roadmap_hash"]

@@ -296,6 +296,23 @@ def test_db_check_finds_what_is_wrong(run: Run, project: Project) -> None:
     assert "MEND  the roadmap's file is gone" in done.out
 
 
+def test_db_of_a_damaged_database(run: Run, project: Project) -> None:
+    project.real("notify", "before the backup")  # nobody in this process has the file open that is overwritten
+    project.real("db", "backup", "saved.db", "--database", "notifications")
+    project.real("db", "vacuum")  # folds the log in
+    path = project.root / "data" / "notifications.db"
+    path.write_bytes(b"my notes\n" * 1000)
+    checked = run("db", "check")
+    assert (checked.code, "db restore FILE --database notifications --yes" in checked.out) == (1, True)
+    assert run("doctor").code == 1
+    refused = run("db", "restore", "saved.db")
+    assert (refused.code, "Repeat with --yes" in refused.err) == (1, True)
+    done = run("db", "restore", "saved.db", "--yes")
+    assert (done.code, "is kept: " in done.out) == (0, True)
+    assert run("db", "check").code == 0
+    assert len(run("notifications", "--json").data["notifications"]) == 1
+
+
 # --- daemon ----------------------------------------------------------------------------------------------------
 
 RUNBOOK = """\

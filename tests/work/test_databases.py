@@ -11,10 +11,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import apsw
 import pytest
 from tests.stores import open_store
 
-from coffee_maker.core.errors import BackupUnusable, DatabaseBusy, DatabaseUnusable, LockBusy, RestoreWouldLose
+from coffee_maker.core.errors import (
+    BackupUnusable,
+    DatabaseBusy,
+    DatabaseDamaged,
+    DatabaseUnusable,
+    LockBusy,
+    RestoreWouldLose,
+)
 from coffee_maker.core.history import NewChange
 from coffee_maker.core.ports import Maintenance
 from coffee_maker.core.questions import Draft, Kind, Source
@@ -128,8 +136,6 @@ def test_check_finds_what_does_not_fit(
 
 
 def test_check_finds_rows_that_refer_to_nothing(sqlite_store: SharedStore, sqlite_databases: Databases) -> None:
-    import apsw
-
     write_something(sqlite_store)
     sqlite_store.close()
     raw = apsw.Connection(os.path.join(sqlite_databases.directory, "notifications.db"))
@@ -345,6 +351,96 @@ def test_a_damaged_backup_is_refused(sqlite_store: SharedStore, sqlite_databases
         db.restore(shared, str(broken), sqlite_databases.directory, now=NOW, yes=True)
     with sqlite_store.reading() as tx:
         assert len(tx.notifications.find()) == 30
+
+
+def damage(databases: Databases, how: str) -> Path:
+    """Damage the file of the shared database, which nobody has open."""
+    path = Path(databases.directory, "notifications.db")
+    raw = apsw.Connection(str(path))
+    raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    if how == "orphans":
+        raw.execute("PRAGMA foreign_keys = OFF; DELETE FROM notifications")
+    raw.close()
+    content = bytearray(path.read_bytes())
+    if how == "text":
+        content[:] = b"my notes\n" * 1000
+    elif how == "pages":
+        for start in range(8192, len(content), 4096):
+            content[start : start + 512] = b"\xa5" * 512
+    elif how == "cut":
+        content = content[:8292]
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize("how", ["text", "pages", "cut", "orphans"])
+def test_a_damaged_database_is_kept_aside_and_a_backup_takes_its_place(
+    how: str, sqlite_store: SharedStore, sqlite_databases: Databases
+) -> None:
+    shared, directory = SqliteMaintenance(sqlite_databases, "notifications"), sqlite_databases.directory
+    write_something(sqlite_store)
+    made = db.backup(shared, directory, now=NOW)
+    later = write_something(sqlite_store, LATER)
+    sqlite_store.close()
+    path = damage(sqlite_databases, how)
+    content, mode = path.read_bytes(), path.stat().st_mode
+
+    found = db.check([shared], sqlite_store, roadmap_hash=None, directory=directory)
+    assert problems(found)
+    (hint,) = (finding.hint for finding in found if finding.code == "damaged" and finding.hint)
+    assert f"--yes` puts a backup in the place of {path}" in hint
+    assert os.path.basename(made.path) in hint
+
+    with pytest.raises(DatabaseDamaged, match="is damaged") as refused:
+        db.restore(shared, made.path, directory, now=LATER)
+    assert "--yes" in refused.value.hint
+    assert path.read_bytes() == content
+
+    kept = db.restore(shared, made.path, directory, now=LATER, yes=True).kept
+    assert kept is not None
+    assert (Path(kept).read_bytes(), Path(kept).parent) == (content, Path(directory))
+    assert not path.with_name(path.name + ".new").exists()
+    assert (shared.status().journal_mode, path.stat().st_mode) == ("wal", mode)
+    assert shared.status().rows == made.rows
+    assert not problems(shared.verify())
+    number = write_something(sqlite_store, LATER)
+    assert number > later if how == "orphans" else number > 1  # what can still be read there counts on
+
+
+def test_who_has_the_damaged_database_open_goes_on_with_the_one_in_its_place(
+    sqlite_store: SharedStore, sqlite_databases: Databases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared = SqliteMaintenance(sqlite_databases, "notifications")
+    write_something(sqlite_store)
+    made = db.backup(shared, sqlite_databases.directory, now=NOW)
+    write_something(sqlite_store, LATER)
+
+    def damages(link: SqliteLink) -> list[str]:
+        return ["page 7"] if link.raw.filename.endswith("/notifications.db") else []
+
+    monkeypatch.setattr(backup_file, "damages", damages)
+    with sqlite_store.wakeup() as watch, sqlite_store.reading() as tx:
+        kept = db.restore(shared, made.path, sqlite_databases.directory, now=LATER, yes=True).kept
+        assert len(tx.notifications.find()) == 2
+        assert watch.wait(0)
+    monkeypatch.undo()
+    write_something(sqlite_store, LATER)
+    with sqlite_store.reading() as tx:
+        assert len(tx.notifications.find()) == 2
+    assert shared.look_into(str(kept)).rows["notifications"] == 2
+
+
+def test_without_a_backup_the_check_says_so(sqlite_store: SharedStore, sqlite_databases: Databases) -> None:
+    write_something(sqlite_store)
+    sqlite_store.close()
+    damage(sqlite_databases, "cut")
+    shared = SqliteMaintenance(sqlite_databases, "notifications")
+    (found,) = (
+        finding
+        for finding in db.check([shared], sqlite_store, roadmap_hash=None, directory=sqlite_databases.directory)
+        if finding.code == "damaged"
+    )
+    assert "There is no backup of it" in found.hint
 
 
 def test_the_other_databases_backup_is_refused(

@@ -234,6 +234,13 @@ class RestoreWouldLose(Conflict):
     default_hint = "If that is what you want, repeat with --yes; the present content is kept as a backup first."
 
 
+class DatabaseDamaged(Refusal):
+    """{path} is damaged ({problem}), so no backup can be made of it before another takes its place."""
+
+    code = "database_damaged"
+    default_hint = "Repeat with --yes: the damaged files are kept aside under a name that is told."
+
+
 class DatabaseTooNew(Refusal):
     """The database {name} has schema version {found}; this program knows versions up to {known}."""
 

@@ -298,6 +298,9 @@ class Maintenance(Protocol):
     def init(self) -> bool:
         """Make the database and bring its schema up; tells whether there was anything to do."""
 
+    def exists(self) -> bool:
+        """Whether there is a database, whole or damaged."""
+
     def status(self) -> DatabaseStatus:
         """Reads only; a database that is not there yet is a status, not a refusal."""
 
@@ -316,7 +319,8 @@ class Maintenance(Protocol):
 
         Raises `RestoreWouldLose` when something was written after the backup, unless `yes`. What is replaced is kept
         as a backup at `keep` first; where, or None when there was nothing. Nobody can write from the look at what is
-        there until it is replaced.
+        there until it is replaced. A damaged database is refused (`DatabaseDamaged`) unless `yes`: then its files are
+        kept as they are.
         """
 
     def vacuum(self) -> None:

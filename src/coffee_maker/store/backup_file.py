@@ -4,8 +4,8 @@ any SQLite shell reads and that can be restored into the other kind of database 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 
 import apsw
 
@@ -52,12 +52,30 @@ def make(name: str, path: str, expected: Mapping[str, int], fill: Callable[[Sqli
         if made.rows != expected:
             raise BackupUnusable(path=path, name=name, problem="rows are missing in it", hint="Make another one.")
         os.replace(unfinished, path)
-        _sync_directory(os.path.dirname(os.path.abspath(path)))
+        sync_directory(os.path.dirname(os.path.abspath(path)))
     except BaseException:
-        if os.path.lexists(unfinished):
-            os.unlink(unfinished)
+        _remove(unfinished)
         raise
     return made._replace(path=path)
+
+
+def make_live(path: str, source: SqliteLink, mode_of: str) -> None:
+    """A new database file with the content of `source`, in the mode in which databases live; a leftover is removed."""
+    _remove(path)
+    try:
+        with _closing(file_link(path, write=True, mode_of=mode_of)) as link:
+            copy_pages(source, link)
+            link.execute("PRAGMA journal_mode = WAL")
+    except BaseException:
+        _remove(path)
+        raise
+    _remove(path, ("-wal", "-shm"))  # empty: nothing was written since
+
+
+def _remove(path: str, ends: Sequence[str] = ("", "-wal", "-shm", "-journal")) -> None:
+    for end in ends:
+        with suppress(FileNotFoundError):
+            os.unlink(path + end)
 
 
 @contextmanager
@@ -115,7 +133,7 @@ def _closing(link: SqliteLink) -> Iterator[SqliteLink]:
         link.close()
 
 
-def _sync_directory(path: str) -> None:
+def sync_directory(path: str) -> None:
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(fd)

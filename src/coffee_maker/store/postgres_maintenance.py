@@ -37,6 +37,9 @@ class PostgresMaintenance:
             pass
         return before != self._backend.schema.latest
 
+    def exists(self) -> bool:
+        return self.status().exists
+
     def status(self) -> DatabaseStatus:
         with self._backend.reading() as link:
             assert link is not None

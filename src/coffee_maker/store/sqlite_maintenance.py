@@ -5,16 +5,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 import apsw
 
-from coffee_maker.core.errors import DatabaseUnusable
+from coffee_maker.core.errors import DatabaseDamaged, DatabaseUnusable, Refusal
 from coffee_maker.core.records import Backup, DatabaseStatus, Finding
 from coffee_maker.store import backup_file, common, contents
 from coffee_maker.store.sqlite import SqliteBackend
 from coffee_maker.utils import locks
 from coffee_maker.utils.connection import Databases
 from coffee_maker.utils.sqlite_link import FIXED_SQLITE, SqliteLink, gate_path, refusals, sqlite_version
+
+_DAMAGE = (apsw.CorruptError, apsw.NotADBError)
 
 
 class SqliteMaintenance:
@@ -33,6 +36,9 @@ class SqliteMaintenance:
         with common.writing(self._backend):
             pass
         return before != self._backend.schema.latest
+
+    def exists(self) -> bool:
+        return self._backend.exists()
 
     def status(self) -> DatabaseStatus:
         version, mode, rows = 0, None, dict[str, int]()
@@ -59,18 +65,30 @@ class SqliteMaintenance:
 
     def verify(self) -> Sequence[Finding]:
         findings = [_library()]
-        with self._backend.reading() as link:
-            if link is None:
-                hint = "`coffee-roadmap db init` makes it; so does the first writer."
-                return [*findings, Finding("missing", "notice", f"{self.name}: there is no database yet", hint)]
-            problems = backup_file.damages(link)
-            if self._backend.schema.version(link):
-                problems += [
-                    f"migration {name} is not as it was applied" for name in self._backend.schema.altered(link)
-                ]
-        hint = "`coffee-roadmap db restore` brings back a backup."
-        findings += [Finding("damaged", "problem", f"{self.name}: {problem}", hint) for problem in problems]
-        return findings if problems else [*findings, Finding("integrity", "ok", f"{self.name}: the database is whole")]
+        if not self.exists():
+            hint = "`coffee-roadmap db init` makes it; so does the first writer."
+            return [*findings, Finding("missing", "notice", f"{self.name}: there is no database yet", hint)]
+        problems = self._problems()
+        if not problems:
+            return [*findings, Finding("integrity", "ok", f"{self.name}: the database is whole")]
+        findings += [Finding("damaged", "problem", f"{self.name}: {problem}") for problem in problems]
+        restore = f"coffee-roadmap db restore FILE --database {self.name} --yes"
+        hint = f"`{restore}` puts a backup in the place of {self._path}; what is there now is kept."
+        return [*findings[:-1], findings[-1]._replace(hint=hint)]
+
+    def _problems(self) -> list[str]:
+        try:
+            with self._backend.reading() as link:
+                assert link is not None
+                problems = backup_file.damages(link)
+                if self._backend.schema.version(link):
+                    altered = self._backend.schema.altered(link)
+                    problems += [f"migration {name} is not as it was applied" for name in altered]
+                return problems
+        except DatabaseUnusable as refusal:
+            if isinstance(refusal.__cause__, _DAMAGE):
+                return [str(refusal.values["problem"])]
+            raise
 
     def backup(self, path: str) -> Backup:
         """The snapshot of one read transaction: writers go on meanwhile."""
@@ -85,20 +103,48 @@ class SqliteMaintenance:
     def restore(self, path: str, keep: str, *, yes: bool) -> str | None:
         """Page by page into the live file, in one transaction behind the gate: readers keep their snapshot."""
         found = self.look_into(path)
-        with (
-            backup_file.opened_up_to_date(self.name, path) as source,
-            refusals(self.name, self._path),
-            self._backend.exclusive("restoring") as link,
-        ):
-            rows = dict[str, int]()
-            if version := self._backend.schema.version(link):
-                if not yes:
-                    backup_file.refuse_to_lose(link, found)
-                rows = dict(contents.row_counts(link, self.name, version))
-            kept = self._copy(link, rows, keep).path if any(rows.values()) else None
-            _never_again(source, _numbers(link))  # before the copy: a crash after it would give them out again
-            backup_file.copy_pages(source, link)
-            return kept
+        with backup_file.opened_up_to_date(self.name, path) as source, refusals(self.name, self._path):
+            try:
+                with self._backend.exclusive("restoring") as link:
+                    if not (problems := backup_file.damages(link)):
+                        return self._replace_content(link, source, None if yes else found, keep)
+            except _DAMAGE as error:
+                problems = [str(error)]
+            if not yes:
+                raise DatabaseDamaged(path=self._path, problem=problems[0])
+            return self._replace_file(source, keep)
+
+    def _replace_content(self, link: SqliteLink, source: SqliteLink, found: Backup | None, keep: str) -> str | None:
+        rows = dict[str, int]()
+        if version := self._backend.schema.version(link):
+            if found is not None:
+                backup_file.refuse_to_lose(link, found)
+            rows = dict(contents.row_counts(link, self.name, version))
+        kept = self._copy(link, rows, keep).path if any(rows.values()) else None
+        _never_again(source, _numbers(link))  # before the copy: a crash after it would give them out again
+        backup_file.copy_pages(source, link)
+        return kept
+
+    def _replace_file(self, source: SqliteLink, keep: str) -> str:
+        """Into a new file, which takes the damaged one's name. Whoever has that one open notices it when its turn at
+        the gate comes, or it reads again."""
+        directory, path = os.path.dirname(self._path), self._path
+        new, aside = f"{path}.new", os.path.join(directory, f"damaged-{os.path.basename(keep)}")
+        timeout = self._backend.databases.gate_timeout
+        with locks.hold(self._gate, what=f"the database {self.name}", timeout=timeout, purpose="restoring"):
+            with suppress(Refusal, apsw.Error), backup_file.opened(self.name, path) as damaged:
+                _never_again(source, _numbers(damaged))
+            backup_file.make_live(new, source, self._gate)
+            for end in ("-wal", "-shm"):
+                with suppress(FileNotFoundError):
+                    os.rename(path + end, aside + end)
+            try:
+                os.link(path, aside)  # so that there is a database at any moment: nobody makes an empty one
+            except OSError:  # a file system without links
+                os.rename(path, aside)
+            os.replace(new, path)
+            backup_file.sync_directory(directory)
+        return aside
 
     def _copy(self, link: SqliteLink, rows: Mapping[str, int], path: str) -> Backup:
         return backup_file.make(self.name, path, rows, lambda target: backup_file.copy_pages(link, target), self._gate)

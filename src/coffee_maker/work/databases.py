@@ -18,6 +18,7 @@ from coffee_maker.utils.mounts import mount_of
 
 BACKUPS = "backups"
 LOCK_SECONDS = 10.0
+_MOST_BACKUPS = 5
 SHARED = "notifications"
 _EMPTY = sha256(b"").hexdigest()
 
@@ -61,7 +62,9 @@ def check(
     file), `directory` the data directory when the databases are files in it (None: PostgreSQL)."""
     findings = [] if directory is None else [check_filesystem(directory)]
     for database in databases:
-        findings += database.verify()
+        for finding in database.verify():
+            hint = f"{finding.hint} {_backups_there(database.name, directory)}" if directory else finding.hint
+            findings.append(finding._replace(hint=hint) if finding.code == "damaged" and finding.hint else finding)
     if not any(finding.level == "problem" for finding in findings):  # a damaged history would only fail to be read
         findings += check_history(store, roadmap_hash)
     return findings
@@ -141,6 +144,15 @@ def vacuum(databases: Sequence[Maintenance]) -> Sequence[Vacuumed]:
             database.vacuum()
             done.append(Vacuumed(database.name, before.size, database.status().size))
     return done
+
+
+def _backups_there(name: str, directory: str) -> str:
+    folder = os.path.join(directory, BACKUPS)
+    names = os.listdir(folder) if os.path.isdir(folder) else []
+    found = sorted((one for one in names if one.startswith(f"{name}-") and one.endswith(".db")), reverse=True)
+    if not found:
+        return f"There is no backup of it in {folder}."
+    return f"Backups in {folder}, newest first: {', '.join(found[:_MOST_BACKUPS])}."
 
 
 def _backup_path(database: Maintenance, directory: str, now: datetime, words: str = "") -> str:

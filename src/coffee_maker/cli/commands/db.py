@@ -32,7 +32,9 @@ def arguments(parser: Parser) -> None:
     parser.add_argument("action", choices=tuple(ACTIONS), metavar="init|status|check|backup|restore|vacuum")
     parser.add_argument("path", nargs="?", metavar="FILE", help="of backup and restore")
     parser.add_argument("--database", choices=_NAMES, metavar="NAME", help="notifications or analytics only")
-    parser.add_argument("--yes", action="store_true", help="of restore: also when newer things would be lost")
+    parser.add_argument(
+        "--yes", action="store_true", help="of restore: newer things, or a damaged database, are put aside"
+    )
 
 
 def run(args: Namespace, operations: Operations, output: Output) -> int:
@@ -71,7 +73,7 @@ def _backup(args: Namespace, operations: Operations) -> shapes.Data:
 
     directory = operations.settings.data.dir
     now = operations.clock.now()
-    found = [one for one in _chosen(args, operations) if one.status().exists]
+    found = [one for one in _chosen(args, operations) if one.exists()]
     if args.path is not None and len(found) > 1:
         raise WrongUsage(
             problem=f"{args.path} can take one database, and there are {len(found)}: {', '.join(_NAMES)}.",
