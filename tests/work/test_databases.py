@@ -310,6 +310,44 @@ def test_a_backup_that_cannot_be_finished_leaves_no_file(
     assert not list(tmp_path.glob("b.db*"))
 
 
+def test_a_killed_backup_is_not_in_the_way_of_the_next(
+    looked_after: list[Maintenance], store: SharedStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_something(store)
+    store.close()
+    folder = tmp_path / "backups"
+    folder.mkdir()
+    child = os.fork()
+    if not child:
+        try:
+            monkeypatch.setattr(backup_file, "look_into", lambda *_: os._exit(9))
+            looked_after[0].backup(str(folder / "b.db"))
+        finally:
+            os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+    assert len(list(folder.iterdir())) == 1
+    for name in ("b.db", "c.db"):
+        assert looked_after[0].backup(str(folder / name)).rows["notifications"] == 1
+    assert sorted(path.name for path in folder.iterdir()) == ["b.db", "c.db"]
+
+
+def test_a_backup_leaves_the_file_of_another_that_is_being_made_alone(
+    looked_after: list[Maintenance], store: SharedStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_something(store)
+    monkeypatch.setattr(backup_file, "FOLDER_SECONDS", 0.0)
+    real = backup_file.look_into
+
+    def look_into(name: str, path: str) -> Backup:
+        monkeypatch.setattr(backup_file, "look_into", real)
+        with pytest.raises(BackupUnusable, match="another backup is being made"):
+            looked_after[0].backup(str(tmp_path / "b.db"))
+        return real(name, path)
+
+    monkeypatch.setattr(backup_file, "look_into", look_into)
+    assert looked_after[0].backup(str(tmp_path / "b.db")).rows["notifications"] == 1
+
+
 def test_an_old_backup_is_brought_up_in_memory(
     sqlite_store: SharedStore, sqlite_databases: Databases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,7 +3,9 @@ any SQLite shell reads and that can be restored into the other kind of database 
 
 from __future__ import annotations
 
+import fcntl
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 
@@ -20,6 +22,9 @@ from coffee_maker.utils.sqlite_link import SqliteLink, file_link, open_memory, r
 SUFFIX = ".db"
 _MOST_PROBLEMS = 20
 _ALL_PAGES = -1
+_UNFINISHED = ".coffee-unfinished"
+FOLDER_SECONDS = 10.0
+_ASK_AGAIN_SECONDS = 0.05
 
 
 def look_into(name: str, path: str) -> Backup:
@@ -40,23 +45,60 @@ def look_into(name: str, path: str) -> Backup:
 
 def make(name: str, path: str, expected: Mapping[str, int], fill: Callable[[SqliteLink], None], mode_of: str) -> Backup:
     """Let `fill` write the file under another name, verify it, then rename it: a backup that is there is whole."""
-    unfinished = f"{path}.part"
-    if os.path.lexists(path) or os.path.lexists(unfinished):
-        raise BackupUnusable(path=path, name=name, problem="it exists already", hint="Name a new file.")
-    model = mode_of if os.path.exists(mode_of) else None
-    try:
-        with refusals(name, path), _closing(file_link(unfinished, write=True, mode_of=model)) as link:
-            fill(link)
-            link.execute("PRAGMA journal_mode = DELETE")  # a backup is one file
-        made = look_into(name, unfinished)
-        if made.rows != expected:
-            raise BackupUnusable(path=path, name=name, problem="rows are missing in it", hint="Make another one.")
-        os.replace(unfinished, path)
-        sync_directory(os.path.dirname(os.path.abspath(path)))
-    except BaseException:
-        _remove(unfinished)
-        raise
+    with _folder(name, path) as folder:
+        if os.path.lexists(path):
+            raise BackupUnusable(path=path, name=name, problem="it exists already", hint="Name a new file.")
+        unfinished = path + _UNFINISHED
+        model = mode_of if os.path.exists(mode_of) else None
+        try:
+            with refusals(name, path), _closing(file_link(unfinished, write=True, mode_of=model)) as link:
+                fill(link)
+                link.execute("PRAGMA journal_mode = DELETE")  # a backup is one file
+            made = look_into(name, unfinished)
+            if made.rows != expected:
+                raise BackupUnusable(path=path, name=name, problem="rows are missing in it", hint="Make another one.")
+            os.replace(unfinished, path)
+            os.fsync(folder)
+        except BaseException:
+            _remove(unfinished)
+            raise
     return made._replace(path=path)
+
+
+@contextmanager
+def _folder(name: str, path: str) -> Iterator[int]:
+    """The folder of a backup that is to be made. One is made there at a time, so that what is unfinished there is the
+    leftover of one that was killed: it is removed."""
+    folder = os.path.dirname(os.path.abspath(path))
+    try:
+        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        problem = f"its folder {folder} cannot be opened ({error.strerror})"
+        hint = "Make the folder first, or name a file in another one."
+        raise BackupUnusable(path=path, name=name, problem=problem, hint=hint) from error
+    try:
+        end = time.monotonic() + FOLDER_SECONDS
+        while not _lock(fd):
+            if time.monotonic() >= end:
+                problem = f"another backup is being made in {folder}"
+                raise BackupUnusable(path=path, name=name, problem=problem, hint="Try again in a moment.")
+            time.sleep(_ASK_AGAIN_SECONDS)
+        for entry in os.listdir(fd):
+            if entry.endswith(_UNFINISHED):
+                _remove(os.path.join(folder, entry))
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def _lock(fd: int) -> bool:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system that has no locks on folders
+        return True
+    return True
 
 
 def make_live(path: str, source: SqliteLink, mode_of: str) -> None:
@@ -72,7 +114,7 @@ def make_live(path: str, source: SqliteLink, mode_of: str) -> None:
     _remove(path, ("-wal", "-shm"))  # empty: nothing was written since
 
 
-def _remove(path: str, ends: Sequence[str] = ("", "-wal", "-shm", "-journal")) -> None:
+def _remove(path: str, ends: Sequence[str] = ("-journal", "-wal", "-shm", "")) -> None:
     for end in ends:
         with suppress(FileNotFoundError):
             os.unlink(path + end)
