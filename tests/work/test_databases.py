@@ -485,9 +485,39 @@ def test_the_other_databases_backup_is_refused(
     looked_after: list[Maintenance], store: SharedStore, databases: Databases
 ) -> None:
     write_something(store)
-    made = db.backup(looked_after[1], databases.directory, now=NOW)
-    with pytest.raises(BackupUnusable):
-        db.restore(looked_after[0], made.path, databases.directory, now=NOW, yes=True)
+    made = [db.backup(database, databases.directory, now=NOW).path for database in looked_after]
+    with pytest.raises(BackupUnusable, match="backup of the database analytics") as refused:
+        db.restore(looked_after[0], made[1], databases.directory, now=NOW, yes=True)
+    assert "--database analytics" in refused.value.hint
+    with pytest.raises(BackupUnusable, match="backup of the database notifications"):
+        db.restore(looked_after[1], made[0], databases.directory, now=NOW, yes=True)
+
+
+def test_a_full_disk_is_told_of_the_database_and_not_of_the_backup(
+    sqlite_store: SharedStore, sqlite_databases: Databases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared = SqliteMaintenance(sqlite_databases, "notifications")
+    write_something(sqlite_store)
+    made = shared.backup(str(tmp_path / "b.db"))
+    real = backup_file.copy_pages
+
+    def copy_pages(source: SqliteLink, target: SqliteLink) -> None:
+        if target.raw.filename.endswith("/notifications.db"):
+            raise apsw.FullError("database or disk is full")
+        real(source, target)
+
+    monkeypatch.setattr(backup_file, "copy_pages", copy_pages)
+    with pytest.raises(DatabaseUnusable, match=r"data/notifications\.db is full"):
+        db.restore(shared, made.path, sqlite_databases.directory, now=NOW)
+
+
+def test_a_backup_into_no_folder_says_so(
+    looked_after: list[Maintenance], store: SharedStore, databases: Databases, tmp_path: Path
+) -> None:
+    write_something(store)
+    with pytest.raises(BackupUnusable, match=r"nowhere cannot be opened \(No such file") as refused:
+        db.backup(looked_after[0], databases.directory, now=NOW, path=str(tmp_path / "nowhere" / "b.db"))
+    assert "Make the folder first" in refused.value.hint
 
 
 def test_vacuum(looked_after: list[Maintenance], store: SharedStore) -> None:

@@ -31,6 +31,7 @@ def look_into(name: str, path: str) -> Backup:
     """What the backup holds; refuses one that is damaged, or of another database, or from the future."""
     try:
         with opened(name, path) as link:
+            _refuse_another(link, name, path)
             version = Schema(name, SQLITE).version(link)
             problems = damages(link) or ([] if version else ["it has no tables of ours"])
             if problems:
@@ -41,6 +42,15 @@ def look_into(name: str, path: str) -> Backup:
     except Refusal as problem:
         raise BackupUnusable(path=path, name=name, problem=problem.message, hint="Name another one.") from problem
     return Backup(name, path, os.stat(path).st_size, version, newest, rows)
+
+
+def _refuse_another(link: SqliteLink, name: str, path: str) -> None:
+    """Refuse another database's backup, whose schema versions mean nothing here."""
+    tables = {table for (table,) in link.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+    for other, (first, *_) in contents.TABLES.items():
+        if other != name and first in tables:
+            hint = f"`coffee-roadmap db restore {path} --database {other}` restores that one."
+            raise BackupUnusable(path=path, name=name, problem=f"it is a backup of the database {other}", hint=hint)
 
 
 def make(name: str, path: str, expected: Mapping[str, int], fill: Callable[[SqliteLink], None], mode_of: str) -> Backup:
