@@ -116,10 +116,31 @@ class Operations:
 
         return SqliteStore(self.databases)
 
+    @property
+    def _untouched(self) -> bool:
+        """Whether nothing was ever written, so that there is no database to look into."""
+        return self.settings.database.url is None and not os.path.isdir(self.settings.data.dir)
+
+    def settled_document(self) -> Document:
+        """The roadmap, after what was edited outside since the last operation was recorded, an old buffer merged: what
+        is done would look like what comes next. Where that cannot be done now it is the roadmap as it stands."""
+        document = self.document()
+        if self._untouched:
+            return document
+        with self.store.reading() as tx:
+            state = tx.roadmap.state()
+        if state is None or state.hash == document.digest:
+            return document
+        from coffee_maker.work.looking import record_outside_edits
+
+        if record_outside_edits(self.editing) == "recorded":
+            self.publish()
+        return self.document()
+
     def held_back(self) -> tuple[Sequence[Claim], Mapping[str, str]]:
         """The claims that hold now, and the items that are to be left alone with the reason; where nothing was ever
         written there are none, and no driver is imported."""
-        if self.settings.database.url is None and not os.path.isdir(self.settings.data.dir):
+        if self._untouched:
             return (), {}
         with self.store.reading() as tx:
             left = {key: one.words for key, one in tx.controls.skipped().items()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
 from tests.cli.conftest import ROADMAP, Project, Result
 
 Run = Callable[..., Result]
@@ -105,6 +106,21 @@ def test_next_says_what_is_next_and_why_the_others_wait(run: Run) -> None:
     text = run("next").out
     assert text.startswith("Next: PRIORITY-2: Raise the walls\n")
     assert "PRIORITY-3  depends on PRIORITY-2" in text
+
+
+@pytest.mark.parametrize("words", [("next",), ("status",), ("daemon", "status")])
+def test_an_old_buffer_that_was_saved_is_merged_before_it_is_told_what_comes_next(
+    words: tuple[str, ...], run: Run, project: Project
+) -> None:
+    buffer = project.roadmap.read_text()
+    assert run("status", "2", "complete").code == 0
+    assert run("add", "Chimney").code == 0
+    project.roadmap.write_text(buffer.replace("Brick by brick.", "Stone by stone."))
+    data = run(*words, "--json").data
+    assert "PRIORITY-2" not in (data.get("next"), (data.get("item") or {}).get("key"))
+    view = {one["key"]: one["status"] for one in run("view", "--json").data["items"]}
+    assert (view["PRIORITY-2"], "PRIORITY-4" in view) == ("complete", True)
+    assert "Stone by stone." in project.roadmap.read_text()
 
 
 def test_next_may_be_nothing(run: Run, project: Project) -> None:

@@ -13,7 +13,7 @@ def overview(operations: Operations) -> shapes.Data:
     """What `status` without an item shows."""
     from coffee_maker.work.standing import take_stock
 
-    document = operations.document()
+    document = operations.settled_document()
     standing = take_stock(document, operations.store, operations.clock, operations.is_gone)
     return shapes.overview(operations.settings.roadmap.path, document, standing)
 
@@ -24,7 +24,7 @@ def daemons(operations: Operations) -> shapes.Data:
     from coffee_maker.work.standing import alive, claims_of_the_living, interrupted
 
     settings = operations.settings_hash()
-    now, items = operations.clock.now(), operations.document().items
+    now, items = operations.clock.now(), operations.settled_document().items
     with operations.store.reading() as tx:
         beats, paused = tx.heartbeats.all(), tx.controls.paused()
         claims = claims_of_the_living(tx, now, operations.is_gone)

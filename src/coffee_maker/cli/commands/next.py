@@ -27,7 +27,7 @@ def arguments(parser: Parser) -> None:
 def run(args: Namespace, operations: Operations, output: Output) -> int:
     from coffee_maker.core.choosing import Choice, weigh
 
-    document = operations.document()
+    document = operations.settled_document()
     place, waiting = weigh(document.standings, *operations.held_back())
     data = shapes.choice(Choice(None if place is None else document.item_at(place), ()))
     data["waiting"] = Records(waiting, shapes.waiting, json_text.waiting)
