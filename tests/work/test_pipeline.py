@@ -25,10 +25,11 @@ from coffee_maker.core.errors import (
 )
 from coffee_maker.core.items import Status
 from coffee_maker.core.ports import Stop
-from coffee_maker.core.questions import Kind, Level, State
+from coffee_maker.core.questions import Kind, Level, State, late
 from coffee_maker.core.records import AgentResult, Heartbeat, Task
 from coffee_maker.work import naming, watching
 from coffee_maker.work.controlling import Controlling
+from coffee_maker.work.editing import ItemEdits
 from coffee_maker.work.pipeline import Done
 
 STOPPED = "daemon stopped"
@@ -318,6 +319,26 @@ def test_an_approval_that_nobody_gives_in_time_is_no_approval(project: Project) 
     assert daemon.run(once=True)[0].outcome == "skipped"
     assert project.news()[0].state is State.EXPIRED
     assert project.status(TWO) is Status.PLANNED
+
+
+@pytest.mark.parametrize("meanwhile", ["nothing", "edited", "declined"])
+def test_an_approval_that_comes_late_counts_for_the_next_daemon_unless_the_item_was_changed_since(
+    meanwhile: str, project: Project
+) -> None:
+    soon = timedelta(milliseconds=100)
+    project.daemon(Doing(works), ask_approval=True, approval_deadline=soon).run(once=True)
+    question = project.news()[0].id
+    answer = "skip" if meanwhile == "declined" else "approve"
+    assert late(project.messages.respond(question, answer, by="ada", via="terminal"))
+    if meanwhile == "edited":
+        project.editing().edit(TWO, ItemEdits(append="And in green."), by="ada")
+    done = project.daemon(Doing(works), ask_approval=True, approval_deadline=soon).run(once=True)
+    questions = [one.id for one in project.news() if one.kind is Kind.QUESTION]
+    if meanwhile == "nothing":
+        assert (done[0].outcome, questions) == ("complete", [question])
+        assert any("approved by ada via terminal" in line for line in project.told)
+    else:
+        assert (done[0].outcome, len(questions)) == ("skipped", 2)
 
 
 def test_an_item_that_the_person_took_while_it_was_asked_about(project: Project) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from coffee_maker.core.errors import GitFailed, ItemNotFound, RevisionChanged, TryAgain
 from coffee_maker.core.items import Status
+from coffee_maker.core.questions import late
 from coffee_maker.core.records import Control
 from coffee_maker.core.vague import is_vague
 from coffee_maker.utils.text import one_line
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from coffee_maker.core.document import Document
     from coffee_maker.core.items import Item
     from coffee_maker.core.ports import Transaction
+    from coffee_maker.core.questions import Notification
 
 APPROVE, SKIP, CHANGE = "approve", "skip", "change: ..."
 REVIEW = Status.MANUAL_REVIEW.value
@@ -56,7 +58,7 @@ def approve(job: Job) -> Result:
         f"`{SKIP}` leaves it as it is; `change: WORDS` starts it with your words added to what is asked."
     )
     try:
-        question = ask(
+        question = _late_approval(job) or ask(
             job,
             "approve",
             f"Start {job.key}?",
@@ -75,6 +77,18 @@ def approve(job: Job) -> Result:
         job.tell(f"approved with a change by {who} via {question.answered_via}")
         return {"answer": APPROVE, "by": who, "words": words}
     raise Left(f"{who} said {answer} to question {question.id}", _skip(job, question.id))
+
+
+def _late_approval(job: Job) -> Notification | None:
+    """An approval that came after the deadline of the question before: it counts now, unless the item was changed, or
+    begun, since it was given."""
+    with job.desk.store.reading() as tx:
+        asked = [one for one in tx.notifications.find(item=job.key) if (one.idempotency_key or "").endswith(":approve")]
+        changes = tx.roadmap.changes(item=job.key, limit=1)
+    if not asked or not late(asked[-1]) or (asked[-1].answer or "").partition(": ")[0] not in (APPROVE, "change"):
+        return None
+    given = asked[-1].answered_at
+    return asked[-1] if given is not None and not any(change.at >= given for change in changes) else None
 
 
 def _skip(job: Job, number: int) -> Control | None:
