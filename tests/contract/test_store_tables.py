@@ -75,6 +75,19 @@ def test_versions_come_newest_first_even_at_one_moment(store: SharedStore) -> No
         assert tx.roadmap.versions(2) == [digests[1], digests[4]]
 
 
+def test_who_made_a_version_is_known_while_it_is_kept(store: SharedStore) -> None:
+    kept, other, unmade = (sha(bytes([n])) for n in range(3))
+    with store.writing() as tx:
+        for digest in (other, unmade, kept):
+            tx.roadmap.save_version(digest, b"", NOW)
+        tx.roadmap.append(change("0", kept, changed_by="ann"))
+        tx.roadmap.append(change(kept, other, reason="because"))
+        tx.roadmap.append(change(other, kept, changed_by="bob"))
+        tx.roadmap.append(change(kept, "never kept"))
+        assert tx.roadmap.makers(99) == {kept: ("bob", None), other: ("p", "because")}
+        assert tx.roadmap.makers(1) == {kept: ("bob", None)}
+
+
 def test_pruning_keeps_what_either_bound_keeps_and_the_current_ones(store: SharedStore) -> None:
     digests = [sha(bytes([n])) for n in range(6)]
     with store.writing() as tx:

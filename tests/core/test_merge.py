@@ -185,6 +185,13 @@ def test_one_number_for_two_new_items_keeps_theirs() -> None:
     assert merged == (f"{SMALL}\n{theirs}", (MergeConflict("PRIORITY-4", "added", theirs, ADDED),))
 
 
+def test_two_new_items_with_nothing_but_the_number_in_common_are_both_kept() -> None:
+    theirs = ADDED.replace("Added by us", "Theirs").replace("New.", "Other.")
+    merged = merge(SMALL, f"{SMALL}\n{ADDED}", f"{SMALL}\n{theirs}")
+    assert merged == (f"{SMALL}\n{ADDED}\n{theirs}", ())
+    assert keys(merged.text)[-2:] == ["PRIORITY-4", "PRIORITY-4#2"]
+
+
 def test_one_new_item_on_both_sides() -> None:
     theirs = f"{SMALL}\n{ADDED}".replace("What we plan.", "Plans.")
     assert merge(SMALL, f"{SMALL}\n{ADDED}\n", theirs) == (theirs, ())

@@ -116,6 +116,59 @@ def test_what_a_person_saved_before_a_merge_is_what_the_editor_goes_on_from() ->
     assert best_base([merged, first, daemon, PLAN], note(first, 8)) == 1
 
 
+def test_of_equals_the_newest_version_is_a_plain_edit_and_else_the_oldest_asks() -> None:
+    blocked = with_status(PLAN, "1", Status.BLOCKED)
+    assert best_base(history(("1", DOING)), blocked) == 0, "may be an edit of either"
+    assert best_base(history(("1", DOING), ("3", DONE)), blocked) == 2
+    assert best_base(history(("3", DONE), ("1", DOING)), blocked) == 2
+    assert best_base(history(("1", DOING), ("1", DONE), ("3", DONE)), blocked) == 3
+
+
+def rewritten(text: str, *lines: str) -> str:
+    return text.replace("What 1 is about.\n", "".join(f"{line}\n" for line in lines))
+
+
+@pytest.mark.parametrize("recorded", [1, 5])
+def test_how_long_a_text_is_says_nothing_of_its_age(recorded: int) -> None:
+    paragraph = rewritten(PLAN, *(f"recorded {n}" for n in range(recorded)))
+    versions = [with_status(paragraph, "3", DONE), paragraph, PLAN]
+    assert best_base(versions, rewritten(PLAN, *(f"mine {n}" for n in range(3)))) == 2
+
+
+def test_what_a_text_lacks_of_a_change_says_that_it_is_older_and_what_it_has_that_it_is_newer() -> None:
+    noted = PLAN.replace("What 1 is about.\n", "What 1 is about.\n\nNoted since.\n")
+    cut = PLAN.replace("- [ ] last\n\nWhat 1 is", "\nWhat 1 is")
+    mine = rewritten(PLAN, "My words.")
+    assert best_base([noted, PLAN], mine) == 1
+    assert best_base([noted, PLAN], rewritten(noted, "My words.")) == 0
+    assert best_base([with_status(cut, "3", DONE), cut, PLAN], rewritten(cut, "My words.")) == 1
+    assert best_base([with_status(cut, "3", DONE), cut, PLAN], mine) == 2
+
+
+def test_an_editor_goes_on_from_what_it_saved() -> None:
+    first, second = (rewritten(PLAN, f"Draft {n}.") for n in (1, 2))
+    assert best_base([with_status(first, "3", DONE), first, PLAN], second, {1}) == 1
+    assert best_base([with_status(first, "3", DONE), first, PLAN], second) == 2, "what a command wrote is asked about"
+    new, other = (f"{PLAN}## PRIORITY 13: {title}\n\n{title}.\n" for title in ("To do", "Bake bread"))
+    assert best_base([new, PLAN], other, {0}) == 0
+
+
+AGENTS = f"{PLAN}## PRIORITY 13: Agent's item\n\n**Status**: 📝 Planned\n\nLong text.\n"
+MINE = f"{PLAN}## PRIORITY 13: Person item\n\n**Status**: 📝 Planned\n"
+
+
+@pytest.mark.parametrize(
+    "versions",
+    [[AGENTS], [with_status(AGENTS, "2", DONE), AGENTS], [AGENTS.replace("Words before", "Before")]],
+    ids=["added", "and another change after it", "and one with it"],
+)
+def test_an_added_item_does_not_turn_into_another_of_its_number(versions: list[str]) -> None:
+    assert best_base([*versions, PLAN], MINE) == len(versions)
+    retitled = versions[0].replace("Agent's item", "Quite other words")
+    assert best_base([*versions, PLAN], retitled) == 0
+    assert best_base([*versions, PLAN], versions[0].replace("Long text.", "Short.")) == 0
+
+
 def test_many_simulated_histories() -> None:
     """The daemon sets statuses; a person saves edits of an older or the newest version: nobody's work is undone."""
     chance = random.Random(20)

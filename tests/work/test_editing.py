@@ -142,7 +142,7 @@ def test_a_stale_save_is_merged_with_what_was_recorded_since(desk: Desk) -> None
     document = desk.editing.reconcile()
     assert document.item("2").status is Status.COMPLETE
     assert "My own words." in desk.text
-    assert [note for note in notes(desk) if note.kind is Kind.QUESTION] == []
+    assert questions(desk) == []
     desk.check_record()
 
 
@@ -165,17 +165,66 @@ def test_a_real_conflict_keeps_the_persons_side_and_asks(desk: Desk) -> None:
     conflict(desk)
     assert desk.editing.read().item("2").status is Status.BLOCKED
     assert desk.editing.read().item("2").fields["effort"] == "5 days"
-    (question,) = [note for note in notes(desk) if note.kind is Kind.QUESTION]
+    (question,) = questions(desk)
     assert question.options == (KEEP, TAKE)
     assert "PRIORITY-2" in question.message
     assert "complete" in question.message.lower()
     desk.check_record()
 
 
+def questions(desk: Desk):  # type: ignore[no-untyped-def]
+    return [note for note in notes(desk) if note.kind is Kind.QUESTION]
+
+
+def test_an_item_of_the_number_of_one_that_was_added_meanwhile_leaves_both(desk: Desk) -> None:
+    desk.editing.reconcile()
+    added = desk.editing.add("Agent's item", number="PRIORITY-9", body="Long agent text", by="daemon")
+    complete(desk)
+    desk.save_outside(f"{ROADMAP}\n### PRIORITY 9: Person item\n\n**Status**: 📝 Planned\n")
+    document = desk.editing.reconcile()
+    assert "Long agent text" in document.text_of(document.item(added.key or ""))
+    assert document.item("PRIORITY-9#2").title == "Person item"
+    assert any("PRIORITY-9" in str(problem) for problem in document.problems)
+    desk.check_record()
+
+
+@pytest.mark.parametrize("order", ["older", "newer"])
+def test_a_stale_save_that_contradicts_an_older_of_several_changes_asks(desk: Desk, order: str) -> None:
+    desk.editing.reconcile()
+    if order == "older":
+        desk.editing.set_status("2", Status.IN_PROGRESS, by="daemon")
+    desk.editing.set_status("US-110", Status.COMPLETE, by="daemon")
+    if order == "newer":
+        desk.editing.set_status("2", Status.IN_PROGRESS, by="daemon")
+    desk.save_outside(ROADMAP.replace("📝 Planned\n**Est", "⏸️ Blocked\n**Est"))
+    document = desk.editing.reconcile()
+    assert (document.item("2").status, document.item("US-110").status) == (Status.BLOCKED, Status.COMPLETE)
+    (question,) = questions(desk)
+    assert "In Progress" in question.message
+    desk.check_record()
+
+
+@pytest.mark.parametrize("first", ["plain", "merged"])
+def test_an_editor_that_goes_on_from_what_it_saved_is_not_asked_about_its_own_words(desk: Desk, first: str) -> None:
+    desk.editing.reconcile()
+    if first == "merged":
+        complete(desk)
+    buffer = ROADMAP.replace("Told at length.", "First draft.")
+    desk.save_outside(buffer)
+    desk.editing.reconcile()
+    desk.editing.set_status("2.5", Status.IN_PROGRESS, by="daemon")
+    desk.save_outside(buffer.replace("First draft.", "Second draft."))
+    document = desk.editing.reconcile()
+    assert "Second draft." in desk.text
+    assert document.item("2.5").status is Status.IN_PROGRESS
+    assert questions(desk) == []
+    desk.check_record()
+
+
 def test_the_answer_to_a_conflict_takes_the_other_side_and_only_that(desk: Desk) -> None:
     conflict(desk)
     desk.editing.set_status("2.5", Status.IN_PROGRESS, by="ann")
-    (question,) = [note for note in notes(desk) if note.kind is Kind.QUESTION]
+    (question,) = questions(desk)
     assert desk.editing.choose(question._replace(answer=KEEP)) is None
     outcome = desk.editing.choose(question._replace(answer=TAKE, state=State.RESPONDED, answered_by="ann"))
     assert outcome is not None
@@ -547,7 +596,7 @@ def test_a_deleted_item_finds_its_place_through_any_version_that_has_it(desk: De
 
 def test_a_choice_whose_other_side_is_gone_is_refused(desk: Desk) -> None:
     conflict(desk)
-    (question,) = [note for note in notes(desk) if note.kind is Kind.QUESTION]
+    (question,) = questions(desk)
     desk.editing.set_status("1", Status.BLOCKED, by="ann")
     forget_versions(desk)
     with pytest.raises(CannotUndo, match="no longer kept"):
@@ -557,7 +606,7 @@ def test_a_choice_whose_other_side_is_gone_is_refused(desk: Desk) -> None:
 
 def test_a_choice_that_is_taken_already_changes_nothing(desk: Desk) -> None:
     conflict(desk)
-    (question,) = [note for note in notes(desk) if note.kind is Kind.QUESTION]
+    (question,) = questions(desk)
     answered = question._replace(answer=TAKE)
     assert desk.editing.choose(answered) is not None
     assert desk.editing.choose(answered) is None

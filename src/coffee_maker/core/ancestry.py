@@ -3,18 +3,25 @@
 An editor's buffer that was read at version k and saved after version n shows, in whatever k+1 to n changed, the old
 state. A person who really works on version n may put something back by hand, but has the rest of k+1 to n in the text.
 So the base is the version from which the fewest parts differ; among equals the one after which nothing newer shows up
-in the text (a stale buffer cannot hold what was recorded after it was read), then the one with the fewest changed
-lines, then the newest. A text that shares next to nothing with that version is no buffer that was read from it but
-another roadmap, put in the place of this one. The texts are cut at headings with a coarse ruler and never parsed, which
-is fast enough for dozens of long versions.
+in the text (a stale buffer cannot hold what was recorded after it was read), then the one whose changes since are not
+in the text and those before are. Where the text contradicts a change, it may have been written before it or after. The
+newest version is then taken when it is among the equals, and what an editor saved itself, for it goes on from that;
+but in a text that is older than the newest version, the oldest of the equals, so that a contradiction is asked about
+and never settled in silence.
+
+A new item that only has its number in common with a recorded one is another item: nobody turns one into the other. A
+text that shares next to nothing with its base is no buffer that was read from it but another roadmap, put in the place
+of this one. The texts are cut at headings with a coarse ruler and never parsed, which is fast enough for dozens of long
+versions.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
+from coffee_maker.core.threeway import hunks
 from coffee_maker.core.typed import NamedTuple
 
 _NUMBER = re.compile(r"\b([A-Z]{2,})[ \-]?(\d+(?:\.\d+)*)\b")
@@ -34,7 +41,7 @@ _STATUS_WORDS = frozenset(
         "done",
     )
 )
-_FIELD = re.compile(r"(?:[-*+] )?(?:\*\*|__)[^*:]+:")
+_FIELD = re.compile(r"(?:[-*+] )?(?:\*\*|__)[^*:]+(?:\*\*|__)?:")
 _SENTENCE = 3  # words
 _FEWEST_SENTENCES = 3
 _RELATED_SHARE = 10
@@ -43,19 +50,20 @@ Section = list[str]
 Sections = dict[str, Section]
 
 
-class _Distance(NamedTuple):
-    """How far a text is from a version; compared from left to right."""
+class _Difference(NamedTuple):
+    """One section of the text, measured against a version's."""
 
-    parts: int  # sections that differ, and one for another order
-    newer: int  # sections in which the text shows what only a newer version has
-    lines: int
+    differs: bool
+    another: bool  # it is another item under the same number
+    newer: bool  # it shows what only a newer version has
 
 
-def best_base(candidates: Sequence[str], outside: str) -> int:
+def best_base(candidates: Sequence[str], outside: str, saved: Container[int] = ()) -> int:
     """The index of the version (newest first) that `outside` most plausibly descends from.
 
     Every text that was ever in the file should be among the candidates, what a person saved before a merge included:
-    the editor goes on from that. The newest, 0, when it descends from none: then nothing is merged into it.
+    the editor goes on from that. Those are `saved`, by their indexes. The newest, 0, when it descends from none: then
+    nothing is merged into it.
     """
     theirs = _sections(outside)
     versions = []
@@ -65,14 +73,62 @@ def best_base(candidates: Sequence[str], outside: str) -> int:
             return len(versions) - 1
     varying = {name for version in versions for name in {*version, *theirs} if version.get(name) != theirs.get(name)}
     rulers = [_Ruler(name, theirs.get(name)) for name in varying]
-    best, nearest = 0, None
+    nearest: tuple[int, int] | None = None
+    equals: list[int] = []
     for index, version in enumerate(versions):
         measured = [ruler.measure(version.get(ruler.name)) for ruler in rulers]
-        parts = sum(one.parts for one in measured) + _reordered(version, theirs)
-        distance = _Distance(parts, sum(one.newer for one in measured), sum(one.lines for one in measured))
+        others = 0 if index in saved else sum(one.another for one in measured)
+        parts = sum(one.differs for one in measured) + others + _reordered(version, theirs)
+        distance = (parts, sum(one.newer for one in measured))
         if nearest is None or distance < nearest:
-            best, nearest = index, distance
+            nearest, equals = distance, []
+        if distance == nearest:
+            equals.append(index)
+    best = equals[0]
+    for older in equals[1:]:
+        own = best in saved
+        shown = _shown(versions[older], versions[best], theirs, own=own)
+        if shown < 0 or (shown == 0 and best and not own):
+            best = older
     return best if best and _related(candidates[best], outside) else 0
+
+
+def another(one: str, other: str) -> bool:
+    """Whether two items of one number are different ones: few words of the titles in common, and no line but fields."""
+    here, there = (set(_LETTERS.findall(_title(text).lower())) - _STATUS_WORDS for text in (one, other))
+    if here == there or len(here & there) * 2 > min(len(here), len(there)):
+        return False
+    lines, others = ({line.strip() for line in text.splitlines() if line.strip()} for text in (one, other))
+    return all(_FIELD.match(line) for line in lines & others)
+
+
+def _title(text: str) -> str:
+    heading = text.lstrip().partition("\n")[0]
+    number = _NUMBER.search(heading)
+    return heading[number.end() :] if number else heading
+
+
+def _is_another(one: Section | None, other: Section | None) -> bool:
+    return bool(one and other) and another("\n#".join(one or ()), "\n#".join(other or ()))
+
+
+def _shown(older: Sections, newer: Sections, theirs: Sections, *, own: bool) -> int:
+    """How many changes from one version to the other are in the text, less those that are not.
+
+    Contradicted ones, of which it has neither the old nor the new lines, do not count, nor a new item that who added
+    it (`own`) wrote anew.
+    """
+    count = 0
+    for name in {*older, *newer}:
+        if older.get(name) == newer.get(name) or (own and name not in older and name in theirs):
+            continue
+        before, after = _lines(older.get(name)), _lines(newer.get(name))
+        text = set() if _is_another(newer.get(name), theirs.get(name)) else set(_lines(theirs.get(name)))
+        for hunk in hunks(before, after):
+            gone, come = set(before[hunk.start : hunk.end]), set(hunk.lines)
+            had, has = bool(gone & text), bool(come & text)
+            count += (has or not (come or had)) - (had or not (gone or has))
+    return count
 
 
 def _related(one: str, other: str) -> bool:
@@ -93,23 +149,23 @@ class _Ruler:
     def __init__(self, name: str, in_text: Section | None) -> None:
         self.name = name
         self._text = in_text
-        self._in_text = _lines(in_text)
+        self._in_text = Counter(_lines(in_text))
         self._seen: Counter[str] = Counter()  # lines of newer versions
         self._last: Section | None = None
-        self._distance: _Distance | None = None
+        self._found: _Difference | None = None
 
-    def measure(self, section: Section | None) -> _Distance:
-        if self._distance is None or section != self._last:
-            self._last, self._distance = section, self._measured(section)
-        return self._distance
+    def measure(self, section: Section | None) -> _Difference:
+        if self._found is None or section != self._last:
+            self._last, self._found = section, self._measured(section)
+        return self._found
 
-    def _measured(self, section: Section | None) -> _Distance:
-        here = _lines(section)
+    def _measured(self, section: Section | None) -> _Difference:
+        here = Counter(_lines(section))
         added, gone = self._in_text - here, here - self._in_text
         newer = any(self._seen[line] > here[line] for line in added)
         self._seen |= here
         differs = bool(added or gone) or (section is None) != (self._text is None)
-        return _Distance(int(differs), int(newer), added.total() + gone.total())
+        return _Difference(differs, differs and _is_another(section, self._text), newer)
 
 
 def _reordered(version: Sections, theirs: Sections) -> bool:
@@ -117,8 +173,8 @@ def _reordered(version: Sections, theirs: Sections) -> bool:
     return [name for name in version if name in common] != [name for name in theirs if name in common]
 
 
-def _lines(section: Section | None) -> Counter[str]:
-    return Counter(line.rstrip() for part in section or () for line in part.split("\n") if line.strip())
+def _lines(section: Section | None) -> list[str]:
+    return [line.rstrip() for part in section or () for line in part.split("\n") if line.strip()]
 
 
 def _sections(text: str) -> Sections:
@@ -133,7 +189,7 @@ def _sections(text: str) -> Sections:
     for part in f"\n{text}".split("\n#"):
         heading = part.partition("\n")[0]
         depth = len(heading) - len(heading.lstrip("#")) + 1
-        if sections and not fenced and (depth <= level or not level):
+        if sections and not fenced and (depth <= level or not level or _begins_another(heading, name)):
             found = _name(heading)
             name, level = (found, depth) if found else (f"# {_plain(heading)}", 0)
         sections.setdefault(name, []).append(part)
@@ -145,6 +201,13 @@ def _name(heading: str) -> str | None:
     """The number of a numbered heading, whatever else it says."""
     found = _NUMBER.search(heading)
     return f"{found[1]}-{found[2]}" if found else None
+
+
+def _begins_another(heading: str, name: str) -> bool:
+    """Whether a heading below that of a numbered one begins with another number: an item of its own."""
+    word = _LETTERS.search(heading)
+    number = _NUMBER.search(heading)
+    return bool(word and number and word.start() == number.start()) and _name(heading) != name
 
 
 def _plain(heading: str) -> str:

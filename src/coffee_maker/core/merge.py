@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 
 from coffee_maker.core.align import ITEM_WEIGHT, PROSE_WEIGHT, Block, align, moved, place_after, split, unchanged
+from coffee_maker.core.ancestry import another
 from coffee_maker.core.ancestry import best_base as best_base
 from coffee_maker.core.document import Document
 from coffee_maker.core.lines import BOM
@@ -266,14 +267,19 @@ _NOTHING = Block("", "", "", None)
 def _same_new(
     ours: list[Block], theirs: list[Block], in_ours: list[int | None], in_theirs: list[int | None]
 ) -> dict[int, int]:
-    """New blocks that both sides added, items by number, prose by heading: place in theirs -> place in ours."""
+    """New blocks that both sides added, items by number, prose by heading: place in theirs -> place in ours.
+
+    Two items that have no more than the number in common are two: both are kept.
+    """
     mine: dict[tuple[bool, str], list[int]] = {}
     for at, block in enumerate(ours):
         if in_ours[at] is None:
             mine.setdefault((block.item is None, block.name), []).append(at)
     same = {}
     for at, block in enumerate(theirs):
-        rivals = mine.get((block.item is None, block.name)) if in_theirs[at] is None else None
-        if rivals:
-            same[at] = rivals.pop(0)
+        rivals = mine.get((block.item is None, block.name), []) if in_theirs[at] is None else []
+        found = next((i for i in rivals if block.item is None or not another(ours[i].text, block.text)), None)
+        if found is not None:
+            rivals.remove(found)
+            same[at] = found
     return same

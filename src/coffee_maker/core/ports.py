@@ -59,6 +59,9 @@ class RoadmapLog(Protocol):
     def versions(self, limit: int) -> Sequence[str]:
         """Hashes of the kept versions that were in the file, most recently recorded first."""
 
+    def makers(self, limit: int) -> Mapping[str, tuple[str, str | None]]:
+        """Those of `versions` that a change led to -> who made the newest such change, and the reason."""
+
     def prune_versions(self, *, keep_last: int, keep_since: datetime) -> int:
         """Forget versions older than both bounds (never the current one); tells how many."""
 

@@ -68,6 +68,14 @@ class Log:
         rows = self._connection.execute("SELECT digest FROM roadmap_versions ORDER BY turn DESC LIMIT ?", (limit,))
         return [digest for (digest,) in rows]
 
+    def makers(self, limit: int) -> Mapping[str, tuple[str, str | None]]:
+        rows = self._connection.execute(
+            "SELECT after_hash, changed_by, reason FROM roadmap_history WHERE after_hash IN"
+            " (SELECT digest FROM roadmap_versions ORDER BY turn DESC LIMIT ?) ORDER BY id",
+            (limit,),
+        )
+        return {digest: (by, reason) for digest, by, reason in rows}
+
     def prune_versions(self, *, keep_last: int, keep_since: datetime) -> int:
         gone = self._connection.execute(
             "DELETE FROM roadmap_versions WHERE saved_at < ?"

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from coffee_maker.core.ports import RoadmapLog
 
 EDITED_OUTSIDE = "edited outside coffee-roadmap"
+_EDITOR = (PERSON, EDITED_OUTSIDE)
+"""Who made a version that an editor saved and nothing was merged into; one that was merged is no change of its own."""
 _BASES = 50
 _MANY_VANISHED = 3
 _LONGEST_SHOWN = 200
@@ -38,22 +40,32 @@ class Absorbed(NamedTuple):
     keep: tuple[Document, ...] = ()  # further texts to be kept as versions
 
 
-def load_bases(log: RoadmapLog, current: str, *, without: str | None = None) -> list[bytes]:
+class Base(NamedTuple):
+    """A version that a buffer may have been read from."""
+
+    content: bytes
+    saved: bool  # by an editor, which goes on from it; not recorded by a command, nor made by a merge
+
+
+def load_bases(log: RoadmapLog, current: str, *, without: str | None = None) -> list[Base]:
     """The versions that a stale buffer may have been read from, newest first; never the one that was not yet there."""
     digests = [digest for digest in log.versions(_BASES) if digest not in (current, without)]
-    contents = (log.version(digest) for digest in (current, *digests))
-    return [content for content in contents if content is not None]
+    makers = log.makers(_BASES)
+    contents = ((log.version(digest), makers.get(digest, _EDITOR)) for digest in (current, *digests))
+    return [Base(content, maker == _EDITOR) for content, maker in contents if content is not None]
 
 
-def base_of(bases: Sequence[bytes], theirs: Document) -> bytes:
+def base_of(bases: Sequence[Base], theirs: Document) -> bytes:
     """The version that the outside text descends from."""
-    texts = []
-    for content in bases:
+    texts, saved = [], set()
+    for base in bases:
         try:
-            texts.append(content.decode())
+            texts.append(base.content.decode())
         except UnicodeDecodeError:  # kept, but never a text: see `unreadable_save`
             continue
-    return texts[best_base(texts, theirs.text)].encode()
+        if base.saved:
+            saved.add(len(texts) - 1)
+    return texts[best_base(texts, theirs.text, saved)].encode()
 
 
 def merge_in(recorded: Document, theirs: Document, base: bytes | None, item_pattern: str | None) -> Absorbed:

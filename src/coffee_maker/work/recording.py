@@ -232,7 +232,7 @@ class Recorder:
         with self._store.reading() as tx:
             known = theirs.digest != recorded.digest and tx.roadmap.version(theirs.digest) is not None
             bases = outside.load_bases(tx.roadmap, base, without=recorded.digest)
-        descends_from = bases[0] if known else outside.base_of(bases, theirs)
+        descends_from = bases[0].content if known else outside.base_of(bases, theirs)
         merged = outside.merge_in(recorded, theirs, descends_from, self._options.item_pattern)
         if not known or merged.document.digest == recorded.digest:
             return merged
