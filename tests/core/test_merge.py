@@ -208,7 +208,8 @@ def test_removed_on_one_side_and_changed_on_the_other_is_kept() -> None:
     for ours, theirs in ((without(SMALL, "1"), DONE), (DONE, without(SMALL, "1"))):
         merged = merge(SMALL, ours, theirs)
         assert merged.text == DONE
-        assert merged.conflicts == (MergeConflict("PRIORITY-1", "removed", item_text(DONE, "1"), ""),)
+        assert merged.conflicts == (MergeConflict("PRIORITY-1", "removed", item_text(DONE, "1"), "", ours == DONE),)
+        assert merge(SMALL, ours, theirs, drop=True) == (without(SMALL, "1"), merged.conflicts)
 
 
 def test_the_last_item_without_a_line_end_gets_one_when_another_follows() -> None:

@@ -26,12 +26,12 @@ from coffee_maker.core.errors import (
 )
 from coffee_maker.core.items import Status
 from coffee_maker.core.ports import Store
-from coffee_maker.core.questions import Kind, State
+from coffee_maker.core.questions import Kind, Notification, State
 from coffee_maker.core.state import Taken
 from coffee_maker.utils import locks
 from coffee_maker.work.editing import ItemEdits
 from coffee_maker.work.recording import Recorder
-from coffee_maker.work.rows import KEEP, TAKE
+from coffee_maker.work.rows import KEEP, TAKE, TAKE_OTHER
 
 
 @pytest.fixture
@@ -591,6 +591,50 @@ def test_a_deleted_item_finds_its_place_through_any_version_that_has_it(desk: De
     (removed,) = (change for change in desk.editing.history() if change.change_type == "delete")
     desk.editing.undo(removed.id, by="ann")
     assert [item.key for item in desk.editing.read().items][2] == "PRIORITY-2.5"
+    desk.check_record()
+
+
+def removing(desk: Desk, *, recorded: bool) -> Notification:
+    """Item 2.5 removed by one side and changed by the other; the question."""
+    desk.editing.reconcile()
+    start, end = ROADMAP.index("### PRIORITY 2.5:"), ROADMAP.index("## US-110")
+    if recorded:
+        desk.editing.set_status("1", Status.IN_PROGRESS, by="daemon")
+        desk.editing.remove("2.5", by="daemon")
+        desk.save_outside(ROADMAP.replace("Text of the one between.", "My own words."))
+    else:
+        complete(desk)
+        desk.editing.set_status("2.5", Status.COMPLETE, by="daemon")
+        desk.save_outside((ROADMAP[:start] + ROADMAP[end:]).replace("Told at length.", "Told shortly."))
+    desk.editing.reconcile()
+    (question,) = questions(desk)
+    return question
+
+
+def test_a_recorded_removal_of_what_the_person_changed_can_be_chosen(desk: Desk) -> None:
+    question = removing(desk, recorded=True)
+    assert "My own words." in desk.text
+    assert re.search(r"PRIORITY-2.5, removed: the file has .*, the recorded change removed it\n", question.message)
+    assert question.options == (KEEP, TAKE)
+    outcome = desk.editing.choose(question._replace(answer=TAKE, answered_by="ann"))
+    assert outcome is not None
+    assert (outcome.key, outcome.change_type) == ("PRIORITY-2.5", "delete")
+    assert "PRIORITY 2.5:" not in desk.text
+    assert desk.editing.history()[0].reason == f"chosen in question {question.id}"
+    desk.check_record()
+
+
+def test_a_removal_by_the_person_of_what_was_changed_meanwhile_can_be_chosen(desk: Desk) -> None:
+    question = removing(desk, recorded=False)
+    assert desk.editing.read().item("2.5").status is Status.COMPLETE
+    assert re.search(r"PRIORITY-2.5, removed: the file has the recorded .*, the editor removed it\n", question.message)
+    assert "What the editor removed is still in the file" in question.message
+    assert question.options == (KEEP, TAKE_OTHER)
+    assert desk.editing.choose(question._replace(answer=KEEP)) is None
+    assert desk.editing.choose(question._replace(answer=TAKE_OTHER, answered_by="ann")) is not None
+    assert "PRIORITY 2.5:" not in desk.text
+    assert "Told shortly." in desk.text
+    assert desk.editing.read().item("2").status is Status.COMPLETE
     desk.check_record()
 
 

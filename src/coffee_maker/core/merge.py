@@ -2,9 +2,9 @@
 
 Where only one side changed something its exact characters are taken. Where both changed the same thing, the person's
 (`theirs`) stays in the text and ours goes into a `MergeConflict`; nothing is lost without being named there. What one
-side removed and the other changed is kept. When the merged text would not read as the items it was made of (an unclosed
-code fence on one side has swallowed some), the items cannot be trusted: then `theirs` stays as it is and every change
-of ours is a conflict.
+side removed and the other changed is kept (or goes, with `drop`). When the merged text would not read as the items it
+was made of (an unclosed code fence on one side has swallowed some), the items cannot be trusted: then `theirs` stays as
+it is and every change of ours is a conflict.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ class MergeConflict(NamedTuple):
     what: str  # status | field NAME | title | check list | text | added | removed | place
     kept: str
     other: str
+    ours_kept: bool = False  # theirs had removed what ours changed: the one case in which ours stays in the text
 
 
 class Merged(NamedTuple):
@@ -37,8 +38,12 @@ class Merged(NamedTuple):
     conflicts: tuple[MergeConflict, ...]
 
 
-def merge(base: str, ours: str, theirs: str, *, item_pattern: str | None = None) -> Merged:
-    """Both sides' changes since `base`; `theirs` is the person's and stays where both changed the same thing."""
+def merge(base: str, ours: str, theirs: str, *, item_pattern: str | None = None, drop: bool = False) -> Merged:
+    """Both sides' changes since `base`; `theirs` is the person's and stays where both changed the same thing.
+
+    With `drop` what one side removed and the other changed is not kept: so `merge` with the sides exchanged gives the
+    other outcome of every conflict.
+    """
     known = _one_sided(base, ours, theirs)
     if known is not None:
         return Merged(known, ())
@@ -48,7 +53,7 @@ def merge(base: str, ours: str, theirs: str, *, item_pattern: str | None = None)
     known = _one_sided(*texts)
     if known is not None:
         return Merged(mark + known, ())
-    merged = _merge_blocks([Document.from_text(text, item_pattern=item_pattern) for text in texts])
+    merged = _merge_blocks([Document.from_text(text, item_pattern=item_pattern) for text in texts], drop)
     return Merged(mark + merged.text, merged.conflicts)
 
 
@@ -59,9 +64,9 @@ def _one_sided(base: str, ours: str, theirs: str) -> str | None:
     return ours if theirs == base else None
 
 
-def _merge_blocks(sides: list[Document]) -> Merged:
+def _merge_blocks(sides: list[Document], drop: bool) -> Merged:
     theirs = sides[2]
-    merging = _Merging(*(split(side) for side in sides), eol=eol_of(theirs.text))
+    merging = _Merging(*(split(side) for side in sides), eol=eol_of(theirs.text), drop=drop)
     text = merging.run()
     found = Document.from_text(text, item_pattern=theirs.item_pattern)
     if [found.text_of(item) for item in found.items] != merging.item_texts:
@@ -125,8 +130,8 @@ class _Thing(NamedTuple):
 class _Merging:
     """One merge of three lists of blocks. Things are numbered: those of the base by their place in it, then the new."""
 
-    def __init__(self, base: list[Block], ours: list[Block], theirs: list[Block], *, eol: str) -> None:
-        self.eol = eol
+    def __init__(self, base: list[Block], ours: list[Block], theirs: list[Block], *, eol: str, drop: bool) -> None:
+        self.eol, self.drop = eol, drop
         self.item_texts: list[str] = []
         self._clashes: list[tuple[int, str, str, str]] = []  # number of the thing, what, kept, other
         self._items: list[int] = []  # numbers of the items in the merged text, in its order
@@ -161,7 +166,8 @@ class _Merging:
         """The conflicts, under the keys that the items have in the merged text."""
         known = dict(zip(self._items, keys, strict=True))
         for number, what, kept, other in self._clashes:
-            yield MergeConflict(known.get(number, self.things[number].key), what, kept, other)
+            thing = self.things[number]
+            yield MergeConflict(known.get(number, thing.key), what, kept, other, what == "removed" and not thing.theirs)
 
     def all_of_ours(self) -> Iterator[MergeConflict]:
         """Every change of ours as a conflict: for when theirs has to stay as it is."""
@@ -184,7 +190,7 @@ class _Merging:
         if unchanged(base.text, left.text):
             return None
         self._clashes.append((number, "removed", left.text, ""))
-        return left.text
+        return None if self.drop else left.text
 
     def _both(self, number: int, base: Block | None, ours: Block, theirs: Block) -> str:
         if unchanged(ours.text, theirs.text) and base is None:

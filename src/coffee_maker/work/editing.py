@@ -18,7 +18,7 @@ from coffee_maker.core.typed import NamedTuple
 from coffee_maker.utils import locks, observing
 from coffee_maker.work import belonging
 from coffee_maker.work.recording import Options, Recorder
-from coffee_maker.work.rows import TAKE, Row
+from coffee_maker.work.rows import TAKE, TAKE_OTHER, Row
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -170,7 +170,7 @@ class Editing:
     def choose(self, question: Notification) -> Outcome | None:
         """Carry out the answer to a question about a merge conflict; None when the file stays as it is."""
         choice = question.context.get("choice")
-        if not isinstance(choice, dict) or question.answer != TAKE:
+        if not isinstance(choice, dict) or question.answer not in (TAKE, TAKE_OTHER):
             return None
         from coffee_maker.work import undoing
 

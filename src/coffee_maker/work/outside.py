@@ -15,7 +15,7 @@ from coffee_maker.core.errors import Refusal, RoadmapUnusable
 from coffee_maker.core.merge import MergeConflict, best_base, merge
 from coffee_maker.core.questions import Draft, Kind, Level, Source
 from coffee_maker.core.typed import NamedTuple
-from coffee_maker.work.rows import KEEP, PERSON, TAKE, Row
+from coffee_maker.work.rows import KEEP, PERSON, TAKE, TAKE_OTHER, Row
 
 if TYPE_CHECKING:
     from coffee_maker.core.ports import RoadmapLog
@@ -78,7 +78,7 @@ def merge_in(recorded: Document, theirs: Document, base: bytes | None, item_patt
     rows = RowsBetween(recorded, document, PERSON, f"{EDITED_OUTSIDE}, from an older version: merged")
     if not merged.conflicts:
         return Absorbed(document, rows, _vanished(rows))
-    other = merge(base.decode(), theirs.text, recorded.text, item_pattern=item_pattern)
+    other = merge(base.decode(), theirs.text, recorded.text, item_pattern=item_pattern, drop=True)
     alternative = Document.from_text(other.text, item_pattern=item_pattern)
     question = _conflict_question(merged.conflicts, document, alternative)
     return Absorbed(document, rows, (*_vanished(rows), question), (alternative,))
@@ -208,11 +208,11 @@ def _vanished(rows: Sequence[Row]) -> tuple[Tell, ...]:
 
 
 def _conflict_question(conflicts: Sequence[MergeConflict], merged: Document, alternative: Document) -> Tell:
-    lines = [
-        f"- {one.key or 'text outside items'}, {one.what}: the file has {_short(one.kept)}, "
-        f"the recorded change was {_short(one.other)}"
-        for one in conflicts
-    ]
+    lines = [f"- {one.key or 'text outside items'}, {one.what}: {_sides(one)}" for one in conflicts]
+    ours_kept = any(one.ours_kept for one in conflicts)
+    where = "The file has the editor's side; the other side is in the history."
+    if ours_kept:
+        where = "What the editor removed is still in the file; of anything else it has the editor's side."
 
     def tell(change: int) -> Draft:
         return Draft(
@@ -220,16 +220,23 @@ def _conflict_question(conflicts: Sequence[MergeConflict], merged: Document, alt
             Kind.QUESTION,
             "An editor saved an older copy of ROADMAP.md. Both sides were merged; these changed on both:\n"
             + "\n".join(lines)
-            + "\nThe file has the editor's side; the other side is in the history.",
+            + f"\n{where}",
             title="Both sides changed the same thing",
             level=Level.HIGH,
             item=conflicts[0].key,
-            options=(KEEP, TAKE),
+            options=(KEEP, TAKE_OTHER if ours_kept else TAKE),
             context={"choice": {"merged": merged.digest, "alternative": alternative.digest}},
             idempotency_key=f"merge:{merged.digest}:{alternative.digest}",
         )
 
     return tell
+
+
+def _sides(one: MergeConflict) -> str:
+    if one.ours_kept:
+        return f"the file has the recorded {_short(one.kept)}, the editor removed it"
+    other = "removed it" if one.what == "removed" else f"was {_short(one.other)}"
+    return f"the file has {_short(one.kept)}, the recorded change {other}"
 
 
 def _short(text: str) -> str:

@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from coffee_maker.core.history import ChangeType
 
 PERSON = "person"
-KEEP, TAKE = "keep the file", "take the recorded change"
-"""The two options of the question about a conflict."""
+KEEP, TAKE, TAKE_OTHER = "keep the file", "take the recorded change", "take the other side"
+"""The options of the question about a conflict; the last where the file does not have the editor's side throughout."""
 
 
 class Row(NamedTuple):
