@@ -16,6 +16,7 @@ from coffee_maker.adapters import roadmap_file
 from coffee_maker.adapters.roadmap_file import RoadmapFile
 from coffee_maker.core.edits import Place
 from coffee_maker.core.errors import (
+    CannotTake,
     CannotUndo,
     ChangeNotFound,
     ItemNotFound,
@@ -638,12 +639,36 @@ def test_a_removal_by_the_person_of_what_was_changed_meanwhile_can_be_chosen(des
     desk.check_record()
 
 
+def test_a_late_choice_does_not_overwrite_what_was_changed_since(desk: Desk) -> None:
+    conflict(desk)
+    (question,) = questions(desk)
+    desk.editing.set_status("2", Status.IN_PROGRESS, by="ann")
+    text = desk.text
+    with pytest.raises(
+        CannotTake, match=r"PRIORITY-2: its status was changed again later, to .*In Progress"
+    ) as refused:
+        desk.editing.choose(question._replace(answer=TAKE))
+    assert refused.value.exit_code == 5
+    assert "answer is recorded" in refused.value.hint
+    assert desk.text == text
+    desk.check_record()
+
+
+def test_a_late_choice_does_not_remove_what_was_changed_since(desk: Desk) -> None:
+    question = removing(desk, recorded=True)
+    desk.editing.edit("2.5", ItemEdits(append="Noted since."), by="ann")
+    with pytest.raises(CannotTake, match="changed on one side and removed on the other"):
+        desk.editing.choose(question._replace(answer=TAKE))
+    assert "Noted since." in desk.text
+    desk.check_record()
+
+
 def test_a_choice_whose_other_side_is_gone_is_refused(desk: Desk) -> None:
     conflict(desk)
     (question,) = questions(desk)
     desk.editing.set_status("1", Status.BLOCKED, by="ann")
     forget_versions(desk)
-    with pytest.raises(CannotUndo, match="no longer kept"):
+    with pytest.raises(CannotTake, match="no longer kept"):
         desk.editing.choose(question._replace(answer=TAKE))
     desk.check_record()
 

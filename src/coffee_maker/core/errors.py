@@ -185,6 +185,13 @@ class CannotUndo(Conflict):
     default_hint = "`coffee-roadmap history` shows what came later; an item can always be edited as it is now."
 
 
+class CannotTake(Conflict):
+    """The other side of question {id} cannot be taken: {problem}."""
+
+    code = "cannot_take"
+    default_hint = "The answer is recorded and the roadmap stays as it is; change it there if that is what you want."
+
+
 # --- the store -------------------------------------------------------------------------------------------------
 
 

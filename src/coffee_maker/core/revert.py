@@ -127,7 +127,7 @@ def _whole(current: Document, key: str | None, before: Document, after: Document
     """Undo by the inverse merge of the whole versions on both sides of the change."""
     merged = merge(after.text, current.text, before.text, item_pattern=current.item_pattern)
     if merged.conflicts:
-        return _refused(*(_later(conflict) for conflict in merged.conflicts))
+        return _refused(*(later(conflict) for conflict in merged.conflicts))
     if merged.text == current.text:
         return _refused("the roadmap is already as it was before that change")
     return Reverted(merged.text, key)
@@ -141,7 +141,8 @@ def _by_diff(current: Document, change: Change | NewChange) -> Reverted:
     return Reverted(text, change.item)
 
 
-def _later(conflict: MergeConflict) -> str:
+def later(conflict: MergeConflict) -> str:
+    """Why something cannot be put back: what ours, the roadmap as it is now, has there."""
     name = conflict.key or "the text outside the items"
     if conflict.what == "removed":
         return f"{name}: changed on one side and removed on the other"

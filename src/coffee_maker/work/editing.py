@@ -168,7 +168,10 @@ class Editing:
 
     @observing.observed("editing.choose")
     def choose(self, question: Notification) -> Outcome | None:
-        """Carry out the answer to a question about a merge conflict; None when the file stays as it is."""
+        """Carry out the answer to a question about a merge conflict; None when the file stays as it is.
+
+        Raises `CannotTake` when the other side is no longer kept, or what it would replace was changed since.
+        """
         choice = question.context.get("choice")
         if not isinstance(choice, dict) or question.answer not in (TAKE, TAKE_OTHER):
             return None

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from coffee_maker.core.document import Document
-from coffee_maker.core.errors import CannotUndo, ChangeNotFound
+from coffee_maker.core.errors import CannotTake, CannotUndo, ChangeNotFound
 from coffee_maker.core.merge import merge
-from coffee_maker.core.revert import revert
+from coffee_maker.core.revert import later, revert
 from coffee_maker.work.outside import RowsBetween
 from coffee_maker.work.rows import PERSON, Row
 
@@ -59,11 +59,16 @@ def take_back(log: RoadmapLog, change: Change, current: Document, by: str, reaso
 
 
 def take_other(log: RoadmapLog, current: Document, choice: Mapping[str, str], question: Notification) -> Sequence[Row]:
-    """The rows that put the other side of a merge conflict into the roadmap, leaving all later changes alone."""
+    """The rows that put the other side of a merge conflict into the roadmap, leaving all later changes alone.
+
+    Raises `CannotTake` when what it would replace was changed since.
+    """
     merged, alternative = (_document(log.version(choice[side]), current) for side in ("merged", "alternative"))
     if merged is None or alternative is None:
-        raise CannotUndo(id=question.id, problem="the other side of that conflict is no longer kept")
+        raise CannotTake(id=question.id, problem="the other side of that conflict is no longer kept")
     taken = merge(merged.text, current.text, alternative.text, item_pattern=current.item_pattern)
+    if taken.conflicts:
+        raise CannotTake(id=question.id, problem="; ".join(later(conflict) for conflict in taken.conflicts))
     new = Document.from_text(taken.text, item_pattern=current.item_pattern)
     return RowsBetween(current, new, question.answered_by or PERSON, f"chosen in question {question.id}")
 
