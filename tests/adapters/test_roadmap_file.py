@@ -86,14 +86,27 @@ def test_a_writer_that_has_the_file_open_is_waited_for(path: Path) -> None:
     assert taken.content == b"half and whole"
 
 
-def test_a_writer_that_never_closes_is_refused_and_nothing_is_lost(file: RoadmapFile, path: Path) -> None:
+def test_what_a_writer_keeps_open_is_set_aside_until_it_is_closed(file: RoadmapFile, path: Path, way: str) -> None:
     staged = file.stage(b"ours")
     with path.open("ab") as writer:
-        with pytest.raises(RoadmapUnusable, match="open for writing"):
-            file.place(staged, digest(b"one\r\n"))
+        assert file.place(staged, digest(b"one\r\n")) is None
+        (held,) = file.held()
+        assert file.late(held) is None
         writer.write(b"late")
     assert path.read_bytes() == b"ours"
-    assert file.staged(staged) == b"one\r\nlate"
+    assert file.strays() == ()
+    assert file.late(held) == b"one\r\nlate"
+    file.discard(held)
+    assert os.listdir(path.parent) == ["ROADMAP.md"]
+
+
+def test_what_a_crash_left_and_a_writer_keeps_open_is_set_aside(file: RoadmapFile, path: Path) -> None:
+    staged = file.stage(b"old")
+    with (path.parent / staged).open("ab"):
+        assert file.staged(staged) is None
+    (held,) = file.held()
+    assert file.late(held) == b"old"
+    assert file.strays() == ()
 
 
 def test_a_reader_is_not_killed_when_a_writer_breaks_its_lease(path: Path) -> None:

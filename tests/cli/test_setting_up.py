@@ -226,9 +226,11 @@ def test_doctor_fixes_what_is_safe(run: Run, project: Project) -> None:
 def test_doctor_sees_an_unfinished_write_a_linked_work_tree_and_the_daemons_needs(run: Run, project: Project) -> None:
     run("init")
     (project.root / "docs/.ROADMAP.md.coffee-0123456789ab").write_text("half")
+    (project.root / "docs/.ROADMAP.md.coffee-open-0123456789ab").write_text("old")
     (project.root / ".git").write_text("gitdir: /elsewhere\n")
     text = run("doctor").out
-    assert "A write was not finished" in text
+    assert "A write was not finished: .ROADMAP.md.coffee-0123456789ab lies" in text
+    assert "Another program had the roadmap open while it was changed: .ROADMAP.md.coffee-open-0123456789ab" in text
     assert "linked git work tree" in text
     assert "The daemon cannot run here now" in text
 

@@ -411,6 +411,53 @@ def test_an_unreadable_save_in_between_is_set_aside(store: Store, tmp_path: Path
     desk.check_record()
 
 
+@pytest.mark.parametrize("way", ["exchange", "rename"])
+def test_what_is_written_through_a_handle_that_stays_open_is_merged_when_it_is_closed(
+    desk: Desk, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if way == "rename":
+        monkeypatch.setattr(roadmap_file, "_exchange", lambda *_: False)
+    desk.editing.reconcile()
+    with desk.path.open("r+b") as handle:
+        complete(desk)
+        complete(desk, "2.5")
+        desk.editing.reconcile()
+        handle.write(ROADMAP.replace("Told at length.", "Written late.").encode())
+        handle.truncate()
+    document = desk.editing.reconcile()
+    assert "Written late." in desk.text
+    assert (document.item("2").status, document.item("2.5").status) == (Status.COMPLETE, Status.COMPLETE)
+    assert desk.editing.history()[0].changed_by == "person"
+    assert questions(desk) == []
+    desk.check_record()
+
+
+@pytest.mark.parametrize("written", [ROADMAP, " \n"])
+def test_a_handle_through_which_nothing_new_was_written_leaves_nothing(desk: Desk, written: str) -> None:
+    desk.editing.reconcile()
+    with desk.path.open("r+b") as handle:
+        complete(desk)
+        handle.write(written.encode())
+        handle.truncate()
+    text = desk.text
+    desk.editing.reconcile()
+    assert desk.text == text
+    desk.check_record()
+
+
+def test_no_text_through_a_handle_that_stayed_open_is_set_aside_and_told(desk: Desk) -> None:
+    desk.editing.reconcile()
+    with desk.path.open("r+b") as handle:
+        complete(desk)
+        handle.write(b"\xff\xfe")
+    text = desk.text
+    desk.editing.reconcile()
+    (alert,) = notes(desk)
+    assert alert.kind is Kind.ALERT
+    assert desk.text == text
+    desk.check_record()
+
+
 def test_a_file_that_cannot_be_replaced_is_not_recorded_as_changed(store: Store, tmp_path: Path) -> None:
     class Stuck(RoadmapFile):
         def place(self, staged: str, expected: str) -> Taken | None:

@@ -8,6 +8,8 @@ right before a plain rename; what is saved between these two system calls (measu
 
 An editor that writes in place holds the file open meanwhile. A read lease (``F_SETLEASE``) can only be had while nobody
 has the file open for writing, so we wait for the writer to finish, before reading and again for what was taken out.
+Who keeps it open longer may still write into what was taken out: that is *set aside* under a name of its own, and is
+looked at once it is closed.
 """
 
 from __future__ import annotations
@@ -38,6 +40,7 @@ MAX_BYTES = 20_000_000
 _RENAME_EXCHANGE = 2  # see rename(2)
 _TEXT_ENDINGS = (".md", ".markdown", ".mdown", ".txt")
 _MARK = ".coffee-"
+_HELD = "open-"
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
@@ -95,9 +98,9 @@ class RoadmapFile:
     def place(self, staged: str, expected: str) -> Taken | None:
         """Put the staged text into the roadmap's place.
 
-        None when the file held the content with the sha256 `expected`. Otherwise the content that somebody else saved
-        meanwhile: it must be merged and placed again, and the file stays under its staged name (as what was taken out,
-        or, without the exchange, as the text that did not go in) until `discard`.
+        None when the file held the content with the sha256 `expected`, or was set aside. Otherwise the content that
+        somebody else saved meanwhile: it must be merged and placed again, and the file stays under its staged name (as
+        what was taken out, or, without the exchange, as the text that did not go in) until `discard`.
         """
         return self._patiently(lambda: self._place(staged, expected))
 
@@ -109,11 +112,8 @@ class RoadmapFile:
             with _open(directory, staged, self.path) as fd:
                 taken, quiet = _read_steady(fd, self.path, self._patience)
             if not quiet:
-                raise RoadmapUnusable(
-                    path=self.path,
-                    problem="another program keeps it open for writing",
-                    hint="Close it there, then run `coffee-roadmap sync`: nothing of either side is lost.",
-                )
+                os.rename(staged, _aside(name), src_dir_fd=directory, dst_dir_fd=directory)
+                return None
             if sha256(taken).hexdigest() == expected:
                 os.unlink(staged, dir_fd=directory)
                 return None
@@ -122,13 +122,27 @@ class RoadmapFile:
             return Taken(taken, placed=True)
 
     def staged(self, name: str) -> bytes | None:
-        """What stands under a staged name; None when there is nothing."""
-        with self._directory(missing_ok=True) as (directory, _):
+        """What stands under a staged name; None when there is nothing, or it had to be set aside."""
+        with self._directory(missing_ok=True) as (directory, roadmap):
             try:
                 with _open(directory, name, self.path) as fd:
-                    return _read_steady(fd, self.path, self._patience)[0]
+                    content, quiet = _read_steady(fd, self.path, self._patience)
             except RoadmapMissing:
                 return None
+            if quiet:
+                return content
+            os.rename(name, _aside(roadmap), src_dir_fd=directory, dst_dir_fd=directory)
+            return None
+
+    def held(self) -> tuple[str, ...]:
+        """Names of what was set aside."""
+        return tuple(name for name in self._beside() if _is_aside(name))
+
+    def late(self, name: str) -> bytes | None:
+        """The content of what was set aside; None as long as another program has it open for writing."""
+        with self._directory(missing_ok=True) as (directory, _), _open(directory, name, self.path) as fd:
+            content, quiet = _read_steady(fd, self.path, 0)
+        return content if quiet else None
 
     def discard(self, name: str) -> None:
         """Remove a staged file that has had its use."""
@@ -144,8 +158,11 @@ class RoadmapFile:
 
     def strays(self) -> tuple[str, ...]:
         """Names of staged files that are there (left by a crash, or of a writer at work)."""
+        return tuple(name for name in self._beside() if not _is_aside(name))
+
+    def _beside(self) -> list[str]:
         with self._directory(missing_ok=True) as (directory, name):
-            return tuple(sorted(one for one in os.listdir(directory) if one.startswith(f".{name}{_MARK}")))
+            return sorted(one for one in os.listdir(directory) if one.startswith(f".{name}{_MARK}"))
 
     def create(self, content: bytes) -> None:
         """Make the file; raises `FileExistsError` when there is one."""
@@ -254,14 +271,24 @@ class RoadmapFile:
     def _replace(self, directory: int, staged: str, name: str, expected: str) -> Taken | None:
         """Without the exchange: compare right before the rename."""
         with _open(directory, name, self.path) as fd:
-            found = _read_steady(fd, self.path, self._patience)[0]
+            found, quiet = _read_steady(fd, self.path, self._patience)
         if sha256(found).hexdigest() != expected:
             from coffee_maker.core.state import Taken
 
             return Taken(found, placed=False)
+        if not quiet:
+            os.link(name, _aside(name), src_dir_fd=directory, dst_dir_fd=directory)
         os.replace(staged, name, src_dir_fd=directory, dst_dir_fd=directory)
         os.fsync(directory)
         return None
+
+
+def _aside(roadmap: str) -> str:
+    return f".{roadmap}{_MARK}{_HELD}{os.urandom(6).hex()}"
+
+
+def _is_aside(name: str) -> bool:
+    return name.rpartition(_MARK)[2].startswith(_HELD)
 
 
 def _follow(path: str, *, missing_ok: bool) -> str:

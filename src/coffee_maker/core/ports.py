@@ -350,10 +350,17 @@ class RoadmapFile(Protocol):
 
     def place(self, staged: str, expected: str) -> Taken | None:
         """Put it into place, durably; None when the file held the content with the sha256 `expected`. After a
-        `Taken` the file stays under its staged name until `discard`."""
+        `Taken` the file stays under its staged name until `discard`. What another program still has open for writing
+        is not looked at but set aside, see `held`; then it is None, too."""
 
     def staged(self, name: str) -> bytes | None:
-        """What stands under a staged name, None when there is nothing."""
+        """What stands under a staged name, None when there is nothing, or it had to be set aside."""
+
+    def held(self) -> Sequence[str]:
+        """The names of what was set aside because another program may still write to it."""
+
+    def late(self, name: str) -> bytes | None:
+        """The content of what was set aside, None as long as it is open for writing."""
 
     def discard(self, name: str) -> None: ...
     def set_aside(self, name: str) -> str:

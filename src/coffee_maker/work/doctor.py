@@ -218,6 +218,9 @@ def _unfinished(subject: Subject) -> Findings:
     if strays:
         message = f"A write was not finished: {', '.join(strays)} lies beside the roadmap."
         yield _notice(message, "Nothing is lost: the next change finishes it, and so does doctor --fix.")
+    if held := subject.file.held():
+        message = f"Another program had the roadmap open while it was changed: {', '.join(held)} lies beside it."
+        yield _notice(message, "What it writes there is merged by the next change after it has closed the file.")
 
 
 _LATEST = 100

@@ -85,6 +85,8 @@ class Recorder:
             elif document.digest != state.hash:
                 self._absorb_outside(document, state)
                 continue
+            elif self._merge_late(document):
+                continue
             return document
         raise RoadmapUnusable(
             path=self._file.path,
@@ -300,6 +302,23 @@ class Recorder:
         keep = (theirs, *merged.keep)
         self._write(recorded, merged.document, merged.rows, merged.tell, placing, keep=keep)
         self._put(merged.document, staged, theirs.digest)
+
+    def _merge_late(self, document: Document) -> bool:
+        """Merge what a program wrote to an older roadmap that it had kept open; tells whether there was anything."""
+        for name in self._file.held():
+            content = self._file.late(name)
+            if content is None:
+                continue
+            with self._store.reading() as tx:
+                known = tx.roadmap.version(sha256(content).hexdigest()) is not None
+            if known or not content.strip():
+                self._file.discard(name)
+                continue
+            merged, staged = self._merge_taken(content, document, document.digest, name, True)
+            if staged is not None:
+                self._put(merged, staged, document.digest)
+            return True
+        return False
 
     # --- the transaction ---
 
