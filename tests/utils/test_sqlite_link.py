@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from collections.abc import Callable
@@ -127,5 +128,31 @@ def test_other_threads_go_on_after_an_interrupt(database: SqliteDatabase) -> Non
     other.start()
     other.join(30)
     with database.reading() as link:
+        assert link is not None
+        assert link.execute("SELECT count(*) FROM t").rows == [(1,)]
+
+
+def test_a_file_that_was_replaced_while_it_was_opened_is_seen_to_be_another_one(
+    database: SqliteDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = SqliteDatabase(Databases(str(tmp_path / "other")), "notifications")
+    with other.writing() as link:
+        link.script("CREATE TABLE t (x)")
+    database.close()
+    really = sqlite_link.file_link
+
+    def replaced_meanwhile(path: str, **how: Any) -> sqlite_link.SqliteLink:
+        opened = really(path, **how)
+        monkeypatch.setattr(sqlite_link, "file_link", really)
+        for end in ("-wal", "-shm"):
+            os.rename(path + end, tmp_path / f"old{end}")
+            os.rename(other.path + end, path + end)
+        os.replace(other.path, path)
+        return opened
+
+    monkeypatch.setattr(sqlite_link, "file_link", replaced_meanwhile)
+    write(database)
+    fresh = SqliteDatabase(database.databases, "notifications")
+    with fresh.reading() as link:
         assert link is not None
         assert link.execute("SELECT count(*) FROM t").rows == [(1,)]

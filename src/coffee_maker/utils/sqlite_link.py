@@ -225,19 +225,20 @@ class SqliteDatabase:
         """A connection to a database that is ready, or None: then it is looked at again behind the gate."""
         if not self.exists():
             return None
+        file = self.identity()  # before it is opened: what takes its place meanwhile is seen to be another one
         link = file_link(self.path, write=True, busy_timeout=self.databases.busy_timeout)
         try:
             if link.execute("PRAGMA journal_mode").rows[0][0] == "wal":
-                return self._ready(link)
+                return self._ready(link, file)
         except BaseException:
             link.close()
             raise
         link.close()
         return None
 
-    def _ready(self, link: SqliteLink) -> SqliteLink:
+    def _ready(self, link: SqliteLink, file: tuple[int, int] | None) -> SqliteLink:
         link.execute("PRAGMA synchronous = FULL")
-        link.file = self.identity()
+        link.file = file
         return link
 
     def _open_for_writing(self) -> SqliteLink:
@@ -250,7 +251,7 @@ class SqliteDatabase:
             mode = link.execute("PRAGMA journal_mode").rows[0][0]
             if mode != "wal":
                 self._make_wal(link, mode)
-            return self._ready(link)
+            return self._ready(link, self.identity())  # nobody replaces it: this is behind the gate
         except BaseException:
             link.close()
             raise
@@ -261,7 +262,7 @@ class SqliteDatabase:
             raise DatabaseUnusable(
                 name=self.name,
                 problem=f"{self.path} is in journal mode {mode}, so it was not made by this program",
-                hint=f"Move it aside, then `coffee-roadmap db restore {self.name} FILE` takes its content over.",
+                hint=f"Move it aside, then `coffee-roadmap db restore FILE --database {self.name}` takes its content over.",
             )
         link.execute("PRAGMA journal_mode = WAL")
 
@@ -278,8 +279,9 @@ def gate_path(databases: Databases, name: str) -> str:
 
 def open_readonly(database: SqliteDatabase) -> SqliteLink:
     """A connection that cannot write, to an existing database."""
+    file = database.identity()
     link = file_link(database.path, write=False, busy_timeout=database.databases.busy_timeout)
-    link.file = database.identity()
+    link.file = file
     return link
 
 
@@ -340,7 +342,7 @@ def _quoted(path: str) -> str:
 
 # --- errors as refusals ----------------------------------------------------------------------------------------
 
-_RESTORE = "`coffee-roadmap db check` tells more; `coffee-roadmap db restore` brings back a backup."
+_RESTORE = "`coffee-roadmap db check` tells more; `coffee-roadmap db restore FILE --yes` puts a backup in its place."
 _PROBLEMS: tuple[tuple[type[apsw.Error], str, str], ...] = (
     (apsw.CorruptError, "{path} is damaged", _RESTORE),
     (
