@@ -90,7 +90,8 @@ output_tokens, cache_read_tokens, cache_write_tokens, tokens, cost, turns}`: sec
 or null. SPREAD is `{number, median, p90, most}` of seconds, of attempts for `attempts`. See
 [observability](../guides/observability.md).
 
-`revision` stands for the text of an item or of the whole roadmap; every change takes `--if-revision`.
+`revision` stands for the text of an item or of the whole roadmap; every change takes `--if-revision` with
+at least its first 7 digits.
 """  # noqa: E501 - a row of a table is one line
 
 

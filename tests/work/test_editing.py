@@ -24,6 +24,7 @@ from coffee_maker.core.errors import (
     NothingToRestore,
     RevisionChanged,
     RoadmapUnusable,
+    WrongUsage,
 )
 from coffee_maker.core.items import Status
 from coffee_maker.core.ports import Store
@@ -96,6 +97,16 @@ def test_add_edit_move_and_remove_are_changes_of_their_kind(desk: Desk) -> None:
     assert kinds == ["delete", "move", "update", "add"]
     assert desk.editing.add("Again", by="ann", place=Place("after", "2")).key != key, "numbers are never given twice"
     desk.check_record()
+
+
+def test_a_revision_may_be_shortened_but_not_to_what_is_met_by_chance(desk: Desk) -> None:
+    seen = desk.editing.read().item("2").revision
+    assert desk.editing.set_status("2", Status.BLOCKED, by="ann", if_revision=seen[:7].upper()).history_id
+    digests = desk.editing.read().digest, desk.editing.read().item("2").revision
+    for digest in digests:
+        for given in ("", digest[:1], digest[:6], f"{digest[:7]}g"):
+            with pytest.raises(WrongUsage):
+                desk.editing.set_status("2", Status.COMPLETE, by="ann", if_revision=given)
 
 
 def test_a_revision_that_has_changed_is_refused(desk: Desk) -> None:

@@ -13,7 +13,7 @@ from coffee_maker.core.edits import Edit, Place
 from coffee_maker.core.errors import NothingToRestore, Refusal, RevisionChanged
 from coffee_maker.core.history import Outcome
 from coffee_maker.core.items import Status
-from coffee_maker.core.revisions import revision_of_text
+from coffee_maker.core.revisions import checked_revision, revision_of_text
 from coffee_maker.core.typed import NamedTuple
 from coffee_maker.utils import locks, observing
 from coffee_maker.work import belonging
@@ -287,12 +287,15 @@ class Editing:
         )
 
     def _check_revision(self, document: Document, ref: str | None, expected: str | None) -> None:
-        if expected is None or document.digest.startswith(expected):
+        if expected is None:
+            return
+        expected = checked_revision(expected)
+        if document.digest.startswith(expected):
             return
         item = next((one for one in document.items if one.key == ref), None)
         if item is None and ref is not None:
             item = document.item(ref)
-        if item is not None and item.revision == expected:
+        if item is not None and item.revision.startswith(expected):
             return
         actual = item.revision if item else document.revision
         raise RevisionChanged(
