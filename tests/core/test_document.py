@@ -400,7 +400,7 @@ def test_fields_by_their_synonyms() -> None:
         ("**Dependency**: None (must be built BEFORE autonomous daemon)", ()),
         ("**Depends On**: none", ()),
         ("**Depends On**: -", ()),
-        ("**Dependencies**: US-033, 2.6", ("US-033",)),
+        ("**Dependencies**: US-033, 2.6", ("US-033", "PRIORITY-2.6")),
         ("**Dependencies**: 2.6, 3", ("PRIORITY-2.6", "PRIORITY-3")),
         ("**Blocked By**: US-33", ("US-033",)),
         ("**Dependency**: Recommended after apps (Priorities 1 & 2)", ("PRIORITY-1", "PRIORITY-2")),
@@ -412,12 +412,31 @@ def test_fields_by_their_synonyms() -> None:
         ("**Dependencies**: PRIORITY 99", ("PRIORITY-99",)),
         ("**Dependencies**: the weather; US weather", ("the weather", "US weather")),
         ("**Effort**: PRIORITY 1", ()),
+        ("**Depends On**: PRIORITY 2, PRIORTY 4", ("PRIORITY-2", "PRIORTY 4")),
+        ("**Depends On**: PIORITY-4 (soon); PRIORITY 2", ("PIORITY-4 (soon)", "PRIORITY-2")),
+        ("**Depends On**: PRIORITY 2 and PRIO 4", ("PRIORITY-2", "PRIO 4")),
+        ("**Depends On**: PRIORITY 2, PRIORITY 4x", ("PRIORITY-2", "PRIORITY 4x")),
+        ("**Depends On**: US-033, SU-34, USS-35", ("US-033", "SU-34", "USS-35")),
+        ("**Depends On**: PRIORITY 2, US 33, US 34", ("PRIORITY-2", "US-033", "US 34")),
+        ("**Depends On**:\n- PRIORITY 2\n- PRIORITIY 4\n", ("PRIORITY-2", "PRIORITIY 4")),
+        ("**Dependencies**: PRIORITY 1, UTF-8, phase 2, Python 3.11 (minor 4)", ("PRIORITY-1",)),
+        (
+            "**Dependency**: Should be done after PRIORITY 2 (Project Manager CLI) MVP is complete, probably",
+            ("PRIORITY-2",),
+        ),
     ],
 )
 def test_dependencies(lines: str, keys: tuple[str, ...]) -> None:
     others = "".join(f"## {name}: x\n" for name in ("PRIORITY 1", "PRIORITY 2", "PRIORITY 2.6", "PRIORITY 3", "US-033"))
     document = read(f"## US-1: T\n{lines}\n\n{others}## PRIORITY 3: again\n")
     assert document.items[0].depends_on == keys
+
+
+def test_dependencies_on_items_of_ones_own_form() -> None:
+    text = "## TASK-1: One\n**Depends On**: PRIORITY 7, TASK-2, TSAK 3, task 4\n## TASK-2: Two\n## PRIORITY-7: Seven\n"
+    document = Document.from_text(text, item_pattern=r"(?P<id>[A-Z]+-\d+): (?P<title>.*)")
+    assert document.items[0].depends_on == ("PRIORITY-7", "TASK-2", "TSAK 3", "task 4")
+    assert [problem.code for problem in document.problems if "TSAK" in problem.message] == ["unknown_dependency"]
 
 
 def test_check_lists() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 
 from coffee_maker.core.patterns import on_demand
@@ -19,8 +19,12 @@ _EACH = on_demand(r"[0-9]+(?:\.[0-9]+)*(?:#[0-9]+)?")
 _ONLY_NUMBERS = on_demand(r"\s*#?[0-9]+(?:\.[0-9]+)*(?:\s*(?:,|&|and)\s*#?[0-9]+(?:\.[0-9]+)*)*\s*\Z")
 _NOTHING = on_demand(r"[\s*_]*(?:none|no dependencies|nothing|nil|n/a|n\.a\.|[-–—]+)(?![\w-])", re.IGNORECASE)
 _BULLETS = on_demand(r"(?m)^[ \t]*(?:[-*+]|[0-9]+[.)])[ \t]+(?:\[[ xX]\][ \t]+)?")
-_SPLIT = on_demand(r"[\n,;]")
-
+_PART = on_demand(r"[^\n,;]+")
+_AROUND = " \t-*+."
+_NAMED = "\0"  # stands for each character of an id that was found
+_WORD_AND_NUMBER = on_demand(r"(?<![^\W_])(?P<word>[^\W\d_]{1,20})(?P<gap>[ \t_-]*)#?[0-9](?:[\w.#]*\w)?")
+_LIKE_US = on_demand(r"U[A-Z]?|[A-Z]?S|SU|US[A-Z]|U[A-Z]S|[A-Z]US")
+_SHORTEST, _SLIPS, _LIKENESS = 4, 3, 0.75
 
 _KEY = on_demand(r"(?:PRIORITY|US)-[0-9.]+(?:#[0-9]+)?")
 _FAMILY = on_demand(r"(PRIORITY|US)-*(?=[0-9])")
@@ -72,22 +76,60 @@ class References:
         words = _BULLETS.sub("", words)
         if not words or _NOTHING.match(words):
             return ()
-        names = list(_mentions(words))
-        if not names:
-            plain = (part.strip(" \t-*+.") for part in _SPLIT.split(words))
-            return tuple(
-                dict.fromkeys((self.find(part) or [part])[0] for part in plain if part and not _NOTHING.match(part))
-            )
+        if _ONLY_NUMBERS.match(words):
+            return self._keys(_numbered(words))
+        mentions = list(_MENTION.finditer(words))
+        if not mentions:
+            plain = (part.strip(_AROUND) for part in _PART.findall(words))
+            return self._keys(part for part in plain if part and not _NOTHING.match(part))
+        named = [(mention.start(), name) for mention in mentions for name in _names(mention)]
+        named += self._further(_MENTION.sub(lambda mention: _NAMED * len(mention[0]), words))
+        return self._keys(name for _, name in sorted(named, key=lambda one: one[0]))
+
+    def _keys(self, names: Iterable[str]) -> tuple[str, ...]:
         return tuple(dict.fromkeys((self.find(name) or [name])[0] for name in names))
 
+    def _further(self, words: str) -> Iterator[tuple[int, str]]:
+        """What a text names besides its ids, with where: a part that is a number or a key, and one that looks like an
+        id with a slip, which is no prose: dropped it would set the item free."""
+        for part in _PART.finditer(words):
+            text = part[0].strip(_AROUND)
+            if _NAMED in text:
+                yield from ((part.start() + slip.start(), slip[0]) for slip in self._slips(part[0]))
+            elif _ONLY_NUMBERS.match(text):
+                yield from ((part.start(), name) for name in _numbered(text))
+            elif self.find(text) or any(self._slips(text)):
+                yield part.start(), text
 
-def _mentions(words: str) -> Iterable[str]:
-    """The ids that a text names: `PRIORITY 1`, `US-033`, `Priorities 3 & 4`, or numbers alone."""
-    if _ONLY_NUMBERS.match(words):
-        yield from (f"PRIORITY-{number}" for number in _EACH.findall(words))
-        return
-    for mention in _MENTION.finditer(words):
-        if mention["story"]:
-            yield normal(mention["story"])
-        else:
-            yield from (f"PRIORITY-{number}" for number in _EACH.findall(mention["numbers"]))
+    def _slips(self, text: str) -> Iterator[re.Match[str]]:
+        """The words in front of a number that are, or are almost, those of an id."""
+        for found in _WORD_AND_NUMBER.finditer(text):
+            word = found["word"].upper()
+            like_us = found["gap"] in ("-", "_") and _LIKE_US.fullmatch(word)
+            if like_us or word.startswith("PRIO") or any(_alike(word, family) for family in self._families):
+                yield found
+
+    @cached_property
+    def _families(self) -> frozenset[str]:
+        """The words in front of the numbers, as keys of this document and ids elsewhere have them."""
+        return frozenset({"PRIORITY", "US", *(normal(key).partition("#")[0].rpartition("-")[0] for key in self._all)})
+
+
+def _alike(word: str, family: str) -> bool:
+    """Whether a word is another one but for a slip or two; too short ones would all be alike."""
+    if word == family:
+        return True
+    if len(family) < _SHORTEST or abs(len(word) - len(family)) > _SLIPS:
+        return False
+    from difflib import SequenceMatcher
+
+    return SequenceMatcher(None, word, family, autojunk=False).ratio() >= _LIKENESS
+
+
+def _numbered(words: str) -> Iterator[str]:
+    return (f"PRIORITY-{number}" for number in _EACH.findall(words))
+
+
+def _names(mention: re.Match[str]) -> Iterable[str]:
+    """The ids of one mention: `PRIORITY 1`, `US-033`, `Priorities 3 & 4`."""
+    return [normal(mention["story"])] if mention["story"] else _numbered(mention["numbers"])
