@@ -140,6 +140,18 @@ def test_init_writes_down_what_was_named(run: Run, project: Project) -> None:
     assert (project.root / "shared/.gitignore").exists()
 
 
+def test_the_form_of_heading_that_init_gives_as_an_example_can_be_taken(run: Run, project: Project) -> None:
+    run("init")
+    settings = project.root / "coffee-roadmap.toml"
+    settings.write_text(settings.read_text().replace("# item_pattern", "item_pattern"))
+    project.roadmap.write_text("## TASK-1: One\n\n**Status**: Planned\n\n## TASK-2: Two ✅\n")
+    items = run("view", "--json").data["items"]
+    assert [(item["key"], item["title"], item["status"]) for item in items] == [
+        ("TASK-1", "One", "planned"),
+        ("TASK-2", "Two", "complete"),
+    ]
+
+
 def test_init_for_a_container_says_how_the_image_gets_the_package(run: Run, project: Project) -> None:
     git(project, "init", "-q")
     text = run("init", "--docker").out

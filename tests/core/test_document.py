@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from coffee_maker.core import edits
 from coffee_maker.core.document import Document, Splice, parse_status
 from coffee_maker.core.errors import AmbiguousReference, BadSetting, EditRefused, ItemNotFound, NotText
 from coffee_maker.core.items import Item, Status
@@ -187,6 +188,30 @@ def test_own_patterns() -> None:
     found = [(item.key, item.title, item.status) for item in document.items]
     assert found == [("T-1", "First", Status.COMPLETE), ("T-2", "Second", None), ("US-3", "Third", None)]
     assert document.apply([]).items == document.items
+
+
+@pytest.mark.parametrize(
+    ("heading", "title", "status"),
+    [
+        ("TASK-2: Zwei ✅", "Zwei", Status.COMPLETE),
+        ("TASK-2: Zwei - In Progress", "Zwei", Status.IN_PROGRESS),
+        ("TASK-2: Zwei (PLANNED)", "Zwei", Status.PLANNED),
+        ("TASK-2: Zwei ⚡ NEW", "Zwei ⚡ NEW", None),
+        ("TASK-2: Zwei - drei", "Zwei - drei", None),
+        ("TASK-2: ✅", "✅", None),
+        ("TASK-2: Zwei ✅ [old]", "Zwei", Status.COMPLETE),
+    ],
+)
+def test_a_status_at_the_end_of_a_heading_of_ones_own_form(heading: str, title: str, status: Status | None) -> None:
+    pattern = r"(?P<id>TASK-\d+): (?P<title>.+?)(?: \[old\])?$"
+    document = read(f"## {heading}\n\ntext\n", pattern)
+    [item] = document.items
+    assert (item.title, item.status) == (title, status)
+    changed = document.apply(edits.set_status(document, "TASK-2", Status.BLOCKED).splices)
+    assert (changed.items[0].title, changed.items[0].status) == (title, Status.BLOCKED)
+    if status:
+        again = document.apply(edits.set_title(document, "TASK-2", "Drei").splices)
+        assert again.text == document.text.replace("Zwei", "Drei")
 
 
 @pytest.mark.parametrize(

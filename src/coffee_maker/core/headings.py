@@ -150,15 +150,7 @@ def _states_in(text: str, shown: str, ahead: re.Match[str], rest: int) -> list[t
 
     A sign with unknown words behind it (`🔄 **RELIABILITY**`) is decoration, not a status.
     """
-    states: list[tuple[Span, Reading]] = []
-    for turn in _TURN.finditer(shown, rest):
-        if turn["arrow"]:
-            break
-        start = turn.start("sign") if turn["sign"] else turn.start("open") if turn["open"] else turn.end()
-        reading = read_status(text[start:])
-        if reading.status and _states(text[start:], reading):
-            states.append(((start, len(text)), reading))
-            break
+    states = _states_behind(text, shown, rest)
     if ahead["words"]:
         span = (0, ahead.start("id"))
         states.append((span, read_status(text[slice(*span)])))
@@ -168,6 +160,18 @@ def _states_in(text: str, shown: str, ahead: re.Match[str], rest: int) -> list[t
             states.append((sign.span(), read_status(text[slice(*sign.span())])))
             break
     return states
+
+
+def _states_behind(text: str, shown: str, rest: int) -> list[tuple[Span, Reading]]:
+    """The status behind the title, if there is one."""
+    for turn in _TURN.finditer(shown, rest):
+        if turn["arrow"]:
+            break
+        start = turn.start("sign") if turn["sign"] else turn.start("open") if turn["open"] else turn.end()
+        reading = read_status(text[start:])
+        if reading.status and _states(text[start:], reading):
+            return [((start, len(text)), reading)]
+    return []
 
 
 def _states(tail: str, reading: Reading) -> bool:
@@ -197,11 +201,25 @@ def read_own_heading(text: str, pattern: re.Pattern[str]) -> ItemHeading | None:
     if not found or not found["id"] or not (found["title"] or "").strip():
         return None
     span = found.span("status") if "status" in pattern.groupindex and found["status"] else None
-    states = ((span, read_status(text[slice(*span)])),) if span else ()
+    start, end = found.span("title")
+    if span:
+        states = [(span, read_status(text[slice(*span)]))]
+    elif len(text) <= _LONGEST:
+        end, states = _own_tail(text[:end], start)
+    else:
+        states = []
     return ItemHeading(
         "-".join(found["id"].split()),
-        " ".join(found["title"].split()),
+        " ".join(text[start:end].split()),
         found.span("id"),
-        found.span("title"),
-        states,
+        (start, end),
+        tuple(states),
     )
+
+
+def _own_tail(text: str, start: int) -> tuple[int, list[tuple[Span, Reading]]]:
+    """Where a title that a person's own pattern found ends, and the status behind it, as in the built-in forms."""
+    shown = shape(text)
+    rest = _tail_start(text, shown, start)
+    states = _states_behind(text, shown, rest)
+    return (_trimmed(text, start, rest, rest)[1] if states else len(text)), states

@@ -21,7 +21,7 @@ _SETTINGS = """\
 
 [roadmap]
 {path}
-# item_pattern = '^## (?P<id>TASK-\\d+): (?P<title>.+)$'   # a form of heading of your own
+# item_pattern = '(?P<id>TASK-\\d+): (?P<title>.+)'   # an example, for `## TASK-7: Title`: begin behind the #s
 
 [data]
 {dir}
