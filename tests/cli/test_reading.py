@@ -181,3 +181,17 @@ def test_the_roadmap_can_be_named_before_and_behind_the_command(run: Run, projec
     other.write_text("## US-7: A story\n\n**Status**: blocked\n")
     for words in (("--roadmap", "PLAN.md", "view", "--json"), ("--json", "view", "--roadmap=PLAN.md")):
         assert [item["key"] for item in run(*words).data["items"]] == ["US-7"]
+
+
+def test_behind_two_dashes_everything_is_an_argument(run: Run, project: Project) -> None:
+    project.roadmap.write_text(ROADMAP + "\nIt takes -x and --json.\n")
+    for words in (("search", "--", "-x"), ("search", "--", "--json"), ("--", "search", "-x"), ("search", "--", "tak")):
+        found = run(*words)
+        assert (found.code, "PRIORITY-3" in found.out, found.err) == (0, True, ""), words
+    assert [item["key"] for item in run("search", "--json", "--", "--json").data["items"]] == ["PRIORITY-3"]
+    assert run("notify", "--level", "high", "--", "-starts").code == 0
+    assert run("notifications", "show", "--json", "--", "1").data["message"] == "-starts"
+    assert run("view", "--", "--help").err.startswith("coffee-roadmap: There is no item --help")
+    for words, says in ((("search", "--", "a", "-b"), "arguments: -b."), (("undo", "--", "-x"), "a whole number")):
+        refused = run(*words)
+        assert (refused.code, says in refused.err, "\0" in refused.err) == (2, True, False)

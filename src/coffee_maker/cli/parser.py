@@ -9,14 +9,15 @@ from coffee_maker.core.errors import WrongUsage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from argparse import Namespace
-    from typing import NoReturn
+    from argparse import Action, Namespace
+    from typing import Any, NoReturn
 
 _EVERY_COMMAND = """\
 options of every command:
   --roadmap FILE, --data-dir DIR, --json, --no-color   see `coffee-roadmap --help`
 """
 _WIDEST = 120
+_NO_OPTION = "\0"  # in front of a word behind `--`; no word of a command line holds one
 
 
 class HelpAsked(Exception):
@@ -49,6 +50,9 @@ class Parser(ArgumentParser):
         Given a usage, `argparse` does not write one at every command for the error that there might be.
         """
         self.usage = SUPPRESS
+        if "--" in words:  # what reads options and arguments in any order forgets it on its second way through
+            end = words.index("--")
+            words = [*words[:end], *(_NO_OPTION + word for word in words[end + 1 :])]
         try:
             return self.parse_intermixed_args(words)
         except HelpAsked as asked:
@@ -57,9 +61,13 @@ class Parser(ArgumentParser):
             raise
         except _Misused as misused:
             self.usage = None
-            message, hint = str(misused), f"{self.format_usage().strip()}\n`{self.prog} --help` shows examples."
+            message = str(misused).replace(_NO_OPTION, "")
+            hint = f"{self.format_usage().strip()}\n`{self.prog} --help` shows examples."
             problem = f"{message[:1].upper()}{message[1:]}{self._meant_by(message)}."
             raise WrongUsage(problem=problem, hint=hint) from None
+
+    def _get_value(self, action: Action, arg_string: str) -> Any:
+        return super()._get_value(action, arg_string.removeprefix(_NO_OPTION))
 
     def error(self, message: str) -> NoReturn:
         raise _Misused(message)
