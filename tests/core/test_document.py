@@ -14,6 +14,7 @@ from coffee_maker.core import edits
 from coffee_maker.core.document import Document, Splice, parse_status
 from coffee_maker.core.errors import AmbiguousReference, BadSetting, EditRefused, ItemNotFound, NotText
 from coffee_maker.core.items import Item, Status
+from coffee_maker.core.wording import named_status
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 REAL = DATA / "roadmap-real.md"
@@ -329,6 +330,35 @@ def test_every_status_reads_as_written() -> None:
             assert parse_status(words) is status
     assert parse_status("nonsense") is None
     assert parse_status("") is None
+
+
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [
+        ("In-Progress", Status.IN_PROGRESS),
+        (" MANUAL  review ", Status.MANUAL_REVIEW),
+        ("⏸", Status.BLOCKED),
+        ("⏸️ on hold", Status.BLOCKED),
+        ("✅ Complete", Status.COMPLETE),
+        ("Won't do", Status.CANCELLED),
+        ("never done", None),
+        ("planned complete", None),
+        ("done now", None),
+        ("✅ planned", None),
+        ("✅✅", None),
+        ("🎉 done", None),
+        ("", None),
+        ("-", None),
+    ],
+)
+def test_a_status_that_is_ordered_is_named_exactly(words: str, status: Status | None) -> None:
+    assert named_status(words) is status
+
+
+def test_every_status_can_be_ordered_as_it_is_written() -> None:
+    for status in Status:
+        for words in (status.value, status.label, status.sign, f"{status.sign} {status.label}", status.label.upper()):
+            assert named_status(words) is status
 
 
 def test_the_words_it_was_read_from() -> None:

@@ -126,6 +126,39 @@ def parse_status(words: str) -> Status | None:
     return read_status(words).status
 
 
+_NAMES = {
+    **{status.value: status for status in Status},
+    "todo": Status.PLANNED,
+    "to_do": Status.PLANNED,
+    "not_started": Status.PLANNED,
+    "wip": Status.IN_PROGRESS,
+    "started": Status.IN_PROGRESS,
+    "on_hold": Status.BLOCKED,
+    "paused": Status.BLOCKED,
+    "in_review": Status.MANUAL_REVIEW,
+    "needs_review": Status.MANUAL_REVIEW,
+    "completed": Status.COMPLETE,
+    "done": Status.COMPLETE,
+    "finished": Status.COMPLETE,
+    "canceled": Status.CANCELLED,
+    "wont_do": Status.CANCELLED,
+}
+STATUS_NAMES = tuple(_NAMES)
+_SEPARATORS = on_demand(r"[\s_-]+")
+
+
+def named_status(words: str) -> Status | None:
+    """The status of which the words are the name, another name or the sign, and nothing else: what a person orders is
+    not guessed from a part of it, as what stands in a file is."""
+    plain = words.strip()
+    signed = status_of(plain)
+    if signed:
+        plain = plain[1:].removeprefix("\ufe0f")
+    name = _SEPARATORS.sub("_", plain.lower()).strip("_").replace("'", "").replace("’", "")
+    named = _NAMES.get(name)
+    return signed if not name else named if signed in (None, named) else None
+
+
 def words_status(words: str) -> Status | None:
     """The status that the words alone say."""
     plain = " ".join(words.replace("_", " ").split())

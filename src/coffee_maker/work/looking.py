@@ -16,16 +16,14 @@ if TYPE_CHECKING:
 
 
 def status_named(words: str) -> Status:
-    """The status that a person means by ``completed``, ``in-progress`` or ``In Progress``."""
-    from coffee_maker.core.document import parse_status
+    """The status that a person names: ``completed``, ``in-progress``, ``In Progress``, ``✅``."""
+    from coffee_maker.core.wording import STATUS_NAMES, named_status
 
-    status = parse_status(words)
+    status = named_status(words)
     if status is None:
-        from coffee_maker.core.items import Status
         from coffee_maker.utils.values import nearest
 
-        known = tuple(one.value for one in Status)
-        raise UnknownStatus(status=f"{words!r}{nearest(words.replace('-', '_').replace(' ', '_'), known)}")
+        raise UnknownStatus(status=f"{words!r}{nearest(words.replace('-', '_').replace(' ', '_'), STATUS_NAMES)}")
     return status
 
 

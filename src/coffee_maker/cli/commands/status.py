@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 EXAMPLES = """
   coffee-roadmap status                                    where the project stands
   coffee-roadmap status 2.6 complete                       change a status
-  coffee-roadmap status PRIORITY-2 in progress             words as people write them
+  coffee-roadmap status PRIORITY-2 in progress             in any letter case, with - or _ too
   coffee-roadmap status 2.6 blocked --reason "needs keys"  say why
   coffee-roadmap status 2.6 planned --if-revision 0a1b2c3d4e5f
 """
