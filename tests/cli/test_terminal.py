@@ -86,6 +86,23 @@ def test_tables_fit_and_keys_are_never_cut(project: Project, columns: int) -> No
     assert "…" in plain(on_a_terminal(project, "view", columns=columns))
 
 
+def test_keys_and_numbers_are_whole_on_the_narrowest_terminal(project: Project) -> None:
+    project.roadmap.write_text("# Roadmap\n")
+    assert "0 items" in on_a_terminal(project, "status", columns=40)
+    project.roadmap.write_text(ROADMAP.replace("Raise the walls", "Raise the walls " * 20))
+    project.real("status", "2.5", "blocked", "--reason", "because " * 40)
+    project.real("notify", "Which wood is to be taken for the windows?", "--type", "question", "--item", "2.5")
+    for words, wanted in (
+        (("view",), ("PRIORITY-2.5", "40%", "1/2")),
+        (("history",), (" 1 ", "PRIORITY-2.5")),
+        (("notifications",), (" 1 ", "PRIORITY-2.5")),
+    ):
+        seen = plain(on_a_terminal(project, *words, columns=40))
+        for word in wanted:
+            assert word in f" {seen}", (words, seen)
+        assert all(len(line) <= 40 for line in seen.splitlines() if "/ROADMAP.md" not in line), (words, seen)
+
+
 def test_settings_are_whole_on_a_narrow_terminal(project: Project) -> None:
     project.real("init")
     seen = plain(on_a_terminal(project, "doctor", "--all"))

@@ -29,7 +29,8 @@ _STYLES = {
     "busy": "blue",
 }
 _NARROWEST = 40
-_NARROWEST_COLUMN = 16
+_NARROW = 16  # a column that is to be read
+_NARROWEST_COLUMN = 4  # one of which something is to be seen
 _DEEPEST = 8
 _GAP = 2
 
@@ -65,23 +66,30 @@ class TerminalPage:
         self._console.print(Text(printable(text), style=_STYLES.get(style, "")), soft_wrap=True)
 
     def table(self, columns: Sequence[Column], rows: Sequence[Sequence[Cell]]) -> None:
-        """Columns are as wide as they need; the one that grows gets the rest, and is cut where that is too little."""
+        """Columns are as wide as they need. Where that is too wide, the one that grows is cut first, then dates and
+        words; keys and numbers never, since half of one is another one."""
         cells = [[_cell(cell) for cell in row] for row in rows]
         table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="dim")
         widths = [max(cell_len(text) for text in texts) for texts in _columns(columns, cells)]
-        taken = sum(width + _GAP for width, column in zip(widths, columns, strict=True) if not column.grow)
+        whole = [
+            column.right or any(not isinstance(row[i], str) and row[i][1] == "key" for row in rows)
+            for i, column in enumerate(columns)
+        ]
+        _fit(widths, columns, whole, self._console.width - _GAP * (len(columns) - 1))
         for column, width in zip(columns, widths, strict=True):
-            left = max(self._console.width - taken, _NARROWEST_COLUMN)
             table.add_column(
                 column.name,
                 justify="right" if column.right else "left",
                 no_wrap=not column.wrap,
                 overflow="fold" if column.wrap else "ellipsis",
-                width=min(width, left) if column.grow else width,
+                width=width,
             )
         for row in cells:
             table.add_row(*row)
-        self._console.print(table, crop=False)
+        console, room = self._console, self._console.width
+        console.width = max(room, sum(widths) + _GAP * len(columns))  # rich would cut what is whole
+        console.print(table, crop=False)
+        console.width = room
 
     def result(self) -> str:
         file = self._console.file
@@ -103,6 +111,17 @@ def over(text: str, before: int, stream: TextIO) -> tuple[str, int]:
     up = f"\x1b[{before}F" if before else ""
     drawn = "".join(f"{line}\x1b[K\n" for line in lines)
     return f"\x1b[?7l{up}{drawn}\x1b[J\x1b[?7h", len(lines)
+
+
+def _fit(widths: list[int], columns: Sequence[Column], whole: Sequence[bool], room: int) -> None:
+    """Make the columns narrower until they fit, as far as they may be: the widest of them first."""
+    grow = [i for i, column in enumerate(columns) if column.grow]
+    others = [i for i, kept in enumerate(whole) if not kept and i not in grow]
+    for group, least in ((grow, _NARROW), (others, _NARROWEST_COLUMN), (grow, _NARROWEST_COLUMN)):
+        for i in group:
+            widths[i] = min(widths[i], max(room, least))
+        while sum(widths) > room and group and widths[widest := max(group, key=widths.__getitem__)] > least:
+            widths[widest] -= 1
 
 
 def _columns(columns: Sequence[Column], rows: list[list[Text]]) -> list[list[str]]:

@@ -49,7 +49,7 @@ def doctor(data: Any, page: Page) -> None:
 def _settings(settings: Any, page: Page, *, all_of_them: bool) -> None:
     """Those that somebody has set, and how many are as they are by default."""
     shown = [one for one in settings if all_of_them or one["source"] != "default"]
-    rows = [(one["name"], one["value"], (one["source"].rpartition("/")[2], "dim")) for one in shown]
+    rows = [((one["name"], "key"), one["value"], (one["source"].rpartition("/")[2], "dim")) for one in shown]
     if rows:
         page.table((Column("Setting"), Column("Value", grow=True, wrap=True), Column("From")), rows)
     if len(shown) < len(settings):

@@ -122,7 +122,8 @@ def daemon_dry_run(data: Any, page: Page) -> None:
     if data["waiting"]:
         page.line(f"{counted(len(data['waiting']), 'item')} would wait:")
         page.table(
-            (Column("Key"), Column("Because", grow=True, wrap=True)), [tuple(one.values()) for one in data["waiting"]]
+            (Column("Key"), Column("Because", grow=True, wrap=True)),
+            [((one["key"], "key"), one["because"]) for one in data["waiting"]],
         )
     page.line()
     findings(data["findings"], page)
