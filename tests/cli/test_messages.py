@@ -26,8 +26,32 @@ def test_a_message_from_standard_input_about_an_item(project: Project) -> None:
 
 
 def test_the_same_key_gives_the_first_back(run: Run) -> None:
-    first = run("notify", "Go?", "--key", "k", "--json").data
-    assert run("notify", "Other words", "--key", "k", "--json").data == first
+    words = ("notify", "Go?", "--option", "yes", "--key", "k")
+    first = run(*words, "--json").data
+    assert run(*words, "--json").data == first
+    again = run(*words, "--level", "high").out
+    assert again.splitlines()[0] == "Question 1 exists already (pending)."
+    assert "respond 1 ANSWER" in again
+    run("notifications", "respond", "1", "yes")
+    assert run(*words).out == "Question 1 exists already (responded): yes.\n"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("Stop?", "--option", "yes"),
+        ("Go?", "--option", "no"),
+        ("Go?", "--option", "yes", "--item", "2"),
+        ("Go?", "--option", "yes", "--title", "T"),
+        ("Go?", "--type", "info"),
+    ],
+)
+def test_the_key_of_another_message_is_refused(run: Run, words: tuple[str, ...]) -> None:
+    run("notify", "Go?", "--option", "yes", "--key", "k")
+    done = run("notify", *words, "--key", "k")
+    assert (done.code, done.out) == (5, "")
+    assert "The key k is that of question 1 already, which says something else: Go?" in done.err
+    assert len(run("notifications", "--json").data["notifications"]) == 1
 
 
 def test_list_show_respond_dismiss(run: Run) -> None:

@@ -82,6 +82,7 @@ _FORMS = {
     "notification": "messages",
     "notifications": "messages",
     "created": "messages",
+    "exists": "messages",
     "answer": "messages",
     "answered": "messages",
     "dismissed": "messages",

@@ -272,6 +272,13 @@ class AlreadyAnswered(Conflict):
     default_hint = "`coffee-roadmap notifications show {id}` shows it whole; ask anew if it has to be settled again."
 
 
+class KeyTaken(Conflict):
+    """The key {key} is that of {kind} {id} already, which says something else: {message}."""
+
+    code = "key_taken"
+    default_hint = "Repeat it as it is (`coffee-roadmap notifications show {id}`), or give what is new another key."
+
+
 class NotAnOption(Refusal):
     """{answer} is none of the options of question {id}: {options}."""
 

@@ -136,6 +136,13 @@ def checked(draft: Draft) -> Draft:
     return draft
 
 
+def same_content(draft: Draft, stored: Notification) -> bool:
+    """Whether a draft says what was said already; how long it waits and how loud it is may differ."""
+    return all(
+        getattr(draft, name) == getattr(stored, name) for name in ("kind", "message", "title", "item", "options")
+    )
+
+
 def _text_problem(draft: Draft) -> str | None:
     if not draft.message.strip():
         return "the message is empty"

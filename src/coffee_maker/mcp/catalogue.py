@@ -139,7 +139,7 @@ _MESSAGES = (
             options={"type": "array", "items": text("an answer", 200), "maxItems": 50},
             deadline=text("when the question expires, e.g. 30m, 2h, 3d", 20),
             default=text("the answer to go on with when it expires", 100_000),
-            key=text("the same key again gives the first notification back", 200),
+            key=text("said again with the same key, it is there only once", 200),
             channels={"type": "array", "items": text("a channel's name", 200), "maxItems": 50},
         ),
         reads=False,

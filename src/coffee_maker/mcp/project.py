@@ -162,7 +162,7 @@ class ProjectTools:
 
     def _notify(self, given: Data) -> Data:
         self._operations.prepare()
-        created = self._messages.notify(self._draft(given))
+        created, _ = self._messages.notify_once(self._draft(given))
         self._later(self._messages.deliver_due)
         return shapes.notification(created)
 

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from coffee_maker.core.errors import (
     AlreadyAnswered,
     BadAnswer,
+    KeyTaken,
     NoAnswerYet,
     NotAnswerable,
     NotificationNotFound,
@@ -31,6 +32,7 @@ from coffee_maker.core.questions import (
     State,
     answer_to,
     checked,
+    same_content,
 )
 from coffee_maker.utils import observing
 from coffee_maker.utils.durations import format_duration
@@ -65,7 +67,19 @@ class Messages:
 
     # --- creating and reading ---
 
-    @observing.observed("messages.notify")
+    def notify_once(self, draft: Draft) -> tuple[Notification, bool]:
+        """`notify` for who chose the key by hand; and whether it is new. Raises `KeyTaken` where the key is that of
+        another message, which would be lost without a word."""
+        notification, new = self._create(draft)
+        if not new and not same_content(draft, notification):
+            raise KeyTaken(
+                key=notification.idempotency_key,
+                kind=notification.kind.value,
+                id=notification.id,
+                message=one_line(notification.title or notification.message, _SHOWN),
+            )
+        return notification, new
+
     def notify(self, draft: Draft) -> Notification:
         """Create a notification and put it into the outbox for its channels, in one transaction.
 
@@ -73,6 +87,10 @@ class Messages:
         is sent again: a caller that died and repeats its question goes on waiting for the same answer. Raises
         `BadNotification` and `UnknownChannel`. Nothing has been sent when this returns; `deliver_due` does that.
         """
+        return self._create(draft)[0]
+
+    @observing.observed("messages.notify")
+    def _create(self, draft: Draft) -> tuple[Notification, bool]:
         draft = checked(draft)
         names = tuple(dict.fromkeys(draft.channels or self._channels_for(draft.level)))
         for name in names:
@@ -85,7 +103,7 @@ class Messages:
                 if name != TERMINAL:
                     tx.deliveries.add(notification.id, name, now)
         observing.note(notification=notification.id, type=notification.kind.value, item=notification.item)
-        return notification
+        return notification, new
 
     def _channels_for(self, level: Level) -> Iterator[str]:
         return (name for name, channel in self._channels.items() if not channel.levels or level in channel.levels)

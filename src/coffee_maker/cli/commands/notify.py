@@ -42,15 +42,15 @@ def arguments(parser: Parser) -> None:
     parser.add_argument("--wait", action="store_true", help="wait for the answer and print it")
     parser.add_argument("--timeout", type=duration, metavar="TIME", help="then the question expires: 20s, 5m, 2h, 3d")
     parser.add_argument("--default", metavar="ANSWER", help="the answer to go on with when it expires")
-    parser.add_argument("--key", metavar="KEY", help="the same key again gives the first notification back")
+    parser.add_argument("--key", metavar="KEY", help="said again with the same key, it is there only once")
 
 
 def run(args: Namespace, operations: Operations, output: Output) -> int:
     draft = _draft(args, operations)
-    created = operations.messages.notify(draft)
+    created, new = operations.messages.notify_once(draft)
     operations.messages.deliver_due()
     if not args.wait:
-        output.show("notify", shapes.notification(created), form="created")
+        output.show("notify", shapes.notification(created), form="created" if new else "exists")
         return 0
     if created.answer is None:
         output.say(f"Question {created.id} waits: `coffee-roadmap notifications respond {created.id} ANSWER`")

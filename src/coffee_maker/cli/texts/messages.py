@@ -65,6 +65,18 @@ def notification(data: Any, page: Page) -> None:
 def created(data: Any, page: Page) -> None:
     """What was made, and how it is answered."""
     page.line(f"{data['type'].capitalize()} {data['id']} is created{left(data['deadline'])}.", "good")
+    _how_to_answer(data, page)
+
+
+def exists(data: Any, page: Page) -> None:
+    """What the same key has made before, and the answer that it may have."""
+    said = f": {one_line(data['answer'])}" if data["answer"] is not None else ""
+    page.line(f"{data['type'].capitalize()} {data['id']} exists already ({data['status']}){said}.")
+    if _takes_answer(data):
+        _how_to_answer(data, page)
+
+
+def _how_to_answer(data: Any, page: Page) -> None:
     if data["type"] == "question":
         page.line(f"`coffee-roadmap notifications respond {data['id']} ANSWER` answers it.", "dim")
 
