@@ -247,14 +247,24 @@ class Operations:
 
     def check_databases(self) -> Sequence[Finding]:
         """Everything that can be wrong with the databases; nothing, where there are none yet."""
+        from coffee_maker.core.errors import RoadmapMissing, RoadmapUnusable
+        from coffee_maker.core.lean import sha256
+        from coffee_maker.core.records import Finding
         from coffee_maker.work import databases
 
         if not any(one.exists() for one in self.maintenance):
             return ()
         directory = self.settings.data.dir if self.databases.url is None else None
-        digest = self.system.seen()["roadmap_hash"]
-        roadmap_hash = digest if isinstance(digest, str) else None
-        return databases.check(self.maintenance, self.store, roadmap_hash=roadmap_hash, directory=directory)
+        roadmap_hash: str | None = None
+        unusable: tuple[Finding, ...] = ()
+        try:
+            roadmap_hash = sha256(self.file.read()).hexdigest()
+        except RoadmapMissing:
+            pass
+        except RoadmapUnusable as refused:  # it is there, so it is not gone
+            unusable = (Finding(refused.code, "problem", refused.message, refused.hint),)
+        found = databases.check(self.maintenance, self.store, roadmap_hash=roadmap_hash, directory=directory)
+        return [*(one for one in found if not unusable or one.code != "file_missing"), *unusable]
 
     def observe(self, tell: Callable[[str], None]) -> None:
         """Send traces from now on, where variables name a server for them (`adapters.trace_targets`). For what runs

@@ -302,6 +302,26 @@ def test_db_from_nothing_to_a_backup_and_back(run: Run, project: Project) -> Non
     assert "is backed up" in run("db", "backup").out
 
 
+@pytest.mark.parametrize("place", ["/dev/zero", "/etc/passwd", "pipe", "directory"])
+def test_what_looks_at_the_roadmap_says_of_what_is_none_what_a_change_says(project: Project, place: str) -> None:
+    assert project.real("status", "2", "blocked").code == 0
+    project.roadmap.unlink()
+    if place == "pipe":
+        os.mkfifo(project.roadmap)
+    elif place == "directory":
+        project.roadmap.mkdir()
+    else:
+        project.roadmap.symlink_to(place)
+    refused = project.real("status", "2", "planned", "--json").error
+    checked, examined = project.real("db", "check", "--json"), project.real("doctor", "--json")
+    for looked in (checked, examined):
+        told = [one for one in looked.data["findings"] if one["level"] == "problem"]
+        assert [(one["code"], one["message"], one["hint"]) for one in told] == [
+            (refused["code"], refused["message"], refused["hint"])
+        ]
+    assert (checked.code, examined.code) == (1, 1)
+
+
 def test_db_check_finds_what_is_wrong(run: Run, project: Project) -> None:
     run("status", "2", "blocked")
     project.roadmap.unlink()

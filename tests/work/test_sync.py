@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from coffee_maker.adapters.roadmap_file import RoadmapFile
+from coffee_maker.adapters.roadmap_file import MAX_BYTES, RoadmapFile
 from coffee_maker.adapters.system import SystemFacts
 from coffee_maker.core.records import Heartbeat
 from coffee_maker.store.sqlite import SqliteStore
@@ -136,6 +137,21 @@ def test_what_cannot_be_seen_is_none(tmp_path: Path) -> None:
     seen = SystemFacts(str(tmp_path / "no.md"), str(tmp_path / "no"), None, str(tmp_path / "no.toml")).seen()
     for fact in ("roadmap_hash", "settings_hash", "roadmap_device", "data_inode", "data_mount", "database_inode"):
         assert seen[fact] is None
+
+
+@pytest.mark.parametrize("other", ["/dev/zero", "."])
+def test_what_is_no_file_is_not_read(tmp_path: Path, other: str) -> None:
+    (tmp_path / "ROADMAP.md").symlink_to(other)
+    assert SystemFacts(str(tmp_path / "ROADMAP.md"), str(tmp_path), None).seen()["roadmap_hash"] is None
+
+
+def test_what_is_larger_than_a_roadmap_is_not_read_to_its_end(tmp_path: Path) -> None:
+    with (tmp_path / "ROADMAP.md").open("wb") as file:
+        file.truncate(MAX_BYTES + 1)
+    facts = SystemFacts(str(tmp_path / "ROADMAP.md"), str(tmp_path), None)
+    assert facts.seen()["roadmap_hash"] is None
+    os.truncate(tmp_path / "ROADMAP.md", MAX_BYTES)
+    assert facts.seen()["roadmap_hash"] is not None
 
 
 def test_two_looks_at_one_thing_are_equal_and_a_change_shows(place: Place, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ It looks with `stat` and reads no database file: opening one outside SQLite woul
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Mapping
 from hashlib import sha256
 
@@ -13,6 +14,7 @@ from coffee_maker.utils.mounts import mount_of
 
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"
 _BLOCK = 1 << 20
+_MOST = 20_000_000  # bytes; what is larger is no roadmap (`adapters.roadmap_file`)
 
 
 class SystemFacts:
@@ -63,15 +65,21 @@ def boot_id() -> str | None:
 
 
 def _content_of(path: str) -> tuple[str | None, int | None, int | None]:
-    """Hash, device and inode of one and the same open file."""
+    """Hash, device and inode of one and the same open file; nothing of a pipe, a device or what never ends."""
     digest = sha256()
+    size = 0
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        fd = os.open(os.path.realpath(path), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         with open(fd, "rb", buffering=0) as file:
             facts = os.fstat(fd)
-            while block := file.read(_BLOCK):
+            while stat.S_ISREG(facts.st_mode) and (block := file.read(_BLOCK)):
                 digest.update(block)
+                size += len(block)
+                if size > _MOST:
+                    break
     except OSError:
+        return None, None, None
+    if not stat.S_ISREG(facts.st_mode) or size > _MOST:
         return None, None, None
     return digest.hexdigest(), facts.st_dev, facts.st_ino
 

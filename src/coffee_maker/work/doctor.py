@@ -44,8 +44,8 @@ class Subject(NamedTuple):
 
 
 def examine(subject: Subject) -> list[Finding]:
-    """Every finding, in the order in which things depend on one another."""
-    return [finding for check in _CHECKS for finding in _run(check, subject)]
+    """Every finding once, in the order in which things depend on one another: several checks may meet one refusal."""
+    return list(dict.fromkeys(finding for check in _CHECKS for finding in _run(check, subject)))
 
 
 def mend(subject: Subject) -> list[Finding]:
