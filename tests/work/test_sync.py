@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -110,6 +113,7 @@ def test_all_agree(place: Place) -> None:
         ({"database_inode": 1}, ["other_database"]),
         ({"roadmap_hash": "0" * 64}, ["other_text"]),
         ({"roadmap_inode": 1}, ["other_file"]),
+        ({"roadmap_alone": True}, ["single_file"]),
         ({"boot_id": "another", "roadmap_hash": None}, ["other_kernel", "other_text"]),
     ],
 )
@@ -131,6 +135,22 @@ def test_an_unsafe_file_system_is_a_problem_only_for_files(place: Place) -> None
     assert problems(place.sync(data_mount="virtiofs")) == ["filesystem"]
     assert problems(place.sync(data_mount="virtiofs", uses_files=False)) == []
     assert problems(place.sync(data_mount=None)) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount")
+def test_a_roadmap_that_is_mounted_as_a_single_file_is_a_problem(tmp_path: Path) -> None:
+    roadmap, other = tmp_path / "docs/ROADMAP.md", tmp_path / "other.md"
+    roadmap.parent.mkdir()
+    roadmap.write_text("### PRIORITY 1: One\n\n**Status**: Planned\n")
+    other.write_text(roadmap.read_text())
+    command = f'mount --bind "{other}" "{roadmap}" && exec "$0" -m coffee_maker sync --json'
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", command, sys.executable], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 1, done.stderr
+    data = json.loads(done.stdout)["data"]
+    assert (data["agree"], data["seen"]["roadmap_alone"]) == (False, True)
+    assert [one["code"] for one in data["findings"] if one["level"] == "problem"] == ["single_file"]
 
 
 def test_what_cannot_be_seen_is_none(tmp_path: Path) -> None:

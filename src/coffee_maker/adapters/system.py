@@ -37,6 +37,7 @@ class SystemFacts:
             "roadmap_hash": digest,
             "roadmap_device": device,
             "roadmap_inode": inode,
+            "roadmap_alone": _mounted_alone(os.path.realpath(self._roadmap)),
             "roadmap_mount": _kind_of_mount(os.path.dirname(os.path.realpath(self._roadmap))),
             "data": os.path.realpath(self._data),
             "data_device": data_device,
@@ -95,3 +96,9 @@ def _place_of(path: str | None) -> tuple[int | None, int | None]:
 def _kind_of_mount(path: str) -> str | None:
     mount = mount_of(path)
     return mount.kind if mount is not None else None
+
+
+def _mounted_alone(path: str) -> bool:
+    """Whether the file itself is a mount: then it stays the old one after every save that replaces it."""
+    here, above = mount_of(path), mount_of(os.path.dirname(path))
+    return here is not None and above is not None and here.id != above.id

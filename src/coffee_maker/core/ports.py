@@ -535,5 +535,6 @@ class System(Protocol):
 
     def seen(self) -> Mapping[str, object]:
         """For heartbeats and handshakes, JSON values only: `roadmap` (real path), `roadmap_hash`, `roadmap_device`,
-        `roadmap_inode`, `roadmap_mount` (kind of file system), `data` (real path), `data_device`, `data_inode`,
-        `data_mount`, `database_device`, `database_inode`, `boot_id`, `host`. What cannot be seen is None."""
+        `roadmap_inode`, `roadmap_mount` (kind of file system), `roadmap_alone` (whether the file itself is mounted),
+        `data` (real path), `data_device`, `data_inode`, `data_mount`, `database_device`, `database_inode`, `boot_id`,
+        `host`. What cannot be seen is None."""

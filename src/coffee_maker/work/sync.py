@@ -100,6 +100,9 @@ class Sync:
         findings = [Finding("roadmap", "ok", f"The roadmap is {mine['roadmap']}, on {_kind(mine['roadmap_mount'])}.")]
         where = "PostgreSQL" if not self._uses_files else f"SQLite in {mine['data']}, on {_kind(mine['data_mount'])}"
         findings.append(Finding("database", "ok", f"The database is {where}."))
+        if mine["roadmap_alone"]:
+            message = "The roadmap is mounted as a single file, so other programs' saves go to another file."
+            findings.append(Finding("single_file", "problem", message, _OTHER_TEXT_CURE))
         kind = mine["data_mount"]
         if self._uses_files and isinstance(kind, str) and Mount(0, "", kind).unsafe:
             findings.append(
@@ -134,6 +137,9 @@ class Sync:
             findings.append(
                 Finding("other_database", "problem", message, "Restart it, on the same data directory as yours.")
             )
+        if theirs.get("roadmap_alone"):
+            message = f"Daemon {name} has the roadmap mounted as a single file, at {theirs.get('roadmap')}."
+            findings.append(Finding("single_file", "problem", message, _OTHER_TEXT_CURE))
         if mine["roadmap_hash"] != theirs.get("roadmap_hash"):
             message = f"Daemon {name} sees another text of the roadmap, at {theirs.get('roadmap')}."
             findings.append(Finding("other_text", "problem", message, _OTHER_TEXT_CURE))
