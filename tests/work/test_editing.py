@@ -13,12 +13,14 @@ import pytest
 from tests.work.editing_kit import ROADMAP, Desk
 
 from coffee_maker.adapters import roadmap_file
-from coffee_maker.adapters.roadmap_file import RoadmapFile
+from coffee_maker.adapters.roadmap_file import MAX_BYTES, RoadmapFile
+from coffee_maker.core.document import LARGEST
 from coffee_maker.core.edits import Place
 from coffee_maker.core.errors import (
     CannotTake,
     CannotUndo,
     ChangeNotFound,
+    EditRefused,
     ItemNotFound,
     LockBusy,
     NothingToRestore,
@@ -97,6 +99,27 @@ def test_add_edit_move_and_remove_are_changes_of_their_kind(desk: Desk) -> None:
     assert kinds == ["delete", "move", "update", "add"]
     assert desk.editing.add("Again", by="ann", place=Place("after", "2")).key != key, "numbers are never given twice"
     desk.check_record()
+
+
+def test_what_could_not_be_read_again_is_not_written(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert LARGEST == MAX_BYTES
+    desk.editing.edit("1", ItemEdits(append="x" * 1000), by="ann")
+    large = desk.text
+    desk.editing.undo(by="ann")
+    monkeypatch.setattr("coffee_maker.work.editing.LARGEST", len(large.encode()) - 1)
+    wanted = ItemEdits(append="x" * 1000)
+    for change in (
+        lambda: desk.editing.edit("1", wanted, by="ann"),
+        lambda: desk.editing.edit("1", wanted, by="ann", dry_run=True),
+        lambda: desk.editing.undo(2, by="ann"),  # it would bring the text back
+    ):
+        with pytest.raises(EditRefused, match="bytes, and more than"):
+            change()
+    assert desk.text == ROADMAP
+    assert len(desk.editing.history()) == 2
+    monkeypatch.setattr("coffee_maker.work.editing.LARGEST", len(large.encode()))
+    desk.editing.edit("1", wanted, by="ann")
+    assert desk.text == large
 
 
 def test_a_revision_may_be_shortened_but_not_to_what_is_met_by_chance(desk: Desk) -> None:

@@ -10,11 +10,11 @@ import stat
 from collections.abc import Mapping
 from hashlib import sha256
 
+from coffee_maker.core.document import LARGEST
 from coffee_maker.utils.mounts import mount_of
 
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"
 _BLOCK = 1 << 20
-_MOST = 20_000_000  # bytes; what is larger is no roadmap (`adapters.roadmap_file`)
 
 
 class SystemFacts:
@@ -76,11 +76,11 @@ def _content_of(path: str) -> tuple[str | None, int | None, int | None]:
             while stat.S_ISREG(facts.st_mode) and (block := file.read(_BLOCK)):
                 digest.update(block)
                 size += len(block)
-                if size > _MOST:
+                if size > LARGEST:
                     break
     except OSError:
         return None, None, None
-    if not stat.S_ISREG(facts.st_mode) or size > _MOST:
+    if not stat.S_ISREG(facts.st_mode) or size > LARGEST:
         return None, None, None
     return digest.hexdigest(), facts.st_dev, facts.st_ino
 

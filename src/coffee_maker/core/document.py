@@ -17,7 +17,10 @@ from coffee_maker.core.revisions import revision_of_hash
 from coffee_maker.core.typed import NamedTuple
 from coffee_maker.core.wording import parse_status
 
-__all__ = ["Document", "Splice", "parse_status"]
+__all__ = ["LARGEST", "Document", "Splice", "parse_status"]
+
+LARGEST = 20_000_000
+"""Bytes of the largest roadmap that is read, and so of the largest that is written."""
 
 
 class Splice(NamedTuple):

@@ -8,9 +8,9 @@ from functools import partial
 
 from coffee_maker.core import edits
 from coffee_maker.core.diffs import diff
-from coffee_maker.core.document import Document
+from coffee_maker.core.document import LARGEST, Document
 from coffee_maker.core.edits import Edit, Place
-from coffee_maker.core.errors import NothingToRestore, Refusal, RevisionChanged
+from coffee_maker.core.errors import EditRefused, NothingToRestore, Refusal, RevisionChanged
 from coffee_maker.core.history import Outcome
 from coffee_maker.core.items import Status
 from coffee_maker.core.revisions import checked_revision, revision_of_text
@@ -260,6 +260,7 @@ class Editing:
             order.get("reason"),
             after.text,
         )
+        _check_size(after)
         return after, row
 
     def _document(self, text: str) -> Document:
@@ -269,6 +270,7 @@ class Editing:
         """Record the rows (or only show them); the outcome tells the last one."""
         if order.get("dry_run"):
             return self._outcome(before, after, rows[-1], None)
+        _check_size(after)
         after, change_id = self._recorder.record(before, after, rows, guard=order.get("guard"))
         return self._outcome(before, after, rows[-1], change_id)
 
@@ -310,6 +312,15 @@ class Editing:
                 for change in tx.roadmap.changes()
                 if change.item and change.change_type == "delete"
             )
+
+
+def _check_size(document: Document) -> None:
+    """Refuse to write what could not be read again, not even to undo it."""
+    if len(document.data) > LARGEST:
+        raise EditRefused(
+            problem=f"The roadmap would have {len(document.data):,} bytes, and more than {LARGEST:,} are not read.",
+            hint="Move finished parts into an archive file of their own; reports belong into files beside the roadmap.",
+        )
 
 
 def _revision(after: Document, row: Row) -> str | None:
