@@ -46,6 +46,15 @@ def test_metrics_without_any_says_so_and_makes_nothing(run: RunIt, project: Proj
     assert not project.data.exists()
 
 
+def test_metrics_of_questions_alone_speak_of_no_runs(run: RunIt) -> None:
+    run("notify", "Go?", "--option", "yes")
+    run("notifications", "respond", "1", "yes")
+    text = run("metrics").out
+    assert "Nothing has been run yet.\n" in text
+    assert "1 question answered: median" in text
+    assert "()" not in text
+
+
 def test_the_shape_that_scripts_rely_on(run: RunIt, project: Project) -> None:
     record(project)
     data = run("metrics", "--json").data

@@ -26,7 +26,7 @@ def metrics(data: Any, page: Page) -> None:
     """The sums, then tables by item, model and day, and why runs failed."""
     since = f"since {local(data['since'])} {zone()}" if data["since"] else "of all time"
     page.line(f"Runs of agents {since}", "dim")
-    if data["empty"]:
+    if not data["total"]["runs"] and not data["total"]["done"]:
         page.line("Nothing has been run in that time." if data["since"] else "Nothing has been run yet.")
         page.line("`coffee-roadmap daemon run` takes the next planned item.", "dim")
         _waiting(data, page)
@@ -45,7 +45,8 @@ def metrics(data: Any, page: Page) -> None:
 def _sums(data: Any, page: Page) -> None:
     total, cycle, attempts = data["total"], data["cycle"], data["attempts"]
     ways = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in sorted(total["outcomes"].items()))
-    rows: list[tuple[Cell, Cell]] = [("Items done", str(total["done"])), ("Runs", f"{total['runs']} ({ways})")]
+    ways = f" ({ways})" if ways else ""  # what is done may have begun before the time
+    rows: list[tuple[Cell, Cell]] = [("Items done", str(total["done"])), ("Runs", f"{total['runs']}{ways}")]
     if total["success"] is not None:
         rows.append(("Success", _percent(total["success"])))
     if cycle["number"]:
