@@ -36,6 +36,13 @@ def test_the_same_key_gives_the_first_back(run: Run) -> None:
     assert run(*words).out == "Question 1 exists already (responded): yes.\n"
 
 
+def test_of_an_item_that_is_gone_or_says_nothing_there_is_nothing_and_no_refusal(run: Run) -> None:
+    run("remove", "2", "--yes")
+    for item in ("2", "3"):
+        for command in ("notifications", "metrics"):
+            assert run(command, "--item", item).code == 0
+
+
 @pytest.mark.parametrize(
     "words",
     [

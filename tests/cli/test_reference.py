@@ -33,6 +33,11 @@ def test_help_and_version_need_no_project(project: Project) -> None:
     project.roadmap.unlink()
     (project.root / "coffee-roadmap.toml").write_text("broken [")
     assert project.real("--version").out.startswith("coffee-roadmap ")
+    assert project.real("-V").out == project.real("view", "-V").out == project.real("--version").out
+    assert project.real("help").out == project.real("--help").out
+    assert (
+        project.real("help", "view").out == project.real("--json", "help", "view").out == project.real("view", "-h").out
+    )
     assert project.real("view", "--version").out.startswith("coffee-roadmap ")
     assert project.real().out == project.real("--help").out == project.real("-h").out
     assert project.real("completion", "bash").code == 0

@@ -540,6 +540,8 @@ ROADMAP = "## PRIORITY 3: A\n## PRIORITY 3: B\n## PRIORITY 2.6: C\n## US-110: D\
         ("priority 3", "PRIORITY-3"),
         ("PRIORITY-3#2", "PRIORITY-3#2"),
         ("priority 3#2", "PRIORITY-3#2"),
+        ("3#2", "PRIORITY-3#2"),
+        ("PRIORITY 03#2", "PRIORITY-3#2"),
     ],
 )
 def test_forgiving_references(ref: str, key: str) -> None:
@@ -557,7 +559,7 @@ def test_a_bare_number_that_could_mean_several_is_refused() -> None:
     assert "PRIORITY-3" not in refusal.value.hint
 
 
-@pytest.mark.parametrize("ref", ["9", "US-9", "PRIORITY-3#3", "", "#2", "x", "PRIORITY", "US-110#2", "²"])
+@pytest.mark.parametrize("ref", ["9", "US-9", "PRIORITY-3#3", "3#3", "3#", "", "#2", "x", "PRIORITY", "US-110#2", "²"])
 def test_references_to_nothing(ref: str) -> None:
     with pytest.raises(ItemNotFound):
         read(ROADMAP).item(ref)

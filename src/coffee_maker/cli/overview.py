@@ -17,8 +17,8 @@ options of every command, before or behind its name:
   --data-dir DIR   the data directory (default: data, in the project's root)
   --json           print one JSON document; errors go to standard error as one
   --no-color       no colours (so does the variable NO_COLOR)
-  --version        the version
-  -h, --help       this help, or that of a command
+  -V, --version    the version
+  -h, --help       this help, or that of a command; so does `coffee-roadmap help [COMMAND]`
 
 examples:
   coffee-roadmap init                                set up the project in this directory

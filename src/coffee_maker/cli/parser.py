@@ -94,8 +94,8 @@ def add_global_options(parser: ArgumentParser) -> None:
     and not in each usage line."""
     for option in ("--roadmap", "--data-dir"):
         parser.add_argument(option, help=SUPPRESS)
-    for option in ("--json", "--no-color", "--version"):
-        parser.add_argument(option, action="store_true", help=SUPPRESS)
+    for options in (("--json",), ("--no-color",), ("-V", "--version")):
+        parser.add_argument(*options, action="store_true", help=SUPPRESS)
 
 
 def _formatter(prog: str) -> RawDescriptionHelpFormatter:

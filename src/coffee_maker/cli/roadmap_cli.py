@@ -101,6 +101,8 @@ def _run(words: list[str], output: Output) -> int:
     from coffee_maker.cli.parser import HelpAsked
 
     name, rest = split(words)
+    if name == "help":
+        name, rest = split(rest)[0], ["--help"]
     try:
         if name is None:
             return _without_command(rest, output)

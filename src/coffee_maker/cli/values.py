@@ -72,6 +72,14 @@ def whole_number(text: str) -> int:
     return int(text)
 
 
+def how_many(text: str) -> int:
+    """For argparse: a number of 1 or more. Of a list of none one cannot tell whether there is nothing."""
+    number = whole_number(text)
+    if not number:
+        raise ArgumentTypeError("expected a number of 1 or more")
+    return number
+
+
 def duration(text: str) -> timedelta:
     """For argparse: ``20s``, ``5m``, ``2h``, ``3d``."""
     try:
@@ -91,3 +99,9 @@ def confirm(question: str, *, what: str, output: Output) -> bool:
 def key_even_if_gone(ref: str, operations: Operations) -> str:
     """The key that a reference means; the history also knows items that are no longer in the roadmap."""
     return looking.key_even_if_gone(ref, operations.document, lambda: operations.editing)
+
+
+def refuse_unknown(ref: str, key: str, operations: Operations) -> None:
+    """To be called when nothing was found about an item: one that never was in the roadmap was mistyped."""
+    if not operations.editing.history(key, limit=1):
+        operations.document().item(ref)

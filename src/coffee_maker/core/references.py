@@ -63,13 +63,16 @@ class References:
         name = normal(reference)
         if name in self.keys:
             return [self.keys[name]]
-        kind, _, number = name.rpartition("-")
-        if not _NUMBER.fullmatch(number.lower()):
+        kind, _, number = name.lower().rpartition("-")
+        number, again, which = number.partition("#")
+        if not _NUMBER.fullmatch(number):
             return []
-        found = self.numbers.get(number.lower().lstrip("0") or "0", [])
+        found = self.numbers.get(number.lstrip("0") or "0", [])
+        if again:
+            found = [key for key in found if key.partition("#")[1:] == ("#", which)]
         if not kind:
             return found
-        return [key for key in found if normal(key).rpartition("-")[0] == kind][:1]
+        return [key for key in found if normal(key).lower().rpartition("-")[0] == kind][:1]
 
     def dependencies(self, words: str) -> tuple[str, ...]:
         """The keys that a dependency field names; an id that is not there, and prose without any id, as written."""

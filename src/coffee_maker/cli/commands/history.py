@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from coffee_maker.cli.values import key_even_if_gone, whole_number
+from coffee_maker.cli.values import how_many, key_even_if_gone, whole_number
 from coffee_maker.work import shapes
 from coffee_maker.work.looking import record_outside_edits
 
@@ -23,7 +23,7 @@ EXAMPLES = """
 
 def arguments(parser: Parser) -> None:
     parser.add_argument("item", nargs="?", metavar="ITEM", help="only changes of this item, also of one that is gone")
-    parser.add_argument("--limit", type=whole_number, default=50, metavar="N", help="at most so many (default: 50)")
+    parser.add_argument("--limit", type=how_many, default=50, metavar="N", help="at most so many (default: 50)")
     parser.add_argument("--after", type=whole_number, default=0, metavar="N", help="only changes after this number")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from typing import TYPE_CHECKING
 
-from coffee_maker.cli.values import duration, key_even_if_gone
+from coffee_maker.cli.values import duration, key_even_if_gone, refuse_unknown
 
 if TYPE_CHECKING:
     from coffee_maker.cli.output import Output
@@ -33,5 +33,8 @@ def run(args: Namespace, operations: Operations, output: Output) -> int:
 
     key = key_even_if_gone(args.item, operations) if args.item is not None else None
     since = operations.clock.now() - args.since if args.since is not None else None
-    output.show("metrics", figures.metrics(measure(operations.store, operations.clock, since=since, item=key)))
+    measured = measure(operations.store, operations.clock, since=since, item=key)
+    if key is not None and measured.empty:
+        refuse_unknown(args.item, key, operations)
+    output.show("metrics", figures.metrics(measured))
     return 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentTypeError, Namespace
 
 from coffee_maker.cli.roadmap_cli import long_running
-from coffee_maker.cli.values import key_even_if_gone, text_or_stdin, whole_number
+from coffee_maker.cli.values import how_many, key_even_if_gone, refuse_unknown, text_or_stdin, whole_number
 from coffee_maker.core.errors import WrongUsage
 from coffee_maker.work import shapes
 
@@ -34,7 +34,7 @@ def arguments(parser: Parser) -> None:
     parser.add_argument("answer", nargs="*", metavar="ANSWER", help=more)
     parser.add_argument("--all", action="store_true", help="list also those that are answered, dismissed or expired")
     parser.add_argument("--item", metavar="ITEM", help="list only those about this item")
-    parser.add_argument("--limit", type=whole_number, metavar="N", help="list at most the N newest")
+    parser.add_argument("--limit", type=how_many, metavar="N", help="list at most the N newest")
     parser.add_argument("--watch", action="store_true", help="go on and show new ones as they come")
     parser.add_argument("--by", metavar="NAME", help="who answers (default: COFFEE_ACTOR, else your login name)")
 
@@ -80,6 +80,8 @@ def _found(args: Namespace, operations: Operations) -> list[Notification]:
     item = key_even_if_gone(args.item, operations) if args.item is not None else None
     operations.messages.expire_due()
     found = list(operations.messages.listing(states=() if args.all else OPEN, item=item))
+    if item is not None and not found and not operations.messages.listing(item=item, limit=1):
+        refuse_unknown(args.item, item, operations)
     return found[max(len(found) - args.limit, 0) :] if args.limit is not None else found
 
 
