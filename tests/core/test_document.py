@@ -594,6 +594,16 @@ def test_problems() -> None:
     assert "US-1 -> US-2 -> US-3 -> US-1" in document.problems[0].message
 
 
+def test_a_heading_that_is_too_long_to_be_an_items_is_a_problem() -> None:
+    text = f"# {'word ' * 200}\n## US-1: A ✅\n\n### PRIORITY 2: {'word ' * 100}\n\n## US-3: B ✅\n"
+    document = read(text)
+    assert codes(document) == [("heading_too_long", 4, None)]
+    assert "PRIORITY-2 has 511 characters" in document.problems[0].message
+    own = read(text, r"(?P<id>PRIORITY \d+): (?P<title>.+)")
+    assert ("heading_too_long", 4, None) not in codes(own)
+    assert len(own.items) == 3
+
+
 def test_long_chains_of_dependencies_are_no_circle() -> None:
     text = "".join(f"## US-{n}: A\n**Status**: Planned\n**Dependencies**: US-{n + 1}\n" for n in range(3000))
     assert codes(read(text + "## US-3000: Z\n**Status**: Planned\n")) == []

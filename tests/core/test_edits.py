@@ -644,3 +644,17 @@ def test_an_edit_changes_its_item_and_no_other(
 def test_ambiguous_references_are_refused() -> None:
     with pytest.raises(AmbiguousReference):
         edits.remove_item(read("## US-1: A\n## US-1: B\n"), "1")
+
+
+@pytest.mark.parametrize("end", ["```\ncode\n", "~~~ sh\ncode", "```"])
+def test_what_an_open_fence_is_in_the_way_of_says_where_it_opens(end: str) -> None:
+    document = Document.from_text(f"# R\n\n## US-1: A\n\n## US-2: B\n\n{end}")
+    for change in (
+        lambda: edits.add_item(document, title="x", place=Place("last")),
+        lambda: edits.move_item(document, "1", Place("last")),
+    ):
+        with pytest.raises(EditRefused, match="code fence that opens in line 7 is not closed") as refused:
+            change()
+        assert "Close it" in refused.value.hint
+    closed = Document.from_text(f"# R\n\n## US-1: A\n\n## US-2: B\n\n{end}\n{end[:3]}\n")
+    edits.add_item(closed, title="x", place=Place("last"))

@@ -95,8 +95,20 @@ def check_whole(doc: Document, splices: Iterable[Splice], expected: Sequence[tup
     after = doc.apply(splices)
     found = [(item.id, item.revision) for item in after.items]
     if len(found) != len(expected):
+        _refuse_open_fence(doc)
         raise EditRefused(problem="That would make other items appear or disappear.")
     for (name, revision), (wanted, unchanged) in zip(found, expected, strict=True):
         if name != wanted or unchanged not in (None, revision):
+            _refuse_open_fence(doc)
             raise EditRefused(problem=f"That would change {wanted} too.")
     return after
+
+
+def _refuse_open_fence(doc: Document) -> None:
+    """A fence that is open to the end of the text, which is why an edit fails that would be none of its matter."""
+    fence = doc.blocks.fences[-1] if doc.blocks.fences else None
+    if fence and not fence.closed and fence.end >= len(doc.lines.texts) - 1:
+        raise EditRefused(
+            problem=f"The code fence that opens in line {fence.line + 1} is not closed: what follows counts as code.",
+            hint="Close it in an editor where the code ends, by a line of the same signs (``` or ~~~), then try again.",
+        )

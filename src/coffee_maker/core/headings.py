@@ -59,12 +59,12 @@ _PLAIN = on_demand(
 )
 
 
-_LONGEST = 500  # characters of a heading that can be an item's: every turn of a title is looked at to its end
+LONGEST = 500  # characters of a heading that can be an item's: every turn of a title is looked at to its end
 
 
 def read_heading(text: str) -> ItemHeading | None:
     """Take a heading's text apart, if it is an item's by one of the built-in forms."""
-    if ("PRIORITY" not in text and "US-" not in text) or len(text) > _LONGEST:
+    if ("PRIORITY" not in text and "US-" not in text) or len(text) > LONGEST:
         return None
     if plain := _PLAIN.match(text):
         name = plain[2] or f"PRIORITY-{plain[1]}"
@@ -204,7 +204,7 @@ def read_own_heading(text: str, pattern: re.Pattern[str]) -> ItemHeading | None:
     start, end = found.span("title")
     if span:
         states = [(span, read_status(text[slice(*span)]))]
-    elif len(text) <= _LONGEST:
+    elif len(text) <= LONGEST:
         end, states = _own_tail(text[:end], start)
     else:
         states = []

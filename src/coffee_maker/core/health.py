@@ -186,7 +186,7 @@ def _contradiction(facts: Facts) -> _Found:
 
 
 def _text_problem(facts: Facts) -> _Found:
-    keys = _problems(facts, "duplicate_id", "unclosed_fence", "unknown_dependency")
+    keys = _problems(facts, "duplicate_id", "unclosed_fence", "unknown_dependency", "heading_too_long")
     return _items(keys, "1 other problem stands in the text.", "{} other problems stand in the text.")
 
 

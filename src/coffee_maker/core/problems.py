@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from coffee_maker.core.blocks import Blocks
+from coffee_maker.core.headings import LONGEST, read_heading
 from coffee_maker.core.items import Item, Problem
 from coffee_maker.core.reading import Entry
 
 
 def find_problems(items: Sequence[Item], entries: Sequence[Entry], blocks: Blocks) -> tuple[Problem, ...]:
     """All problems, in the order of the lines."""
-    found = [*_duplicates(items), *_statuses(items, entries), *_fences(items, blocks)]
+    found = [*_duplicates(items), *_statuses(items, entries), *_fences(items, blocks), *_headings(entries, blocks)]
     dependent = [(item, entry) for item, entry in zip(items, entries, strict=True) if item.depends_on]
     if dependent:
         found += [*_dependencies(dependent, {item.key for item in items}), *_circles([item for item, _ in dependent])]
@@ -51,6 +52,16 @@ def _fences(items: Sequence[Item], blocks: Blocks) -> Iterator[Problem]:
             key = next((item.key for item in reversed(items) if item.line <= fence.line), None)
             message = f"The code fence is never closed; everything up to line {fence.end} counts as code."
             yield Problem("unclosed_fence", message, fence.line + 1, key)
+
+
+def _headings(entries: Sequence[Entry], blocks: Blocks) -> Iterator[Problem]:
+    """Those that would be an item's, were they shorter; but for a person's own pattern, which takes any length."""
+    long = [heading for heading in blocks.headings if len(heading.text) > LONGEST]
+    taken = {entry.heading.line for entry in entries} if long else set()
+    for heading in long:
+        if heading.line not in taken and (cut := read_heading(heading.text[:LONGEST])):
+            message = f"The heading of {cut.id} has {len(heading.text):,} characters; with over {LONGEST} it is none."
+            yield Problem("heading_too_long", message, heading.line + 1, None)
 
 
 def _dependencies(dependent: Sequence[tuple[Item, Entry]], keys: set[str]) -> Iterator[Problem]:
