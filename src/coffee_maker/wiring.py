@@ -312,14 +312,15 @@ class Operations:
     def desk(self, *, agent: str | None, ask: bool, tell: Tell) -> Desk:
         """What a daemon works with."""
         from coffee_maker.adapters.agents.command import CommandAgent
-        from coffee_maker.core.errors import NotARepository
         from coffee_maker.work.job import Desk
 
         settings = self.settings
         if agent is not None:
             self.settings = settings = settings._replace(daemon=settings.daemon._replace(agent=agent))
         if self.repository is None:
-            raise NotARepository(path=settings.root)
+            from coffee_maker.work.project import without_repository
+
+            raise without_repository(settings.root)
         command = settings.daemon.test_command
         return Desk(
             editing=self.editing,

@@ -158,6 +158,23 @@ def test_init_for_a_container_says_how_the_image_gets_the_package(run: Run, proj
     assert text.index("cd deploy/coffee-roadmap") < text.index("pip wheel --no-deps") < text.index("docker compose up")
 
 
+def test_a_bare_repository_is_no_place_for_a_project(project: Project) -> None:
+    there = project.root.parent / "there.git"
+    git(project, "init", "-q", "--bare", str(there))
+    before = sorted(path.name for path in there.iterdir())
+    refused = project.real("init", cwd=there)
+    assert refused.code == 1
+    assert "there.git is a bare git repository: it has no work tree.\nClone it" in refused.err
+    assert sorted(path.name for path in there.iterdir()) == before
+    (there / "ROADMAP.md").write_text(ROADMAP)
+    for words in (("daemon", "run", "--once"), ("daemon", "start")):
+        refused = project.real(*words, cwd=there)
+        assert (refused.code, "is a bare git repository" in refused.err, "git init" in refused.err) == (1, True, False)
+    found = {one["code"]: one for one in project.real("doctor", "--json", cwd=there).data["findings"]}
+    assert "git init" not in str(found)
+    assert found["bare_repository"]["level"] == "problem"
+
+
 def test_init_takes_the_top_of_the_git_work_tree(project: Project) -> None:
     git(project, "init", "-q")
     below = project.root / "src/deep"

@@ -26,11 +26,11 @@ _EVERY = 1.0  # seconds between two looks of `status --watch`
 
 def refuse_what_cannot_run(operations: Operations) -> None:
     """A roadmap and a git repository are needed: without them nothing is begun, and nothing made for it."""
-    from coffee_maker.core.errors import NotARepository
+    from coffee_maker.work.project import without_repository
 
     operations.document()
     if operations.repository is None:
-        raise NotARepository(path=operations.settings.root)
+        raise without_repository(operations.settings.root)
 
 
 def start(args: Namespace, operations: Operations, output: Output) -> int:

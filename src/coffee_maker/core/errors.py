@@ -405,7 +405,7 @@ class BareRepository(Refusal):
     """{path} is a bare git repository: it has no work tree."""
 
     code = "bare_repository"
-    default_hint = "Clone it and run the daemon in the clone."
+    default_hint = "Clone it (`git clone`), and work in the clone: there are files, which people and agents can change."
 
 
 class NotForAContainer(Refusal):

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from coffee_maker.core.document import Document
-from coffee_maker.core.errors import NotARepository, Refusal, RoadmapMissing
+from coffee_maker.core.errors import BareRepository, NotARepository, Refusal, RoadmapMissing
 from coffee_maker.core.ports import Agent, Clock, Repository, RoadmapFile, Store, System
 from coffee_maker.core.questions import OPEN
 from coffee_maker.core.records import Finding
@@ -21,6 +21,7 @@ from coffee_maker.utils import data_directory
 from coffee_maker.utils.mounts import mount_of
 from coffee_maker.utils.places import ROADMAP_PLACES
 from coffee_maker.work.editing import Editing
+from coffee_maker.work.project import is_bare
 
 Findings = Iterator[Finding]
 _OLDEST_PYTHON = (3, 11)
@@ -245,6 +246,8 @@ def _channels(subject: Subject) -> Findings:
 
 def _git(subject: Subject) -> Findings:
     repository = subject.repository()
+    if repository is None and is_bare(subject.settings.root):
+        raise BareRepository(path=subject.settings.root)
     if repository is None:
         cure = "`git init` there, if agents are to work here: each gets a git work tree of its own."
         yield _notice("The project is not in a git repository.", cure)

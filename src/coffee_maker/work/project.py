@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 
-from coffee_maker.core.errors import OutOfReach
+from coffee_maker.core.errors import BareRepository, NotARepository, OutOfReach
 from coffee_maker.core.typed import NamedTuple
 from coffee_maker.utils import data_directory
 from coffee_maker.utils.places import PROJECT_FILE
@@ -106,7 +106,10 @@ class Part(NamedTuple):
 
 
 def set_up(settings: Settings, file: RoadmapFile) -> list[Part]:
-    """Make what is missing. What can be refused comes first: a roadmap that is none, the data directory."""
+    """Make what is missing. What can be refused comes first: git's own directory, a roadmap that is none, the data
+    directory."""
+    if is_bare(settings.root):
+        raise BareRepository(path=settings.root)
     if os.path.lexists(settings.roadmap.path):
         file.read()
     had_data = data_directory.is_ours(settings.data.dir)
@@ -165,6 +168,17 @@ def _line(name: str, path: str, settings: Settings, key: str) -> str:
     written = path if relative.startswith("..") else relative
     quoted = '"' + written.replace("\\", "\\\\").replace('"', '\\"') + '"'
     return f"{name} = {quoted}" if key in settings.sources else f"# {name} = {quoted}"
+
+
+def is_bare(folder: str) -> bool:
+    """Whether a folder is a git repository without a work tree: what lies in it is git's own."""
+    parts = [os.path.join(folder, part) for part in ("objects", "refs")]
+    return os.path.isfile(os.path.join(folder, "HEAD")) and all(os.path.isdir(part) for part in parts)
+
+
+def without_repository(folder: str) -> BareRepository | NotARepository:
+    """Why agents cannot work in a folder that is in no git work tree."""
+    return BareRepository(path=folder) if is_bare(folder) else NotARepository(path=folder)
 
 
 def inside_git(folder: str) -> bool:
