@@ -138,21 +138,24 @@ def test_a_file_that_was_replaced_while_it_was_opened_is_seen_to_be_another_one(
     other = SqliteDatabase(Databases(str(tmp_path / "other")), "notifications")
     with other.writing() as link:
         link.script("CREATE TABLE t (x)")
+    for one in (database, other):
+        with one.exclusive("folding the log in") as link:
+            link.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     database.close()
-    really = sqlite_link.file_link
+    really, opened = sqlite_link.file_link, []
 
     def replaced_meanwhile(path: str, **how: Any) -> sqlite_link.SqliteLink:
-        opened = really(path, **how)
-        monkeypatch.setattr(sqlite_link, "file_link", really)
-        for end in ("-wal", "-shm"):
-            os.rename(path + end, tmp_path / f"old{end}")
-            os.rename(other.path + end, path + end)
-        os.replace(other.path, path)
-        return opened
+        opened.append(really(path, **how))
+        if len(opened) == 1:
+            for end in ("-wal", "-shm"):
+                os.rename(path + end, tmp_path / f"old{end}")
+                os.rename(other.path + end, path + end)
+            os.replace(other.path, path)
+        return opened[-1]
 
     monkeypatch.setattr(sqlite_link, "file_link", replaced_meanwhile)
     write(database)
-    fresh = SqliteDatabase(database.databases, "notifications")
-    with fresh.reading() as link:
+    assert len(opened) == 2
+    with database.reading() as link:
         assert link is not None
         assert link.execute("SELECT count(*) FROM t").rows == [(1,)]

@@ -262,7 +262,7 @@ class SqliteDatabase:
             raise DatabaseUnusable(
                 name=self.name,
                 problem=f"{self.path} is in journal mode {mode}, so it was not made by this program",
-                hint=f"Move it aside, then `coffee-roadmap db restore FILE --database {self.name}` takes its content over.",
+                hint=f"Move it aside; then `coffee-roadmap db restore FILE --database {self.name}` reads it.",
             )
         link.execute("PRAGMA journal_mode = WAL")
 
