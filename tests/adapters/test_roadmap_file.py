@@ -166,7 +166,7 @@ def test_a_foreign_owner_or_directory_is_refused_with_the_cure(path: Path) -> No
     assert "belongs to user 0" in attempt()
     assert "--user" in attempt()
     path.chmod(0o644)
-    assert "read-only for this user" in attempt()
+    assert "read-only for this user, and belongs to user 0 | Run as its owner" in attempt().replace(". |", " |")
     assert os.listdir(path.parent) == ["ROADMAP.md"]
 
 

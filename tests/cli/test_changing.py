@@ -140,6 +140,16 @@ def test_remove_and_undo(run: Run, project: Project) -> None:
     assert project.roadmap.read_text() == ROADMAP
 
 
+def test_the_history_shows_the_lines_of_each_change_when_asked(run: Run) -> None:
+    run("edit", "2", "--field", "Owner=ada", "--reason", "hers now")
+    run("status", "2", "blocked")
+    told = run("history", "2", "--diff").out
+    assert told.index("+**Status**: ⏸️ Blocked") < told.index("+**Owner**: ada")
+    assert "hers now" in told
+    assert "+**Owner**: ada" not in run("history", "2", "--diff", "--limit", "1").out
+    assert "diffs" not in run("history", "--diff", "--json").data
+
+
 def test_dependencies_are_items_and_removing_one_tells_who_needs_it(run: Run, project: Project) -> None:
     added = run("add", "Later", "--depends-on", "2", "--depends-on", "priority 1", "--depends-on", "2", "--json").data
     assert run("view", added["key"], "--json").data["depends_on"] == ["PRIORITY-2", "PRIORITY-1"]

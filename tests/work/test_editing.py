@@ -13,8 +13,7 @@ import pytest
 from tests.work.editing_kit import ROADMAP, Desk
 
 from coffee_maker.adapters import roadmap_file
-from coffee_maker.adapters.roadmap_file import MAX_BYTES, RoadmapFile
-from coffee_maker.core.document import LARGEST
+from coffee_maker.adapters.roadmap_file import RoadmapFile
 from coffee_maker.core.edits import Place
 from coffee_maker.core.errors import (
     CannotTake,
@@ -102,7 +101,6 @@ def test_add_edit_move_and_remove_are_changes_of_their_kind(desk: Desk) -> None:
 
 
 def test_what_could_not_be_read_again_is_not_written(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert LARGEST == MAX_BYTES
     desk.editing.edit("1", ItemEdits(append="x" * 1000), by="ann")
     large = desk.text
     desk.editing.undo(by="ann")

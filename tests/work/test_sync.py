@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from coffee_maker.adapters.roadmap_file import MAX_BYTES, RoadmapFile
+from coffee_maker.adapters.roadmap_file import RoadmapFile
 from coffee_maker.adapters.system import SystemFacts
+from coffee_maker.core.document import LARGEST
 from coffee_maker.core.records import Heartbeat
 from coffee_maker.store.sqlite import SqliteStore
 from coffee_maker.utils import data_directory
@@ -167,10 +168,10 @@ def test_what_is_no_file_is_not_read(tmp_path: Path, other: str) -> None:
 
 def test_what_is_larger_than_a_roadmap_is_not_read_to_its_end(tmp_path: Path) -> None:
     with (tmp_path / "ROADMAP.md").open("wb") as file:
-        file.truncate(MAX_BYTES + 1)
+        file.truncate(LARGEST + 1)
     facts = SystemFacts(str(tmp_path / "ROADMAP.md"), str(tmp_path), None)
     assert facts.seen()["roadmap_hash"] is None
-    os.truncate(tmp_path / "ROADMAP.md", MAX_BYTES)
+    os.truncate(tmp_path / "ROADMAP.md", LARGEST)
     assert facts.seen()["roadmap_hash"] is not None
 
 

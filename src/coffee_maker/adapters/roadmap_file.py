@@ -22,6 +22,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
+from coffee_maker.core.document import LARGEST
 from coffee_maker.core.errors import RoadmapMissing, RoadmapUnusable
 from coffee_maker.core.lean import SIGURG, sha256
 from coffee_maker.utils.mounts import mount_id
@@ -34,11 +35,9 @@ if TYPE_CHECKING:
 
     _T = TypeVar("_T")
 
-MAX_BYTES = 20_000_000
-"""A text beyond this is no roadmap that a person reads; the largest real one that we know has 1.2 MB."""
-
 _RENAME_EXCHANGE = 2  # see rename(2)
 _TEXT_ENDINGS = (".md", ".markdown", ".mdown", ".txt")
+_OWNER = "Run as its owner (in a container: `--user $(id -u):$(id -g)`), or chown it."
 _MARK = ".coffee-"
 _HELD = "open-"
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -214,9 +213,11 @@ class RoadmapFile:
                 hint="Mount the directory instead of the file and restart the container.",
             )
         if not os.access(name, os.W_OK, dir_fd=directory, effective_ids=os.access in os.supports_effective_ids):
-            raise RoadmapUnusable(
-                path=self.path, problem="it is read-only for this user", hint=f"Make it writable: chmod u+w {self.path}"
-            )
+            owner = os.fstat(fd).st_uid
+            own = owner == os.geteuid()
+            problem = "it is read-only for this user" + ("" if own else f", and belongs to user {owner}")
+            hint = f"Make it writable: chmod u+w {self.path}" if own else _OWNER
+            raise RoadmapUnusable(path=self.path, problem=problem, hint=hint)
 
     def _is_still(self, directory: int, name: str, fd: int) -> bool:
         """Whether the name still means the open file; an editor that has just replaced it makes us look again."""
@@ -254,7 +255,7 @@ class RoadmapFile:
                 raise RoadmapUnusable(
                     path=self.path,
                     problem=f"it belongs to user {old.st_uid}, group {old.st_gid}, which user {new.st_uid} cannot keep",
-                    hint="Run as its owner (in a container: `--user $(id -u):$(id -g)`), or chown it.",
+                    hint=_OWNER,
                 ) from None
         os.fchmod(fd, stat.S_IMODE(old.st_mode))
         if hasattr(os, "listxattr"):
@@ -349,10 +350,10 @@ def _read_steady(fd: int, path: str, patience: float) -> tuple[bytes, bool]:
         time.sleep(0.005)  # a writer has it open: nothing tells when it closes
     try:
         size = os.fstat(fd).st_size
-        if size > MAX_BYTES:
+        if size > LARGEST:
             raise RoadmapUnusable(
                 path=path,
-                problem=f"it has {size / 1e6:.0f} MB, more than the {MAX_BYTES / 1e6:.0f} MB that a roadmap may have",
+                problem=f"it has {size / 1e6:.0f} MB, more than the {LARGEST / 1e6:.0f} MB that a roadmap may have",
                 hint="Move finished parts into an archive file of their own, or name the right file with --roadmap.",
             )
         chunks: list[bytes] = []

@@ -20,7 +20,7 @@ from coffee_maker.core.wording import parse_status
 __all__ = ["LARGEST", "Document", "Splice", "parse_status"]
 
 LARGEST = 20_000_000
-"""Bytes of the largest roadmap that is read, and so of the largest that is written."""
+"""Bytes of the largest roadmap that is read or written; the largest real one that we know has 1.2 MB."""
 
 
 class Splice(NamedTuple):

@@ -63,7 +63,9 @@ def add_item(
     added = check_whole(doc, splices, expected).items[index]
     if added.title != new.title or added.status is not status:
         raise EditRefused(
-            problem=f"{added.id} would be read as {added.title!r}, {added.status_text}, which is not meant."
+            problem=f"{added.id} would be read as {added.title!r}, {added.status_text}, which is not meant.",
+            hint="A percentage, sign or status at the end of a title is read as how the item stands, and the marks of"
+            " bold words and links are left away: put it in other words, and the rest into the text (--body).",
         )
     return Edit(tuple(splices), added.key, None, added.title)
 

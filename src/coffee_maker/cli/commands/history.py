@@ -17,12 +17,14 @@ if TYPE_CHECKING:
 EXAMPLES = """
   coffee-roadmap history                     the newest changes
   coffee-roadmap history 2.6 --limit 3       of one item
+  coffee-roadmap history --diff --limit 1    the newest with its lines, as `git log -p` shows them
   coffee-roadmap history --json              all that is recorded of each change
 """
 
 
 def arguments(parser: Parser) -> None:
     parser.add_argument("item", nargs="?", metavar="ITEM", help="only changes of this item, also of one that is gone")
+    parser.add_argument("--diff", action="store_true", help="with the lines that went and came")
     parser.add_argument("--limit", type=how_many, default=50, metavar="N", help="at most so many (default: 50)")
     parser.add_argument("--after", type=whole_number, default=0, metavar="N", help="only changes after this number")
 
@@ -33,7 +35,8 @@ def run(args: Namespace, operations: Operations, output: Output) -> int:
     changes = operations.editing.history(key, limit=args.limit, after_id=args.after)
     if not changes and args.item is not None and not args.after:
         operations.document().item(args.item)  # neither here nor in the history: the person mistyped it
-    output.show("history", {"changes": [shapes.change(one) for one in changes], "unrecorded": unrecorded})
+    data = {"changes": [shapes.change(one) for one in changes], "unrecorded": unrecorded}
+    output.show("history", {**data, "diffs": True} if args.diff and not output.json else data)
     return 0
 
 

@@ -55,6 +55,12 @@ def history(data: Any, page: Page) -> None:
         )
         for one in data["changes"]
     ]
+    if data.get("diffs"):
+        for one, row in zip(data["changes"], rows, strict=True):
+            page.line("  ".join(one_line(cell if isinstance(cell, str) else cell[0]) for cell in row if cell), "title")
+            _diff(one["diff"], page)
+            page.line()
+        return
     when = Column(f"When ({zone()})")
     page.table(
         (Column("Nr", right=True), when, Column("By"), Column("Item"), Column("What", grow=True, wrap=True)), rows

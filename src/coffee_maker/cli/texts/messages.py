@@ -88,7 +88,10 @@ def answer(data: Any, page: Page) -> None:
 
 
 def answered(data: Any, page: Page) -> None:
-    late = " It came after the deadline: whoever asked may have gone on with the default." if data["late"] else ""
+    late = ""
+    if data["late"]:
+        gone_on = "gone on with the default" if data["default"] is not None else "given up on it"
+        late = f" It came after the deadline: whoever asked may have {gone_on}."
     page.line(f"Question {data['id']} is answered: {one_line(data['answer'])}.{late}", "good")
 
 
