@@ -132,6 +132,11 @@ FORMS = [
     ("### US-033: C# and F#", "US-033", "C# and F#", None),
     ("### US-033: Why: because", "US-033", "Why: because", None),
     ("US-033: Underlined\n---", "US-033", "Underlined", None),
+    ("## PRIORITY 1: **Payments** for customers", "PRIORITY-1", "Payments for customers", None),
+    ("## US-3: **A** and **b**", "US-3", "A and b", None),
+    ("## PRIORITY 1: 🔥 **Pay** for it ✅ Complete", "PRIORITY-1", "Pay for it", Status.COMPLETE),
+    ("## PRIORITY 1: **Pay** mostly done", "PRIORITY-1", "Pay", None),
+    ("## PRIORITY 1: **Payments** ⚡ NEW", "PRIORITY-1", "Payments", None),
 ]
 
 

@@ -42,6 +42,7 @@ _SIGNS_AHEAD = on_demand(rf"(?:{SIGN}[ \t]*)+")
 _TURN = on_demand(
     rf"[ \t]*(?:(?P<arrow>←|⬅|<-)|(?P<sign>{SIGN})|(?P<open>[(\[])|[ \t](?P<dash>[-–—]+)[ \t]|(?P<bold>\*\*|__))"
 )
+_SMALL = on_demand(r"[ \t]+[a-z]")
 _LINK = on_demand(r"\]\([^)\s]*\)\Z")
 _SHOUTED = on_demand(r"[^a-z←]*(?:\([^()]*\))?[ \t*_]*(?:[←⬅].*)?\Z")
 _EXACT = on_demand(
@@ -96,15 +97,23 @@ def _title(text: str, shown: str, ahead: re.Match[str]) -> tuple[int, int, int]:
     start = ahead.end()
     if signs := _SIGNS_AHEAD.match(shown, start):
         start = signs.end()
-    marks = ahead["before"].count("**") + ahead["close"].count("**") + ahead["reopen"].count("**")
+    around = (ahead["before"].count("**") + ahead["close"].count("**")) % 2
+    marks = around + ahead["reopen"].count("**")
     if marks % 2 or text.startswith("**", start):
-        start += 2 * text.startswith("**", start)
-        if closing := _BOLD_END.search(text, start):
-            return _trimmed(text, start, closing.start(), closing.end())
+        inside = start + 2 * text.startswith("**", start)
+        closing = _BOLD_END.search(text, inside)
+        if closing and (around or not _goes_on(shown[closing.end() :])):
+            return _trimmed(text, inside, closing.start(), closing.end())
+        start = ahead.start("reopen") if start == ahead.end() else start
     end = _tail_start(text, shown, start)
     if link := _LINK.search(text, start, end):
         return _trimmed(text, start, link.start(), end)
     return _trimmed(text, start, end, end)
+
+
+def _goes_on(behind: str) -> bool:
+    """Whether words that are bold are only the first of the title: it goes on in small letters, and not in a status."""
+    return bool(_SMALL.match(behind)) and not _EXACT.match(behind.strip(" \t"))
 
 
 def _trimmed(text: str, start: int, end: int, rest: int) -> tuple[int, int, int]:
