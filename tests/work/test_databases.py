@@ -28,7 +28,7 @@ from coffee_maker.core.ports import Maintenance
 from coffee_maker.core.questions import Draft, Kind, Source
 from coffee_maker.core.records import Backup, Finding, Run
 from coffee_maker.core.state import RoadmapState
-from coffee_maker.store import backup_file, migrate
+from coffee_maker.store import backup_file, migrate, values
 from coffee_maker.store.common import SharedStore
 from coffee_maker.store.sqlite_maintenance import SqliteMaintenance
 from coffee_maker.utils import data_directory, locks
@@ -133,6 +133,20 @@ def test_check_finds_what_does_not_fit(
         conn.execute("UPDATE schema_migrations SET sha256 = ?", ("0" * 64,))
     assert problems(db.check_history(store, "d" * 64)) == ["history_gap", "history_end"]
     assert "damaged" in problems(looked_after[0].verify())
+
+
+@pytest.mark.parametrize("damage", [b"no zlib", values.compress(b"another text")])
+def test_check_finds_a_kept_version_that_is_damaged(damage: bytes, store: SharedStore, databases: Databases) -> None:
+    content = b"# Roadmap"
+    digest = hashlib.sha256(content).hexdigest()
+    with store.writing() as tx:
+        tx.roadmap.save_version(digest, content, NOW)
+    assert not problems(db.check_history(store, None))
+    with get_db_connection("notifications", databases=databases) as conn:
+        conn.execute("UPDATE roadmap_versions SET content = ?", (damage,))
+    assert problems(db.check_history(store, None)) == ["version_damaged"]
+    with store.reading() as tx:
+        assert tx.roadmap.version(digest) in (None, b"another text")
 
 
 def test_check_finds_rows_that_refer_to_nothing(sqlite_store: SharedStore, sqlite_databases: Databases) -> None:

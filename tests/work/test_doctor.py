@@ -59,6 +59,20 @@ def test_a_data_directory_that_others_write(root: Path, monkeypatch: pytest.Monk
     assert (finding.level, "cannot be written by user 4711" in finding.message) == ("problem", True)
 
 
+def test_files_that_cannot_be_written(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data_directory.ensure(str(root / "data"))
+    closed = root / "data" / "notifications.gate"
+    closed.touch()
+    subject_ = subject(root)
+    assert [finding.level for finding in found(subject_, "data")] == ["ok"]
+    really = os.access
+    monkeypatch.setattr(
+        doctor.os, "access", lambda path, mode, **how: path != str(closed) and really(path, mode, **how)
+    )
+    assert [finding.level for finding in found(subject_, "data")] == ["problem", "ok"]
+    assert "notifications.gate" in found(subject_, "data")[0].message
+
+
 def test_an_unsafe_file_system(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "mount_of", lambda _: Mount(1, "/mnt/c", "9p"))
     assert [finding.level for finding in found(subject(root), "mounts")] == ["problem", "problem"]

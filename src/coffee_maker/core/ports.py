@@ -51,7 +51,8 @@ class RoadmapLog(Protocol):
         """Keep the content under its sha256; again with the same digest only renews its time. Stored compressed."""
 
     def version(self, digest_or_prefix: str) -> bytes | None:
-        """The content, by its hash or a revision (first digits) that names one version; None when not kept."""
+        """The content, by its hash or a revision (first digits) that names one version; None when it is not kept, or
+        damaged."""
 
     def last_changes(self) -> Mapping[str, tuple[datetime, datetime | None]]:
         """Item -> when it was last changed, and when its status was last set (None: never, as far as is recorded)."""

@@ -55,7 +55,10 @@ class Log:
         found = self._connection.execute(
             "SELECT content FROM roadmap_versions WHERE digest >= ? AND digest < ? LIMIT 2", (prefix, prefix + "g")
         ).fetchall()
-        return values.decompress(found[0][0]) if len(found) == 1 else None
+        try:
+            return values.decompress(found[0][0]) if len(found) == 1 else None
+        except ValueError:  # `db check` tells of it
+            return None
 
     def last_changes(self) -> Mapping[str, tuple[datetime, datetime | None]]:
         rows = self._connection.execute(

@@ -70,9 +70,13 @@ def compress(content: bytes) -> bytes:
 
 
 def decompress(content: bytes) -> bytes:
+    """Raises `ValueError` when it is damaged."""
     import zlib
 
-    return zlib.decompress(content)
+    try:
+        return zlib.decompress(content)
+    except zlib.error as error:
+        raise ValueError(f"a compressed text is damaged: {error}") from error
 
 
 def pack(value: str | None) -> bytes | None:

@@ -19,6 +19,7 @@ from coffee_maker.utils.mounts import mount_of
 BACKUPS = "backups"
 LOCK_SECONDS = 10.0
 _MOST_BACKUPS = 5
+_ALL = 1_000_000
 SHARED = "notifications"
 _EMPTY = sha256(b"").hexdigest()
 
@@ -86,15 +87,20 @@ def check_filesystem(directory: str) -> Finding:
 
 
 def check_history(store: Store, roadmap_hash: str | None) -> Sequence[Finding]:
-    """The chain of hashes in the history, and whether it ends where the file is."""
+    """The chain of hashes in the history, the versions that it leads through, and whether it ends where the file is."""
     with store.reading() as tx:
         breaks = tx.roadmap.breaks()
         newest = tx.roadmap.changes(limit=1)
         state = tx.roadmap.state()
+        damaged = [digest for digest in tx.roadmap.versions(_ALL) if not _is_whole(tx.roadmap.version(digest), digest)]
     findings = [
         Finding("history_gap", "problem", f"change {number} does not begin where the change before it ended")
         for number in breaks
     ] or [Finding("history", "ok", "every change begins where the one before it ended")]
+    findings += [
+        Finding("version_damaged", "problem", f"the kept version {revision_of_hash(digest)} of the roadmap is damaged")
+        for digest in damaged
+    ]
     if state is not None and newest and state.hash != newest[0].after_hash:
         ends = revision_of_hash(newest[0].after_hash)
         words = f"the history ends at {ends}, the recorded version is {revision_of_hash(state.hash)}"
@@ -110,6 +116,10 @@ def check_history(store: Store, roadmap_hash: str | None) -> Sequence[Finding]:
         hint = "`coffee-roadmap init` puts the last recorded version back."
         findings.append(Finding("file_missing", "problem", "the roadmap's file is gone", hint))
     return findings
+
+
+def _is_whole(content: bytes | None, digest: str) -> bool:
+    return content is not None and sha256(content).hexdigest() == digest
 
 
 def backup(database: Maintenance, directory: str, *, now: datetime, path: str | None = None) -> Backup:

@@ -173,6 +173,10 @@ def _data(subject: Subject) -> Findings:
         message = f"Files in {directory} belong to another user: {names}."
         shut_out = not all(os.access(entry.path, os.R_OK | os.W_OK) for entry in foreign)
         yield (_problem if shut_out else _notice)(message, _ONE_USER.format(uid=foreign[0].stat().st_uid))
+    closed = sorted(one.name for one in os.scandir(directory) if not os.access(one.path, os.R_OK | os.W_OK))
+    if closed and not foreign:
+        cure = f"chmod -R u+rwX {directory}"
+        yield _problem(f"Files in {directory} cannot be read and written: {', '.join(closed[:3])}.", cure)
     yield _ok(f"The data directory is {directory}.")
 
 
