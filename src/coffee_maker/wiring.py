@@ -232,6 +232,7 @@ class Operations:
             unpublished=lambda: self.publishing.problem() if self.publishing is not None else None,
             databases=self.check_databases,
             traces=self.check_traces,
+            channels=lambda: self.channels,
         )
 
     @cached_property

@@ -126,6 +126,12 @@ def test_findings_of_the_databases_are_told_once(root: Path) -> None:
     assert found(subject(root, databases=lambda: twice), "version") == twice[:1]
 
 
+def test_a_channel_that_cannot_be_used_is_told(root: Path) -> None:
+    (root / "coffee-roadmap.toml").write_text('[channels.bad]\nargv = ["true", "{titel}"]\n')
+    (finding,) = [one for one in examine(subject(root)) if "titel" in one.message]
+    assert finding.level == "problem"
+
+
 def test_a_channel_that_fails_is_told(root: Path) -> None:
     (root / "coffee-roadmap.toml").write_text(
         '[channels.bad]\nargv = ["no-such-program-anywhere"]\n[channels.good]\nargv = ["true"]\n'

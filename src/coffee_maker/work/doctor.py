@@ -42,6 +42,7 @@ class Subject(NamedTuple):
     unpublished: Callable[[], str | None]  # why the newest versions are not in git
     databases: Callable[[], Sequence[Finding]]
     traces: Callable[[], Sequence[Finding]] = lambda: ()
+    channels: Callable[[], object] = lambda: None  # makes them, or refuses
 
 
 def examine(subject: Subject) -> list[Finding]:
@@ -234,6 +235,7 @@ _LATEST = 100
 
 def _channels(subject: Subject) -> Findings:
     """A channel that fails says so nowhere else: notifications wait in its outbox, and are on the terminal anyway."""
+    subject.channels()
     troubles: dict[str, str] = {}
     with subject.store.reading() as tx:
         for one in list(tx.notifications.find(states=OPEN))[-_LATEST:]:
