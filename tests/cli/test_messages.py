@@ -163,6 +163,12 @@ def test_wait_prints_the_answer_that_another_process_gives(project: Project) -> 
     assert (waiting.returncode, out, err) == (0, "yes\n", "")
 
 
+def test_for_programs_standard_error_is_the_one_error(run: Run) -> None:
+    done = run("notify", "Merge?", "--wait", "--timeout", "50ms", "--json")
+    assert (done.code, done.out) == (75, "")
+    assert json.loads(done.err)["error"]["code"] == "no_answer"
+
+
 def test_a_timeout_is_no_answer_and_no_refusal(run: Run) -> None:
     done = run("notify", "Merge?", "--wait", "--timeout", "50ms")
     assert (done.code, done.out) == (75, "")

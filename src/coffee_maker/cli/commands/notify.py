@@ -52,7 +52,7 @@ def run(args: Namespace, operations: Operations, output: Output) -> int:
     if not args.wait:
         output.show("notify", shapes.notification(created), form="created" if new else "exists")
         return 0
-    if created.answer is None:
+    if created.answer is None and not output.json:  # there, standard error is for the one error
         output.say(f"Question {created.id} waits: `coffee-roadmap notifications respond {created.id} ANSWER`")
     # A question that was there already has a deadline of its own: then the timeout ends only this wait.
     patience = args.timeout if created.deadline != draft.deadline else None

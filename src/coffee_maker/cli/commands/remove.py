@@ -38,6 +38,6 @@ def run(args: Namespace, operations: Operations, output: Output) -> int:
         return 1
     outcome = operations.editing.remove(args.item, **changing.order(args, operations))
     done = changing.tell(args, outcome, operations, output)
-    if dependent and not asked:
+    if dependent and not asked and not output.json:
         output.say(f"{depend} on it.")
     return done
