@@ -38,8 +38,8 @@ The project's root is the nearest folder above with a `coffee-roadmap.toml`; els
 has a roadmap, else the nearest folder in it that has one. A roadmap that is named brings its own project.
 
 Items are named as you like: `2.6`, `PRIORITY 2.6`, `priority-2.6`, `US-110`. Where a number stands twice, the second
-item is `PRIORITY-3#2`; a bare `3` is then refused with the candidates. Statuses too: `complete`, `completed`,
-`in progress`, `in-progress`. Durations read `20s`, `5m`, `2h`, `3d`.
+item is `PRIORITY-3#2` or `3#2`; a bare `3` is then refused with the candidates. Statuses go by any of their names:
+`complete`, `completed`, `done`, `in progress`, `in-progress`. Durations read `20s`, `5m`, `2h`, `3d`.
 """
 
 EXIT_CODES = (

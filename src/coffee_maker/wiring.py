@@ -52,6 +52,9 @@ if TYPE_CHECKING:
 NO_TRACES = "OpenTelemetry is not installed here: install coffee-roadmap with its extra `traces`."
 
 
+_LOOKING_SECONDS = 0.3  # a command that only looks does not wait long for the roadmap's lock
+
+
 class SystemClock:
     """The machine's clock."""
 
@@ -133,7 +136,7 @@ class Operations:
             return document
         from coffee_maker.work.looking import record_outside_edits
 
-        if record_outside_edits(self.editing) == "recorded":
+        if record_outside_edits(self.editing, patience=_LOOKING_SECONDS) == "recorded":
             self.publish()
         return self.document()
 

@@ -133,6 +133,7 @@ FORMS = [
     ("### US-033: Why: because", "US-033", "Why: because", None),
     ("US-033: Underlined\n---", "US-033", "Underlined", None),
     ("## PRIORITY 1: **Payments** for customers", "PRIORITY-1", "Payments for customers", None),
+    ("## PRIORITY 3: **Login** über alles", "PRIORITY-3", "Login über alles", None),
     ("## US-3: **A** and **b**", "US-3", "A and b", None),
     ("## PRIORITY 1: 🔥 **Pay** for it ✅ Complete", "PRIORITY-1", "Pay for it", Status.COMPLETE),
     ("## PRIORITY 1: **Pay** mostly done", "PRIORITY-1", "Pay", None),
@@ -490,6 +491,27 @@ def test_dependencies(lines: str, keys: tuple[str, ...]) -> None:
     others = "".join(f"## {name}: x\n" for name in ("PRIORITY 1", "PRIORITY 2", "PRIORITY 2.6", "PRIORITY 3", "US-033"))
     document = read(f"## US-1: T\n{lines}\n\n{others}## PRIORITY 3: again\n")
     assert document.items[0].depends_on == keys
+
+
+@pytest.mark.parametrize(
+    ("words", "needed"),
+    [
+        ("US-1 (UI-3 design)", ("US-1",)),
+        ("PRIORITY 2, UX-12 mockups", ("PRIORITY-2",)),
+        ("PRIORITY 2, ES-6 support", ("PRIORITY-2",)),
+        ("PRIORITY 2 (prior 3 months of data)", ("PRIORITY-2",)),
+        ("PRIORITY 2 (minority 3)", ("PRIORITY-2",)),
+        ("PRIORITY 2 (Prioritized 2024)", ("PRIORITY-2",)),
+        ("PRIORITY 2, USS-1", ("PRIORITY-2", "USS-1")),
+        ("PRIORITY 2, Prio 4", ("PRIORITY-2", "Prio 4")),
+        ("PRIORITY 2, 3#2", ("PRIORITY-2", "PRIORITY-3#2")),
+        ("PRIORITIES 2 & 3#2", ("PRIORITY-2", "PRIORITY-3#2")),
+        ("2, 3#2", ("PRIORITY-2", "PRIORITY-3#2")),
+    ],
+)
+def test_what_a_dependency_names(words: str, needed: tuple[str, ...]) -> None:
+    others = "## PRIORITY 2: Two\n## PRIORITY 3: Three\n## PRIORITY 3: Three again\n## US-1: One\n"
+    assert read(f"## PRIORITY 9: It\n**Depends On**: {words}\n{others}").items[0].depends_on == needed
 
 
 def test_dependencies_on_items_of_ones_own_form() -> None:

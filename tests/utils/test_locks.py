@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import filelock
@@ -104,12 +105,22 @@ def waiting(path: Path, order: Path, name: str, place: int, courtesy: float = 60
     """A process that stands in the line for the lock, as the given one of those who wait."""
     argv = [sys.executable, "-c", WAIT, str(path), str(order), name, str(courtesy)]
     process = subprocess.Popen(argv, text=True)
-    pause = threading.Event()
-    while True:  # the kernel's own list says who is waiting; nothing else can be waited on for it
+
+    def stands() -> bool:  # the kernel's own list says who is waiting; nothing else can be waited on for it
         assert process.poll() is None, "it ended instead of waiting"
-        if len([line for line in kernel_locks(path) if "->" in line]) >= place:
-            return process
-        pause.wait(0.005)
+        return len([line for line in kernel_locks(path) if "->" in line]) >= place
+
+    until(stands)
+    return process
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Wait for it; a minute is for a machine that is very busy."""
+    for _ in range(12_000):
+        if holds():
+            return
+        threading.Event().wait(0.005)
+    pytest.fail("it did not come to stand in line")
 
 
 @linux_only
@@ -227,8 +238,7 @@ def test_a_thread_stands_in_line_too(tmp_path: Path) -> None:
 
     waiter = threading.Thread(target=wait)
     waiter.start()
-    while len([line for line in kernel_locks(path) if "OFDLCK" in line]) < 2:  # its byte, and that of the first
-        threading.Event().wait(0.005)
+    until(lambda: len([line for line in kernel_locks(path) if "OFDLCK" in line]) >= 2)  # its byte, and the first one's
     locks._turns[str(path)] = 0.0
     locks.release(mine)
     waiter.join(30)

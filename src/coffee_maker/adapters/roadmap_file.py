@@ -148,12 +148,14 @@ class RoadmapFile:
         with self._directory(missing_ok=True) as (directory, _), suppress(FileNotFoundError):
             os.unlink(name, dir_fd=directory)
 
-    def set_aside(self, staged: str) -> str:
-        """Give a staged file a name that people see and no operation touches; its path."""
+    def aside(self, staged: str) -> str:
+        """The path that `set_aside` gives a staged file."""
+        return f"{self.path}.saved-{staged[-12:]}"
+
+    def set_aside(self, staged: str) -> None:
+        """Give a staged file a name that people see and no operation touches."""
         with self._directory(missing_ok=True) as (directory, name), self._refusals(f"keep {staged}"):
-            aside = f"{name}.saved-{staged[-12:]}"
-            os.rename(staged, aside, src_dir_fd=directory, dst_dir_fd=directory)
-            return os.path.join(os.path.dirname(self.path), aside)
+            os.rename(staged, f"{name}.saved-{staged[-12:]}", src_dir_fd=directory, dst_dir_fd=directory)
 
     def strays(self) -> tuple[str, ...]:
         """Names of staged files that are there (left by a crash, or of a writer at work)."""

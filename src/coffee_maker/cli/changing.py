@@ -51,10 +51,14 @@ def fields(args: Namespace, operations: Operations) -> dict[str, str | None]:
     if args.depends_on:
         if "depends_on" in map(canonical, pairs):
             raise WrongUsage(problem="The dependencies are given twice.", hint="Leave out --field or --depends-on.")
-        document = operations.document()
-        keys = [document.item(named).key for named in args.depends_on]
-        pairs["depends_on"] = ", ".join(dict.fromkeys(keys))
+        pairs["depends_on"] = ", ".join(needed(args, operations))
     return pairs
+
+
+def needed(args: Namespace, operations: Operations) -> tuple[str, ...]:
+    """The keys of the items that ``--depends-on`` names; refuses one that is not there."""
+    document = operations.document()
+    return tuple(dict.fromkeys(document.item(named).key for named in args.depends_on))
 
 
 def order(args: Namespace, operations: Operations) -> Order:

@@ -103,5 +103,7 @@ def key_even_if_gone(ref: str, operations: Operations) -> str:
 
 def refuse_unknown(ref: str, key: str, operations: Operations) -> None:
     """To be called when nothing was found about an item: one that never was in the roadmap was mistyped."""
-    if not operations.editing.history(key, limit=1):
+    with operations.store.reading() as tx:
+        known = tx.roadmap.changes(item=key, limit=1)
+    if not known:
         operations.document().item(ref)

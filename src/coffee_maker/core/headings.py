@@ -42,7 +42,6 @@ _SIGNS_AHEAD = on_demand(rf"(?:{SIGN}[ \t]*)+")
 _TURN = on_demand(
     rf"[ \t]*(?:(?P<arrow>←|⬅|<-)|(?P<sign>{SIGN})|(?P<open>[(\[])|[ \t](?P<dash>[-–—]+)[ \t]|(?P<bold>\*\*|__))"
 )
-_SMALL = on_demand(r"[ \t]+[a-z]")
 _LINK = on_demand(r"\]\([^)\s]*\)\Z")
 _SHOUTED = on_demand(r"[^a-z←]*(?:\([^()]*\))?[ \t*_]*(?:[←⬅].*)?\Z")
 _EXACT = on_demand(
@@ -113,7 +112,8 @@ def _title(text: str, shown: str, ahead: re.Match[str]) -> tuple[int, int, int]:
 
 def _goes_on(behind: str) -> bool:
     """Whether words that are bold are only the first of the title: it goes on in small letters, and not in a status."""
-    return bool(_SMALL.match(behind)) and not _EXACT.match(behind.strip(" \t"))
+    words = behind.lstrip(" \t")
+    return words != behind and words[:1].islower() and not _EXACT.match(words)
 
 
 def _trimmed(text: str, start: int, end: int, rest: int) -> tuple[int, int, int]:

@@ -364,8 +364,11 @@ class RoadmapFile(Protocol):
         """The content of what was set aside, None as long as it is open for writing."""
 
     def discard(self, name: str) -> None: ...
-    def set_aside(self, name: str) -> str:
-        """Give it a name that people see and no operation touches; its path."""
+    def aside(self, name: str) -> str:
+        """The path that `set_aside` gives it."""
+
+    def set_aside(self, name: str) -> None:
+        """Give it a name that people see and no operation touches."""
 
     def strays(self) -> Sequence[str]:
         """The staged files that are there."""

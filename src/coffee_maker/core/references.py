@@ -11,20 +11,22 @@ from coffee_maker.core.patterns import on_demand
 _NUMBER = on_demand(r"[0-9]+(?:\.[0-9]+)*[a-z]?")
 _MENTION = on_demand(
     r"\b(?:PRIORIT(?:Y|IES)[ \t_-]*(?P<numbers>[0-9]+(?:\.[0-9]+)*(?:#[0-9]+)?"
-    r"(?:\s*(?:,\s*and\b|,\s*&|,|&|and\b|/|-|–|to\b|through\b)\s*[0-9]+(?:\.[0-9]+)*(?![\w%.]*\s*(?:day|week|hour|month)))*)"
+    r"(?:\s*(?:,\s*and\b|,\s*&|,|&|and\b|/|-|–|to\b|through\b)\s*[0-9]+(?:\.[0-9]+)*(?:#[0-9]+)?"
+    r"(?![\w%.]*\s*(?:day|week|hour|month)))*)"
     r"|(?P<story>US-?[0-9]+(?:\.[0-9]+)*(?:#[0-9]+)?))(?!\w)",
     re.IGNORECASE,
 )
-_EACH = on_demand(r"[0-9]+(?:\.[0-9]+)*(?:#[0-9]+)?")
-_ONLY_NUMBERS = on_demand(r"\s*#?[0-9]+(?:\.[0-9]+)*(?:\s*(?:,|&|and)\s*#?[0-9]+(?:\.[0-9]+)*)*\s*\Z")
+_ONE = r"[0-9]+(?:\.[0-9]+)*(?:#[0-9]+)?"
+_EACH = on_demand(_ONE)
+_ONLY_NUMBERS = on_demand(rf"\s*#?{_ONE}(?:\s*(?:,|&|and)\s*#?{_ONE})*\s*\Z")
 _NOTHING = on_demand(r"[\s*_]*(?:none|no dependencies|nothing|nil|n/a|n\.a\.|[-–—]+)(?![\w-])", re.IGNORECASE)
 _BULLETS = on_demand(r"(?m)^[ \t]*(?:[-*+]|[0-9]+[.)])[ \t]+(?:\[[ xX]\][ \t]+)?")
 _PART = on_demand(r"[^\n,;]+")
 _AROUND = " \t-*+."
 _NAMED = "\0"  # stands for each character of an id that was found
 _WORD_AND_NUMBER = on_demand(r"(?<![^\W_])(?P<word>[^\W\d_]{1,20})(?P<gap>[ \t_-]*)#?[0-9](?:[\w.#]*\w)?")
-_LIKE_US = on_demand(r"U[A-Z]?|[A-Z]?S|SU|US[A-Z]|U[A-Z]S|[A-Z]US")
-_SHORTEST, _SLIPS, _LIKENESS = 4, 3, 0.75
+_LIKE_US = on_demand(r"SU|USS|UUS")  # other short words in front of a number name other things: UI-3, ES-6
+_SHORTEST, _SLIPS = 4, 3
 
 _KEY = on_demand(r"(?:PRIORITY|US)-[0-9.]+(?:#[0-9]+)?")
 _FAMILY = on_demand(r"(PRIORITY|US)-*(?=[0-9])")
@@ -109,7 +111,7 @@ class References:
         for found in _WORD_AND_NUMBER.finditer(text):
             word = found["word"].upper()
             like_us = found["gap"] in ("-", "_") and _LIKE_US.fullmatch(word)
-            if like_us or word.startswith("PRIO") or any(_alike(word, family) for family in self._families):
+            if like_us or word == "PRIO" or any(_alike(word, family) for family in self._families):
                 yield found
 
     @cached_property
@@ -126,7 +128,7 @@ def _alike(word: str, family: str) -> bool:
         return False
     from difflib import SequenceMatcher
 
-    return SequenceMatcher(None, word, family, autojunk=False).ratio() >= _LIKENESS
+    return SequenceMatcher(None, word, family, autojunk=False).ratio() >= (0.8 if len(family) > _SHORTEST else 0.75)
 
 
 def _numbered(words: str) -> Iterator[str]:

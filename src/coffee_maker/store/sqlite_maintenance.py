@@ -17,6 +17,7 @@ from coffee_maker.utils import locks
 from coffee_maker.utils.connection import Databases
 from coffee_maker.utils.sqlite_link import FIXED_SQLITE, SqliteLink, gate_path, refusals, sqlite_version
 
+_LAST_PLAUSIBLE = 2**53  # of a damaged file: a table that has given out the largest number takes no row any more
 _DAMAGE = (apsw.CorruptError, apsw.NotADBError)
 
 
@@ -104,15 +105,17 @@ class SqliteMaintenance:
         """Page by page into the live file, in one transaction behind the gate: readers keep their snapshot."""
         found = self.look_into(path)
         with backup_file.opened_up_to_date(self.name, path) as source, refusals(self.name, self._path):
-            try:
-                with self._backend.exclusive("restoring") as link:
-                    if not (problems := backup_file.damages(link)):
-                        return self._replace_content(link, source, None if yes else found, keep)
-            except _DAMAGE as error:
-                problems = [str(error)]
-            if not yes:
-                raise DatabaseDamaged(path=self._path, problem=problems[0])
-            return self._replace_file(source, keep)
+            while True:
+                try:
+                    with self._backend.exclusive("restoring") as link:
+                        if not (problems := backup_file.damages(link)):
+                            return self._replace_content(link, source, None if yes else found, keep)
+                except _DAMAGE as error:
+                    problems = [str(error)]
+                if not yes:
+                    raise DatabaseDamaged(path=self._path, problem=problems[0])
+                if (aside := self._replace_file(source, keep)) is not None:
+                    return aside
 
     def _replace_content(self, link: SqliteLink, source: SqliteLink, found: Backup | None, keep: str) -> str | None:
         rows = dict[str, int]()
@@ -125,15 +128,18 @@ class SqliteMaintenance:
         backup_file.copy_pages(source, link)
         return kept
 
-    def _replace_file(self, source: SqliteLink, keep: str) -> str:
-        """Into a new file, which takes the damaged one's name. Whoever has that one open notices it when its turn at
-        the gate comes, or it reads again."""
+    def _replace_file(self, source: SqliteLink, keep: str) -> str | None:
+        """Into a new file, which takes the damaged one's name; None when a whole one has taken its place meanwhile.
+        Whoever has that one open notices it when its turn at the gate comes, or it reads again."""
         directory, path = os.path.dirname(self._path), self._path
         new, aside = f"{path}.new", os.path.join(directory, f"damaged-{os.path.basename(keep)}")
         timeout = self._backend.databases.gate_timeout
         with locks.hold(self._gate, what=f"the database {self.name}", timeout=timeout, purpose="restoring"):
-            with suppress(Refusal, apsw.Error), backup_file.opened(self.name, path) as damaged:
-                _never_again(source, _numbers(damaged))
+            if not self._problems():
+                return None
+            with suppress(Refusal, apsw.Error, ValueError), backup_file.opened(self.name, path) as damaged:
+                numbers = _numbers(damaged)
+                _never_again(source, {table: last for table, last in numbers.items() if last <= _LAST_PLAUSIBLE})
             backup_file.make_live(new, source, self._gate)
             for end in ("-wal", "-shm"):
                 with suppress(FileNotFoundError):

@@ -348,7 +348,7 @@ _PROBLEMS: tuple[tuple[type[apsw.Error], str, str], ...] = (
     (
         apsw.NotADBError,
         "{path} is not a SQLite database",
-        "Move that file aside; then `coffee-roadmap db restore` brings back a backup, `db init` makes a new one.",
+        f"{_RESTORE} Without a backup: move the file and its -wal and -shm aside; `db init` makes a new one.",
     ),
     (
         apsw.ReadOnlyError,

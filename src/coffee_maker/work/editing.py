@@ -38,6 +38,9 @@ if TYPE_CHECKING:
         guard: Callable[[Transaction], None] | None  # called in the recording transaction: a claim is checked there
 
 
+_RESTORES = 20  # of the whole file, the newest, are looked into for what they did to one item
+
+
 class ItemEdits(NamedTuple):
     """What `edit` is to change on an item; None and empty leave as it is."""
 
@@ -73,9 +76,10 @@ class Editing:
         return self._file.stamp()
 
     @observing.observed("editing.reconcile")
-    def reconcile(self) -> Document:
-        """Finish what a crash left and record what was changed outside; the document."""
-        with self._lock("reconcile"):
+    def reconcile(self, *, patience: float | None = None) -> Document:
+        """Finish what a crash left and record what was changed outside; the document. `patience`: seconds for the lock,
+        where they are to be others than for a change."""
+        with self._lock("reconcile", patience):
             document = self._recorder.settle()
             self._recorder.tidy()
             return document
@@ -85,21 +89,31 @@ class Editing:
         of the whole file that changed it."""
         with self._store.reading() as tx:
             changes = tx.roadmap.changes(item=item, limit=limit, after_id=after_id)
-            if item is None or not (restores := tx.roadmap.restores(after_id=after_id)):
+            if item is None:
                 return changes
-            touching = [one for one in restores if self._changed(tx, one, item)]
+            oldest = changes[-1].id if changes and len(changes) == limit else after_id
+            texts: dict[str, str | None] = {}
+            restores = tx.roadmap.restores(after_id=oldest)[:_RESTORES]
+            touching = [one for one in restores if self._changed(tx, one, item, texts)]
         return sorted([*changes, *touching], key=lambda one: one.id, reverse=True)[:limit]
 
-    def _changed(self, tx: Transaction, change: Change, key: str) -> bool:
-        """Whether a change of the whole file changed an item; also when that is no longer known."""
-        texts = []
+    def _changed(self, tx: Transaction, change: Change, key: str, texts: dict[str, str | None]) -> bool:
+        """Whether a change of the whole file changed an item, or may have. `texts`: what the item is known to have been
+        in each version, "" where it was not there, None where the version is not kept."""
         for version in (change.before_hash, change.after_hash):
-            content = tx.roadmap.version(version)
-            if content is None:
-                return True
-            document = self._recorder.parse(content)
-            texts.append([document.text[one.start : one.end].rstrip() for one in document.items if one.key == key])
-        return texts[0] != texts[1]
+            if version not in texts:
+                content = tx.roadmap.version(version)
+                texts[version] = None if content is None else self._text_in(content, key)
+        before, after = texts[change.before_hash], texts[change.after_hash]
+        return before is None or before != after
+
+    def _text_in(self, content: bytes, key: str) -> str:
+        document = self._recorder.parse(content)
+        try:
+            item = document.item(key)
+        except Refusal:
+            return ""
+        return document.text_of(item).rstrip() if item.key == key else ""
 
     def unrecorded(self) -> bool:
         """Whether the file holds an outside edit that the next operation will record; looks, and records nothing."""
@@ -200,11 +214,12 @@ class Editing:
     # --- how ---
 
     @contextmanager
-    def _lock(self, purpose: str) -> Iterator[None]:
+    def _lock(self, purpose: str, patience: float | None = None) -> Iterator[None]:
         options = self._options
+        timeout = options.lock_timeout if patience is None else patience
         with self._store.reading():
             pass  # what opening the store costs is paid before anybody waits for us
-        with locks.hold(options.lock_path, what="ROADMAP.md", timeout=options.lock_timeout, purpose=purpose):
+        with locks.hold(options.lock_path, what="ROADMAP.md", timeout=timeout, purpose=purpose):
             belonging.check(options.lock_path.rpartition("/")[0], self._file.path)
             yield
 

@@ -39,8 +39,11 @@ def key_even_if_gone(ref: str, document: Callable[[], Document], editing: Callab
         return found[0] if len(found) == 1 else normal(ref)
 
 
-def record_outside_edits(editing: Editing) -> Literal["nothing", "recorded", "not now"]:
-    """Record what was edited outside since the last operation, before the history is read.
+def record_outside_edits(
+    editing: Editing, *, patience: float | None = None
+) -> Literal["nothing", "recorded", "not now"]:
+    """Record what was edited outside since the last operation, before the history is read; `patience`: for how many
+    seconds the lock is waited for, where that is to be less than for a change.
 
     The history can also be read when that is not possible now: the roadmap gone or broken, its lock held, no right to
     write.
@@ -48,9 +51,9 @@ def record_outside_edits(editing: Editing) -> Literal["nothing", "recorded", "no
     try:
         if not editing.unrecorded():
             return "nothing"
-        editing.reconcile()
+        editing.reconcile(patience=patience)
     except (RoadmapMissing, NotText):
         return "nothing"
-    except Refusal:
+    except (Refusal, OSError):
         return "not now"
     return "recorded"

@@ -164,8 +164,9 @@ class Recorder:
     def _set_aside(self, name: str) -> None:
         from coffee_maker.work import outside
 
-        with self._store.writing() as tx:
-            self._notify(tx, (outside.save_set_aside(self._file.set_aside(name)),), 0)
+        with self._store.writing() as tx:  # told first: what has its new name is not looked at again
+            self._notify(tx, (outside.save_set_aside(self._file.aside(name)),), 0)
+        self._file.set_aside(name)
 
     # --- finishing what a crash left ---
 
@@ -306,7 +307,11 @@ class Recorder:
     def _merge_late(self, document: Document) -> bool:
         """Merge what a program wrote to an older roadmap that it had kept open; tells whether there was anything."""
         for name in self._file.held():
-            content = self._file.late(name)
+            try:
+                content = self._file.late(name)
+            except Refusal:  # no roadmap any more: too large, not to be read
+                self._set_aside(name)
+                continue
             if content is None:
                 continue
             with self._store.reading() as tx:

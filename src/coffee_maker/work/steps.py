@@ -84,7 +84,7 @@ def _late_approval(job: Job) -> Notification | None:
     begun, since it was given."""
     with job.desk.store.reading() as tx:
         asked = [one for one in tx.notifications.find(item=job.key) if (one.idempotency_key or "").endswith(":approve")]
-        changes = tx.roadmap.changes(item=job.key, limit=1)
+        changes = [*tx.roadmap.changes(item=job.key, limit=1), *tx.roadmap.restores()[:1]]
     if not asked or not late(asked[-1]) or (asked[-1].answer or "").partition(": ")[0] not in (APPROVE, "change"):
         return None
     given = asked[-1].answered_at

@@ -39,6 +39,8 @@ def arguments(parser: Parser) -> None:
 def run(args: Namespace, operations: Operations, output: Output) -> int:
     from coffee_maker.work.editing import ItemEdits
 
+    if args.depends_on and operations.document().item(args.item).key in changing.needed(args, operations):
+        raise WrongUsage(problem=f"{args.item} cannot depend on itself.", hint="Name another item with --depends-on.")
     wanted = ItemEdits(
         status=status_named(args.status) if args.status is not None else None,
         title=args.title,
