@@ -94,6 +94,7 @@ CASES = {
     "title that is no heading's": Case(("add", "x" * 401), None, 1, "The title has 401 characters"),
     "longer title": Case(("edit", "2", "--title", "x" * 5000), None, 1, "The title has 5,000 characters"),
     "title that says how far it is": Case(("add", "Raise coverage (80%)"), None, 1, "A percentage, sign or status"),
+    "dependency on itself": Case(("edit", "2", "--depends-on", "priority 2"), None, 2, "cannot depend on itself"),
     "dependency on no item": Case(("add", "x", "--depends-on", "77"), None, 4, "77"),
     "dependencies twice": Case(("add", "x", "--depends-on", "1", "--field", "requires=1"), None, 2, "given twice"),
     "unknown option near none": Case(("view", "--zzz"), None, 2, "Unrecognized arguments: --zzz."),

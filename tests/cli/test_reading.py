@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import pytest
 from tests.cli.conftest import ROADMAP, Project, Result
+
+from coffee_maker.utils import locks
 
 Run = Callable[..., Result]
 
@@ -121,6 +124,32 @@ def test_an_old_buffer_that_was_saved_is_merged_before_it_is_told_what_comes_nex
     view = {one["key"]: one["status"] for one in run("view", "--json").data["items"]}
     assert (view["PRIORITY-2"], "PRIORITY-4" in view) == ("complete", True)
     assert "Stone by stone." in project.roadmap.read_text()
+
+
+@pytest.mark.parametrize("words", [("next",), ("status",), ("history",), ("daemon", "status")])
+def test_who_only_looks_needs_no_right_to_write_and_waits_for_nobody(
+    words: tuple[str, ...], run: Run, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run("status", "2", "complete").code == 0
+    project.roadmap.write_text(project.roadmap.read_text().replace("Brick by brick.", "Stone by stone."))
+    lock = str(project.root / "data" / "roadmap.lock")
+    waits: list[float] = []
+    really = locks._open
+
+    def closed(path: str) -> int:
+        if path == lock:
+            raise PermissionError(13, "Permission denied")
+        return really(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(locks, "_open", closed)
+        assert run(*words).code == 0
+    with locks.hold(lock, what="it", timeout=1):
+        queued = locks._queue
+        monkeypatch.setattr(locks, "_queue", lambda fd, end: waits.append(end - time.monotonic()) or queued(fd, end))
+        if words != ("history",):
+            assert run(*words).code == 0
+            assert all(wait < 1 for wait in waits)
 
 
 def test_next_may_be_nothing(run: Run, project: Project) -> None:

@@ -299,6 +299,24 @@ def test_the_history_of_an_item_has_the_restores_that_changed_it(desk: Desk) -> 
     assert [one.change_type for one in desk.editing.history("PRIORITY-1")] == ["update", "restore"]  # it may have
 
 
+def test_the_history_of_an_item_looks_into_few_versions(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.editing.reconcile()
+    complete(desk)
+    after = desk.text
+    for _ in range(15):
+        desk.save_outside(ROADMAP)
+        desk.editing.reconcile()
+        desk.save_outside(after)
+        desk.editing.reconcile()
+    parsed: list[bytes] = []
+    really = Recorder.parse
+    monkeypatch.setattr(Recorder, "parse", lambda self, content: parsed.append(content) or really(self, content))
+    assert len(desk.editing.history("PRIORITY-2")) == 21
+    assert len(desk.editing.history("PRIORITY-1")) == 0
+    assert len(parsed) == 4
+    assert [one.change_type for one in desk.editing.history("PRIORITY-2", limit=1)] == ["restore"]
+
+
 def test_items_that_vanish_together_raise_an_alert(desk: Desk) -> None:
     desk.editing.reconcile()
     desk.save_outside(ROADMAP[: ROADMAP.index("### 🔴 **PRIORITY 2:")])

@@ -321,17 +321,23 @@ def test_an_approval_that_nobody_gives_in_time_is_no_approval(project: Project) 
     assert project.status(TWO) is Status.PLANNED
 
 
-@pytest.mark.parametrize("meanwhile", ["nothing", "edited", "declined"])
+@pytest.mark.parametrize("meanwhile", ["nothing", "edited", "put back", "declined"])
 def test_an_approval_that_comes_late_counts_for_the_next_daemon_unless_the_item_was_changed_since(
     meanwhile: str, project: Project
 ) -> None:
     soon = timedelta(milliseconds=100)
+    before = (project.root / "ROADMAP.md").read_bytes()
+    if meanwhile == "put back":
+        project.editing().edit(TWO, ItemEdits(append="And in green."), by="ada")
     project.daemon(Doing(works), ask_approval=True, approval_deadline=soon).run(once=True)
     question = project.news()[0].id
     answer = "skip" if meanwhile == "declined" else "approve"
     assert late(project.messages.respond(question, answer, by="ada", via="terminal"))
     if meanwhile == "edited":
         project.editing().edit(TWO, ItemEdits(append="And in green."), by="ada")
+    elif meanwhile == "put back":
+        (project.root / "ROADMAP.md").write_bytes(before)
+        project.editing().reconcile()
     done = project.daemon(Doing(works), ask_approval=True, approval_deadline=soon).run(once=True)
     questions = [one.id for one in project.news() if one.kind is Kind.QUESTION]
     if meanwhile == "nothing":
