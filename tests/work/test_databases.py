@@ -28,7 +28,7 @@ from coffee_maker.core.ports import Maintenance
 from coffee_maker.core.questions import Draft, Kind, Source
 from coffee_maker.core.records import Backup, Finding, Run
 from coffee_maker.core.state import RoadmapState
-from coffee_maker.store import backup_file, migrate, values
+from coffee_maker.store import backup_file, migrate, sqlite_maintenance, values
 from coffee_maker.store.common import SharedStore
 from coffee_maker.store.sqlite_maintenance import SqliteMaintenance
 from coffee_maker.utils import data_directory, locks
@@ -480,6 +480,53 @@ def test_who_has_the_damaged_database_open_goes_on_with_the_one_in_its_place(
     with sqlite_store.reading() as tx:
         assert len(tx.notifications.find()) == 2
     assert shared.look_into(str(kept)).rows["notifications"] == 2
+
+
+def test_what_became_whole_meanwhile_is_not_put_away(
+    sqlite_store: SharedStore, sqlite_databases: Databases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared, directory = SqliteMaintenance(sqlite_databases, "notifications"), sqlite_databases.directory
+    write_something(sqlite_store)
+    made = db.backup(shared, directory, now=NOW)
+    looks: list[int] = []
+
+    def damages(link: SqliteLink) -> list[str]:
+        if not link.raw.filename.endswith("/notifications.db"):
+            return []
+        looks.append(1)
+        return ["page 7"] if len(looks) == 1 else []  # another restore came in between
+
+    monkeypatch.setattr(backup_file, "damages", damages)
+    kept = db.restore(shared, made.path, directory, now=LATER, yes=True).kept
+    assert kept is not None
+    assert "damaged" not in os.path.basename(kept)
+    assert not list(Path(directory).glob("damaged-*"))
+
+
+@pytest.mark.parametrize("numbers", [ValueError("abc"), {"notifications": 2**63 - 1}, {"notifications": 41}])
+def test_numbers_of_a_damaged_database_count_as_far_as_they_can_be_read(
+    numbers: ValueError | dict[str, int],
+    sqlite_store: SharedStore,
+    sqlite_databases: Databases,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shared, directory = SqliteMaintenance(sqlite_databases, "notifications"), sqlite_databases.directory
+    write_something(sqlite_store)
+    made = db.backup(shared, directory, now=NOW)
+    sqlite_store.close()
+    path = damage(sqlite_databases, "orphans")
+    really = sqlite_maintenance._numbers
+
+    def read(link: SqliteLink) -> Any:
+        if link.raw.filename != str(path):
+            return really(link)
+        if isinstance(numbers, ValueError):
+            raise numbers
+        return numbers
+
+    monkeypatch.setattr(sqlite_maintenance, "_numbers", read)
+    db.restore(shared, made.path, directory, now=LATER, yes=True)
+    assert write_something(sqlite_store, LATER) == (42 if numbers == {"notifications": 41} else 2)
 
 
 def test_without_a_backup_the_check_says_so(sqlite_store: SharedStore, sqlite_databases: Databases) -> None:

@@ -14,6 +14,7 @@ from tests.work.editing_kit import ROADMAP, Desk
 
 from coffee_maker.adapters import roadmap_file
 from coffee_maker.adapters.roadmap_file import RoadmapFile
+from coffee_maker.core.document import LARGEST
 from coffee_maker.core.edits import Place
 from coffee_maker.core.errors import (
     CannotTake,
@@ -315,6 +316,19 @@ def test_the_history_of_an_item_looks_into_few_versions(desk: Desk, monkeypatch:
     assert len(desk.editing.history("PRIORITY-1")) == 0
     assert len(parsed) == 4
     assert [one.change_type for one in desk.editing.history("PRIORITY-2", limit=1)] == ["restore"]
+
+
+def test_what_was_set_aside_and_is_no_roadmap_any_more_is_kept_and_in_nobodys_way(desk: Desk) -> None:
+    desk.editing.reconcile()
+    held = desk.path.with_name(".ROADMAP.md.coffee-open-0123456789ab")
+    held.touch()
+    os.truncate(held, LARGEST + 1)
+    complete(desk)
+    assert not held.exists()
+    (kept,) = desk.path.parent.glob("ROADMAP.md.saved-*")
+    assert kept.stat().st_size == LARGEST + 1
+    assert any(str(kept) in note.message for note in notes(desk))
+    desk.check_record()
 
 
 def test_items_that_vanish_together_raise_an_alert(desk: Desk) -> None:
