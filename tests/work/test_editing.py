@@ -331,6 +331,35 @@ def test_what_was_set_aside_and_is_no_roadmap_any_more_is_kept_and_in_nobodys_wa
     desk.check_record()
 
 
+def test_an_edit_that_sets_recorded_changes_back_is_told(desk: Desk) -> None:
+    desk.editing.reconcile()
+    desk.editing.edit("2", ItemEdits(append="The customer wants blue."), by="daemon")
+    complete(desk)
+    desk.editing.set_status("2.5", Status.COMPLETE, by="daemon")
+    old = "### PRIORITY 2.5: Between\n\n**Status**: "
+    desk.save_outside(ROADMAP.replace(f"{old}📝 Planned", f"{old}✅ Complete"))  # the editor had the old copy
+    assert desk.editing.reconcile().item("2").status is Status.PLANNED  # nothing in the text says that it was old
+    (alert,) = notes(desk)
+    assert (alert.kind, alert.item) == (Kind.ALERT, "PRIORITY-2")
+    for _ in range(2):
+        desk.editing.undo(by="ann")
+    item = desk.editing.read().item("2")
+    assert item.status is Status.COMPLETE
+    assert "blue" in desk.text
+    desk.check_record()
+
+
+@pytest.mark.parametrize("saved", [("Text of the second", "Text of item two"), ("**Status**: ✅", "**Status**: 🔄")])
+def test_an_edit_of_the_newest_version_tells_nothing(saved: tuple[str, str], desk: Desk) -> None:
+    desk.editing.reconcile()
+    desk.editing.edit("2", ItemEdits(append="The customer wants blue."), by="daemon")
+    for _ in range(2):  # there and back: what the editor itself saved is its own
+        desk.save_outside(desk.text.replace(saved[0], saved[1], 1))
+        desk.editing.reconcile()
+        saved = saved[1], saved[0]
+    assert not [note for note in notes(desk) if note.kind is Kind.ALERT]
+
+
 def test_items_that_vanish_together_raise_an_alert(desk: Desk) -> None:
     desk.editing.reconcile()
     desk.save_outside(ROADMAP[: ROADMAP.index("### 🔴 **PRIORITY 2:")])

@@ -187,6 +187,37 @@ def save_set_aside(path: str) -> Tell:
     return tell
 
 
+def set_back(recorded: Document, theirs: Document, bases: Sequence[Base]) -> tuple[Tell, ...]:
+    """A warning where an edit that is taken for one of the newest version makes an item just what it was before others
+    changed it. A person may mean that; an old copy in the editor, of which nothing else tells, does so as well."""
+    before = {item.key: recorded.text_of(item).strip() for item in recorded.items}
+    back = []
+    for item in theirs.items:
+        text = theirs.text_of(item).strip()
+        if before.get(item.key, text) == text:
+            continue
+        since = next((at for at, base in enumerate(bases) if text.encode() in base.content), 0)
+        if not all(base.saved for base in bases[:since]):
+            back.append(item.key)
+    if not back:
+        return ()
+
+    def tell(change: int) -> Draft:
+        return Draft(
+            Source.DAEMON,
+            Kind.ALERT,
+            f"An edit of ROADMAP.md made {', '.join(back[:20])} just as before changes that were recorded since. If the"
+            f" editor had an old copy: `coffee-roadmap history {back[0]}` shows them, `coffee-roadmap undo N` takes the"
+            " edit back.",
+            title="An edit set recorded changes back",
+            level=Level.HIGH,
+            item=back[0],
+            idempotency_key=f"back:{change}",
+        )
+
+    return (tell,)
+
+
 def _vanished(rows: Sequence[Row]) -> tuple[Tell, ...]:
     """A warning when several items disappeared at once: that is how a bad merge looks."""
     gone = [row.item for row in rows if row.change_type == "delete" and row.item]

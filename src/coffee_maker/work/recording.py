@@ -294,6 +294,8 @@ class Recorder:
         else:
             base = outside.base_of(bases, theirs)
             merged = outside.merge_in(recorded, theirs, base, self._options.item_pattern)
+            if base == recorded.data:
+                merged = merged._replace(tell=(*merged.tell, *outside.set_back(recorded, theirs, bases)))
         if merged.document.digest == theirs.digest:
             now = RoadmapState(theirs.digest, None, None)
             self._write(recorded, merged.document, merged.rows, merged.tell, now, keep=merged.keep)
