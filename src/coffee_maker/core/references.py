@@ -21,6 +21,7 @@ _EACH = on_demand(_ONE)
 _ONLY_NUMBERS = on_demand(rf"\s*#?{_ONE}(?:\s*(?:,|&|and)\s*#?{_ONE})*\s*\Z")
 _NOTHING = on_demand(r"[\s*_]*(?:none|no dependencies|nothing|nil|n/a|n\.a\.|[-–—]+)(?![\w-])", re.IGNORECASE)
 _BULLETS = on_demand(r"(?m)^[ \t]*(?:[-*+]|[0-9]+[.)])[ \t]+(?:\[[ xX]\][ \t]+)?")
+_DIGIT = on_demand(r"[0-9]")
 _PART = on_demand(r"[^\n,;]+")
 _AROUND = " \t-*+."
 _NAMED = "\0"  # stands for each character of an id that was found
@@ -88,7 +89,9 @@ class References:
             plain = (part.strip(_AROUND) for part in _PART.findall(words))
             return self._keys(part for part in plain if part and not _NOTHING.match(part))
         named = [(mention.start(), name) for mention in mentions for name in _names(mention)]
-        named += self._further(_MENTION.sub(lambda mention: _NAMED * len(mention[0]), words))
+        others = _MENTION.sub(lambda mention: _NAMED * len(mention[0]), words)
+        if _DIGIT.search(others) or self._wordy:
+            named += self._further(others)
         return self._keys(name for _, name in sorted(named, key=lambda one: one[0]))
 
     def _keys(self, names: Iterable[str]) -> tuple[str, ...]:
@@ -113,6 +116,11 @@ class References:
             like_us = found["gap"] in ("-", "_") and _LIKE_US.fullmatch(word)
             if like_us or word == "PRIO" or any(_alike(word, family) for family in self._families):
                 yield found
+
+    @cached_property
+    def _wordy(self) -> bool:
+        """Whether a key has no number in it, as a person's own form may give."""
+        return not all(_DIGIT.search(key) for key in self._all)
 
     @cached_property
     def _families(self) -> frozenset[str]:
