@@ -38,9 +38,9 @@ class MortalFile(RoadmapFile):
         self._countdown = countdown
         self._save = save
 
-    def stage(self, content: bytes) -> str:
+    def stage(self, content: bytes, digest: str | None = None) -> str:
         self._countdown()
-        staged = super().stage(content)
+        staged = super().stage(content, digest)
         self._countdown()
         return staged
 

@@ -79,17 +79,17 @@ class RoadmapFile:
             return error.errno
         return (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
-    def stage(self, content: bytes) -> str:
+    def stage(self, content: bytes, digest: str | None = None) -> str:
         """Write `content` beside the roadmap with its mode, owner and attributes, synced; the name to place it by."""
-        return self._patiently(lambda: self._stage(content))
+        return self._patiently(lambda: self._stage(content, digest or sha256(content).hexdigest()))
 
-    def _stage(self, content: bytes) -> str:
+    def _stage(self, content: bytes, digest: str) -> str:
         from coffee_maker.core.state import NAMED_BY
 
         with self._directory() as (directory, name):
             with _open(directory, name, self.path) as original:
                 self._refuse_unsuitable(directory, name, original)
-                staged = f".{name}{_MARK}{sha256(content).hexdigest()[:NAMED_BY]}-{os.urandom(6).hex()}"
+                staged = f".{name}{_MARK}{digest[:NAMED_BY]}-{os.urandom(6).hex()}"
                 with self._refusals("write beside it"):
                     self._write(directory, staged, content, original)
             return staged

@@ -345,9 +345,9 @@ class RoadmapFile(Protocol):
     def stamp(self) -> object:
         """Something that differs when the file is another one now: a hint to look, never a proof. Raises nothing."""
 
-    def stage(self, content: bytes) -> str:
-        """Write the content, durably, beside the file with its mode and owner; the name to place it by, which holds
-        the first digits of its sha256."""
+    def stage(self, content: bytes, digest: str | None = None) -> str:
+        """Write the content (with this sha256, where it is known), durably, beside the file with its mode and owner;
+        the name to place it by, which holds the first digits of its sha256."""
 
     def place(self, staged: str, expected: str) -> Taken | None:
         """Put it into place, durably; None when the file held the content with the sha256 `expected`. After a

@@ -102,7 +102,7 @@ class Recorder:
         Returns the document that the file then holds (more than `final`, if an editor saved meanwhile) and the
         history id of the last row. `guard` is called first in the recording transaction; what it raises stops all.
         """
-        staged = self._file.stage(final.data)
+        staged = self._file.stage(final.data, final.digest)
         try:
             state = RoadmapState(final.digest, staged, document.digest)
             last = self._write(document, final, rows, (), state, guard=guard)
@@ -218,7 +218,7 @@ class Recorder:
             self._file.discard(staged)
             return recorded, None
         merged = self._merged_with(theirs, recorded, base)
-        now_staged = self._file.stage(merged.document.data)
+        now_staged = self._file.stage(merged.document.data, merged.document.digest)
         expected = recorded.digest if placed else theirs.digest
         state = RoadmapState(merged.document.digest, now_staged, expected)
         self._write(recorded, merged.document, merged.rows, merged.tell, state, keep=(theirs, *merged.keep))
@@ -300,7 +300,7 @@ class Recorder:
             now = RoadmapState(theirs.digest, None, None)
             self._write(recorded, merged.document, merged.rows, merged.tell, now, keep=merged.keep)
             return
-        staged = self._file.stage(merged.document.data)
+        staged = self._file.stage(merged.document.data, merged.document.digest)
         placing = RoadmapState(merged.document.digest, staged, theirs.digest)
         keep = (theirs, *merged.keep)
         self._write(recorded, merged.document, merged.rows, merged.tell, placing, keep=keep)
