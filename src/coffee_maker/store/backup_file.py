@@ -154,8 +154,8 @@ def refuse_to_lose(present: Connection, backup: Backup) -> None:
     """Refuse when something was written to the database after the backup was made."""
     newest = contents.newest(present, backup.name)
     if newest is not None and (backup.newest is None or newest > backup.newest):
-        ends = "nothing" if backup.newest is None else backup.newest.isoformat(timespec="seconds")
-        raise RestoreWouldLose(name=backup.name, present=newest.isoformat(timespec="seconds"), backup=ends)
+        ends = "nothing" if backup.newest is None else backup.newest.isoformat(timespec="milliseconds")
+        raise RestoreWouldLose(name=backup.name, present=newest.isoformat(timespec="milliseconds"), backup=ends)
 
 
 def copy_pages(source: SqliteLink, target: SqliteLink) -> None:
