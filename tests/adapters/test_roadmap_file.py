@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from coffee_maker.adapters import roadmap_file
+from coffee_maker.adapters import roadmap_file, unread
 from coffee_maker.adapters.roadmap_file import RoadmapFile
 from coffee_maker.core.errors import RoadmapMissing, RoadmapUnusable
+from coffee_maker.utils.mounts import Mount
 
 
 def digest(content: bytes) -> str:
@@ -86,6 +87,97 @@ def test_a_writer_that_has_the_file_open_is_waited_for(path: Path) -> None:
     assert taken.content == b"half and whole"
 
 
+def writes_while_it_is_waited_for(
+    path: Path, monkeypatch: pytest.MonkeyPatch, chunks: list[bytes], between: float
+) -> None:
+    """A program that begins to write the file anew; as long as somebody waits, a further chunk every `between` seconds
+    of a clock of its own, and when there is none left it closes the file."""
+    writer = os.open(path, os.O_WRONLY | os.O_TRUNC)
+    now = [0.0]
+
+    def wait(_: float) -> None:
+        now[0] += between
+        if chunks:
+            os.write(writer, chunks.pop(0))
+        else:
+            with suppress(OSError):
+                os.close(writer)
+
+    monkeypatch.setattr(roadmap_file.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(roadmap_file.time, "sleep", wait)
+
+
+def test_a_slow_writer_is_waited_for_as_long_as_it_writes(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = RoadmapFile(str(path), patience=2.0)
+    writes_while_it_is_waited_for(path, monkeypatch, [b"half", b" and", b" whole"], between=1.5)
+    assert file.read() == b"half and whole"
+
+
+def test_a_writer_that_does_not_come_to_an_end_is_told_of(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = RoadmapFile(str(path), patience=2.0)
+    writes_while_it_is_waited_for(path, monkeypatch, [b"x"] * 99, between=1.5)
+    with pytest.raises(RoadmapUnusable, match="still writing"):
+        file.read()
+
+
+def test_a_program_that_only_keeps_the_file_open_is_in_nobodys_way(file: RoadmapFile, path: Path) -> None:
+    with path.open("ab"):
+        assert file.read() == b"one\r\n"
+
+
+def placed(file: RoadmapFile, content: bytes) -> None:
+    assert file.place(file.stage(content), digest(Path(file.path).read_bytes())) is None
+
+
+def test_whether_anybody_has_read_what_was_placed(file: RoadmapFile, path: Path) -> None:
+    assert not file.unread(), "it was not placed by us"
+    placed(file, b"two")
+    assert file.unread()
+    assert file.read() == b"two"
+    assert file.unread(), "our own reading leaves no trace"
+    path.write_bytes(b"three")
+    assert file.unread(), "nor does writing over it"
+    path.read_bytes()
+    assert not file.unread()
+    placed(file, b"four")
+    file.now_read()
+    assert not file.unread()
+    placed(file, b"five")
+    path.rename(path.with_suffix(".old"))
+    path.write_bytes(b"six")
+    assert not file.unread(), "another file"
+    path.unlink()
+    assert not file.unread()
+
+
+def test_what_was_taken_out_tells_as_well_whether_it_had_been_read(file: RoadmapFile, path: Path) -> None:
+    for seen in (False, True):
+        placed(file, b"two")
+        staged = file.stage(b"ours")
+        if seen:
+            path.read_bytes()
+        path.write_bytes(b"theirs")
+        assert file.place(staged, digest(b"two")) is not None
+        assert file.unread(staged) is not seen
+        file.discard(staged)
+
+
+def test_a_file_system_that_does_not_note_readings_proves_nothing(
+    file: RoadmapFile, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    placed(file, b"two")
+    assert file.unread()
+    with monkeypatch.context() as patch:
+        patch.setattr(unread, "mount_of", lambda _: Mount(1, "/", "nfs4"))
+        assert not file.unread()
+        patch.setattr(unread, "mount_of", lambda _: None)
+        assert not file.unread()
+    real = os.fstatvfs(0)
+    flags = real.f_flag | 1024
+    monkeypatch.setattr(unread.os, "fstatvfs", lambda _: os.statvfs_result((*real[:8], flags, *real[9:])))
+    assert not file.unread()
+
+
 def test_what_a_writer_keeps_open_is_set_aside_until_it_is_closed(file: RoadmapFile, path: Path, way: str) -> None:
     staged = file.stage(b"ours")
     with path.open("ab") as writer:
@@ -113,9 +205,10 @@ def test_a_reader_is_not_killed_when_a_writer_breaks_its_lease(path: Path) -> No
     """The lease's signal must be one that is ignored by default."""
     path.write_bytes(b"x" * 3_000_000)
     code = (
-        "import sys\nfrom coffee_maker.adapters.roadmap_file import RoadmapFile\n"
+        "import sys\nfrom contextlib import suppress\nfrom coffee_maker.adapters.roadmap_file import RoadmapFile\n"
+        "from coffee_maker.core.errors import RoadmapUnusable\n"
         "print('ready', flush=True)\nfile = RoadmapFile(sys.argv[1], patience=0.001)\n"
-        "for _ in range(300): file.read()\nprint('done')"
+        "for _ in range(300):\n    with suppress(RoadmapUnusable): file.read()\nprint('done')"
     )
     child = subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE, text=True)
     assert child.stdout is not None

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Container, Sequence
 
 import pytest
 from tests.core.merging import SMALL, item_text, status_of, with_status
 
-from coffee_maker.core.ancestry import best_base
+from coffee_maker.core.ancestry import bases_of
 from coffee_maker.core.document import Document
 from coffee_maker.core.items import Status
 from coffee_maker.core.merge import merge
+
+
+def best_base(candidates: Sequence[str], outside: str, saved: Container[int] = ()) -> int:
+    return bases_of(candidates, outside, saved)[0]
+
 
 ITEM = """\
 ## PRIORITY {0}: item number {0}
@@ -167,6 +173,40 @@ def test_an_added_item_does_not_turn_into_another_of_its_number(versions: list[s
     retitled = versions[0].replace("Agent's item", "Quite other words")
     assert best_base([*versions, PLAN], retitled) == 0
     assert best_base([*versions, PLAN], versions[0].replace("Long text.", "Short.")) == 0
+
+
+def test_equals_of_the_base_are_told_unless_an_editor_only_goes_on_from_its_own() -> None:
+    both = history(("2", DONE), ("1", DONE))
+    assert bases_of(both, with_status(PLAN, "1", DONE)) == [0, 2], "which of the two did it have?"
+    assert bases_of(both, note(PLAN, 7)) == [2]
+    assert bases_of(both, note(both[0], 7)) == [0]
+    draft, second = rewritten(PLAN, "What 1 is about.", "Foo is what I think."), rewritten(PLAN, "Bar is better.")
+    assert bases_of([draft, PLAN], second, {0}) == [0]
+    assert bases_of([draft, PLAN], note(PLAN, 7), {0}) == [1, 0], "a second editor, or a draft thrown away"
+    assert bases_of([draft, PLAN], note(PLAN, 7)) == [1]
+
+
+def test_a_version_that_nobody_has_read_is_no_base() -> None:
+    blocked = with_status(PLAN, "1", Status.BLOCKED)
+    versions = history(("1", DOING), ("1", DONE))
+    assert bases_of(versions, blocked)[0] == 0
+    assert bases_of(versions, blocked, unread=True)[0] == 2
+    assert bases_of([versions[0]], blocked, unread=True) == [0]
+    assert bases_of(versions, versions[0].replace("12 days", "13 days"), {1}, unread=True)[0] == 1
+
+
+def test_a_status_or_a_tick_is_no_proof_that_a_newer_version_was_read() -> None:
+    ticked = tick(PLAN, 3)
+    assert set(bases_of([with_status(ticked, "2", DONE), with_status(PLAN, "2", DONE), PLAN], ticked)) == {0, 2}
+
+
+def test_who_has_what_only_an_older_version_says_read_that() -> None:
+    without = PLAN.replace(item_text(PLAN, "12"), "")
+    first = item_text(PLAN, "12").replace("12 days", "9 days")
+    moved = without.replace("## PRIORITY 11:", f"{first}## PRIORITY 11:")
+    assert set(bases_of([without, PLAN], moved)) == {0, 1}
+    body = rewritten(PLAN, "The agent's words.")
+    assert bases_of([body, PLAN], PLAN.replace("- [ ] first of 1\n", "- [ ] first of 1\n- [ ] second\n")) == [1]
 
 
 def test_many_simulated_histories() -> None:

@@ -331,21 +331,171 @@ def test_what_was_set_aside_and_is_no_roadmap_any_more_is_kept_and_in_nobodys_wa
     desk.check_record()
 
 
-def test_an_edit_that_sets_recorded_changes_back_is_told(desk: Desk) -> None:
+BETWEEN = "### PRIORITY 2.5: Between\n\n**Status**: "
+
+
+def both_complete_one(desk: Desk) -> None:
+    """Two changes are recorded; an editor that has not seen them makes the second one as well."""
     desk.editing.reconcile()
-    desk.editing.edit("2", ItemEdits(append="The customer wants blue."), by="daemon")
     complete(desk)
     desk.editing.set_status("2.5", Status.COMPLETE, by="daemon")
-    old = "### PRIORITY 2.5: Between\n\n**Status**: "
-    desk.save_outside(ROADMAP.replace(f"{old}📝 Planned", f"{old}✅ Complete"))  # the editor had the old copy
-    assert desk.editing.reconcile().item("2").status is Status.PLANNED  # nothing in the text says that it was old
-    (alert,) = notes(desk)
-    assert (alert.kind, alert.item) == (Kind.ALERT, "PRIORITY-2")
-    for _ in range(2):
-        desk.editing.undo(by="ann")
-    item = desk.editing.read().item("2")
-    assert item.status is Status.COMPLETE
-    assert "blue" in desk.text
+
+
+def test_a_text_that_may_be_an_old_copy_or_take_something_back_is_asked_about(desk: Desk) -> None:
+    both_complete_one(desk)
+    outside = ROADMAP.replace(f"{BETWEEN}📝 Planned", f"{BETWEEN}✅ Complete")
+    assert desk.text != outside  # this reads the file: from now on nothing tells that the editor had an old copy
+    desk.save_outside(outside)
+    assert desk.editing.reconcile().item("2").status is Status.PLANNED
+    (question,) = questions(desk)
+    assert question.options == (KEEP, TAKE_OTHER)
+    assert question.item == "PRIORITY-2"
+    assert "takes that back" in question.message
+    assert desk.editing.choose(question._replace(answer=KEEP)) is None
+    assert desk.editing.choose(question._replace(answer=TAKE_OTHER, answered_by="ann")) is not None
+    assert {desk.editing.read().item(key).status for key in ("2", "2.5")} == {Status.COMPLETE}
+    desk.check_record()
+
+
+def test_a_text_written_over_a_version_that_nobody_has_read_is_an_old_copy(desk: Desk) -> None:
+    both_complete_one(desk)
+    desk.save_outside(ROADMAP.replace(f"{BETWEEN}📝 Planned", f"{BETWEEN}✅ Complete"))
+    assert desk.editing.reconcile().item("2").status is Status.COMPLETE
+    assert questions(desk) == []
+    desk.check_record()
+
+
+@pytest.mark.parametrize("seen", [False, True])
+@pytest.mark.parametrize("changes", [(Status.IN_PROGRESS,), (Status.IN_PROGRESS, Status.COMPLETE)])
+def test_a_contradiction_of_what_nobody_has_read_asks(changes: tuple[Status, ...], seen: bool, desk: Desk) -> None:
+    desk.editing.reconcile()
+    for status in changes:
+        desk.editing.set_status("2", status, by="daemon")
+    if seen:
+        assert desk.text
+    desk.save_outside(ROADMAP.replace("📝 Planned\n**Est", "⏸️ Blocked\n**Est"))
+    assert desk.editing.reconcile().item("2").status is Status.BLOCKED
+    assert len(questions(desk)) == (0 if seen else 1)
+    assert [change.after for change in desk.editing.history()] == ["blocked", *(one.value for one in changes[::-1])]
+    desk.check_record()
+
+
+def test_what_an_editor_wrote_is_known_to_it(desk: Desk) -> None:
+    """A version that an editor saved is not one that nobody has read, though only it has been there."""
+    complete(desk)
+    for words in ("First words.", "Second words."):
+        desk.save_outside(desk.editing.read().text.replace("Text of the second item.", words))
+        desk.editing.reconcile()
+        assert words in desk.editing.read().text
+        desk.save_outside(desk.editing.read().text.replace(words, "Text of the second item."))
+        desk.editing.reconcile()
+    assert questions(desk) == []
+    desk.check_record()
+
+
+FIRST = "Text of the second item.\n\nFoo is what I think.\n"
+
+
+@pytest.mark.parametrize(
+    "second", ["Text of the second item.\n\nBar is better to say.\n", "Words of the second item.\n"]
+)
+def test_who_writes_anew_what_they_saved_finds_only_that(second: str, desk: Desk) -> None:
+    desk.editing.reconcile()
+    for text in (FIRST, second):
+        desk.save_outside(ROADMAP.replace("Text of the second item.\n", text))
+        desk.editing.reconcile()
+    assert desk.text == ROADMAP.replace("Text of the second item.\n", second)
+    assert notes(desk) == []
+    desk.check_record()
+
+
+def test_a_save_without_what_was_saved_before_keeps_it_and_asks(desk: Desk) -> None:
+    """A second editor had the older copy, or the first took its own words back: only they know."""
+    desk.editing.reconcile()
+    desk.save_outside(ROADMAP.replace("Text of the second item.\n", FIRST))
+    desk.editing.reconcile()
+    outside = ROADMAP.replace("Told at length.", "Told shortly.")
+    desk.save_outside(outside)
+    desk.editing.reconcile()
+    assert "Foo" in desk.text
+    assert "Told shortly." in desk.text
+    (question,) = questions(desk)
+    assert "older copy" in question.message
+    assert desk.editing.choose(question._replace(answer=TAKE_OTHER, answered_by="ann")) is not None
+    assert desk.text == outside
+    desk.check_record()
+
+
+def test_a_correction_of_what_was_just_appended_is_one(desk: Desk) -> None:
+    desk.editing.reconcile()
+    desk.editing.edit("2", ItemEdits(append="The customer wants blue walls."), by="daemon")
+    desk.replace_outside("The customer wants blue walls.", "The customer wants green walls.")
+    desk.editing.reconcile()
+    assert "blue" not in desk.text
+    assert desk.text.count("green") == 1
+    desk.check_record()
+
+
+def test_what_an_older_copy_lacked_is_told_once(desk: Desk) -> None:
+    desk.editing.reconcile()
+    complete(desk)
+    stale = ROADMAP
+    for words in ("Told shortly.", "Told in a word."):
+        stale = stale.replace("Told at length.", words).replace("Told shortly.", words)
+        desk.save_outside(stale)
+        desk.editing.reconcile()
+        assert words in desk.text
+        assert desk.editing.read().item("2").status is Status.COMPLETE
+    (note,) = notes(desk)
+    assert note.kind is Kind.INFO
+    assert "PRIORITY-2" in note.message
+    desk.check_record()
+
+
+def test_what_is_only_offered_as_an_answer_is_no_version_that_an_editor_had(desk: Desk) -> None:
+    conflict(desk)
+    (question,) = questions(desk)
+    with desk.store.reading() as tx:
+        offered = question.context["choice"]["alternative"]  # type: ignore[index]
+        assert offered in tx.roadmap.versions(99)
+        assert offered not in tx.roadmap.versions(99, in_file=True)
+    desk.editing.choose(question._replace(answer=TAKE, answered_by="ann"))
+    with desk.store.reading() as tx:
+        assert offered in tx.roadmap.versions(99, in_file=True)
+
+
+def test_a_return_but_for_blanks_is_a_return(desk: Desk) -> None:
+    """An editor that cuts blanks off, or ends the file with a line of its own, has not edited anything."""
+    desk.editing.reconcile()
+    complete(desk)
+    outside = ROADMAP.replace("Told at length.\n", "Told at length.  \n\n")
+    desk.save_outside(outside)
+    assert desk.editing.reconcile().text == outside
+    (restore, _) = desk.editing.history()
+    assert restore.change_type == "restore"
+    (note,) = notes(desk)
+    assert f"coffee-roadmap undo {restore.id}" in note.message
+    desk.editing.undo(restore.id, by="ann")
+    assert desk.editing.read().item("2").status is Status.COMPLETE
+    desk.check_record()
+
+
+def test_moves_of_one_save_are_taken_back_one_by_one(desk: Desk) -> None:
+    desk.editing.reconcile()
+    blocks = [f"## PRIORITY {number}: Thing {number}\n\nWords.\n\n" for number in range(5, 10)]
+    desk.save_outside(ROADMAP + "\n" + "".join(blocks))
+    order = [item.key for item in desk.editing.reconcile().items]
+    desk.save_outside(ROADMAP + "\n" + "".join([blocks[2], blocks[3], blocks[0], blocks[1], blocks[4]]))
+    assert [item.key for item in desk.editing.reconcile().items] != order
+    moves = [change for change in desk.editing.history() if change.change_type == "move"]
+    assert len(moves) == 2
+    for change in moves:
+        before = desk.text
+        desk.editing.undo(change.id, by="ann")
+        assert desk.text != before
+    assert [item.key for item in desk.editing.read().items] == order
+    with pytest.raises(CannotUndo):
+        desk.editing.undo(moves[0].id, by="ann")
     desk.check_record()
 
 

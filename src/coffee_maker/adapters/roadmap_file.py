@@ -22,9 +22,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
+from coffee_maker.adapters import unread
 from coffee_maker.core.document import LARGEST
 from coffee_maker.core.errors import RoadmapMissing, RoadmapUnusable
 from coffee_maker.core.lean import SIGURG, sha256
+from coffee_maker.core.typed import NamedTuple
 from coffee_maker.utils.mounts import mount_id
 
 TYPE_CHECKING = False
@@ -40,6 +42,7 @@ _TEXT_ENDINGS = (".md", ".markdown", ".mdown", ".txt")
 _OWNER = "Run as its owner (in a container: `--user $(id -u):$(id -g)`), or chown it."
 _MARK = ".coffee-"
 _HELD = "open-"
+_AT_WORK = 5  # times the patience, for a writer that goes on writing
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
@@ -58,7 +61,14 @@ class RoadmapFile:
 
     def _read(self) -> bytes:
         with self._directory() as (directory, name), _open(directory, name, self.path) as fd:
-            return _read_steady(fd, self.path, self._patience)[0]
+            found = _read_steady(fd, self.path, self._patience)
+            if found.at_work:
+                raise RoadmapUnusable(
+                    path=self.path,
+                    problem="another program is still writing it",
+                    hint="Try again when it has finished.",
+                )
+            return found.content
 
     def _patiently(self, action: Callable[[], _T]) -> _T:
         """Do it again while the file is missing, until the gap is over."""
@@ -78,6 +88,16 @@ class RoadmapFile:
         except OSError as error:
             return error.errno
         return (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+
+    def unread(self, staged: str | None = None) -> bool:
+        """See the port."""
+        with self._directory(missing_ok=True) as (directory, name):
+            return unread.is_marked(directory, staged or name)
+
+    def now_read(self) -> None:
+        """See the port."""
+        with suppress(OSError), open(self.path, "rb") as file:
+            file.read(1)
 
     def stage(self, content: bytes, digest: str | None = None) -> str:
         """Write `content` beside the roadmap with its mode, owner and attributes, synced; the name to place it by."""
@@ -109,27 +129,27 @@ class RoadmapFile:
                 return self._replace(directory, staged, name, expected)
             os.fsync(directory)
             with _open(directory, staged, self.path) as fd:
-                taken, quiet = _read_steady(fd, self.path, self._patience)
-            if not quiet:
+                taken = _read_steady(fd, self.path, self._patience)
+            if not taken.quiet:
                 os.rename(staged, _aside(name), src_dir_fd=directory, dst_dir_fd=directory)
                 return None
-            if sha256(taken).hexdigest() == expected:
+            if sha256(taken.content).hexdigest() == expected:
                 os.unlink(staged, dir_fd=directory)
                 return None
             from coffee_maker.core.state import Taken
 
-            return Taken(taken, placed=True)
+            return Taken(taken.content, placed=True)
 
     def staged(self, name: str) -> bytes | None:
         """What stands under a staged name; None when there is nothing, or it had to be set aside."""
         with self._directory(missing_ok=True) as (directory, roadmap):
             try:
                 with _open(directory, name, self.path) as fd:
-                    content, quiet = _read_steady(fd, self.path, self._patience)
+                    found = _read_steady(fd, self.path, self._patience)
             except RoadmapMissing:
                 return None
-            if quiet:
-                return content
+            if found.quiet:
+                return found.content
             os.rename(name, _aside(roadmap), src_dir_fd=directory, dst_dir_fd=directory)
             return None
 
@@ -140,8 +160,8 @@ class RoadmapFile:
     def late(self, name: str) -> bytes | None:
         """The content of what was set aside; None as long as another program has it open for writing."""
         with self._directory(missing_ok=True) as (directory, _), _open(directory, name, self.path) as fd:
-            content, quiet = _read_steady(fd, self.path, 0)
-        return content if quiet else None
+            found = _read_steady(fd, self.path, 0)
+        return found.content if found.quiet else None
 
     def discard(self, name: str) -> None:
         """Remove a staged file that has had its use."""
@@ -238,6 +258,7 @@ class RoadmapFile:
             view = memoryview(content)
             while view:
                 view = view[os.write(fd, view) :]
+            unread.mark(fd)
             os.fsync(fd)
             os.fsync(directory)
         except BaseException:
@@ -274,12 +295,12 @@ class RoadmapFile:
     def _replace(self, directory: int, staged: str, name: str, expected: str) -> Taken | None:
         """Without the exchange: compare right before the rename."""
         with _open(directory, name, self.path) as fd:
-            found, quiet = _read_steady(fd, self.path, self._patience)
-        if sha256(found).hexdigest() != expected:
+            found = _read_steady(fd, self.path, self._patience)
+        if sha256(found.content).hexdigest() != expected:
             from coffee_maker.core.state import Taken
 
-            return Taken(found, placed=False)
-        if not quiet:
+            return Taken(found.content, placed=False)
+        if not found.quiet:
             os.link(name, _aside(name), src_dir_fd=directory, dst_dir_fd=directory)
         os.replace(staged, name, src_dir_fd=directory, dst_dir_fd=directory)
         os.fsync(directory)
@@ -327,7 +348,7 @@ def _follow(path: str, *, missing_ok: bool) -> str:
 @contextmanager
 def _open(directory: int, name: str, path: str) -> Iterator[int]:
     try:
-        fd = os.open(name or os.curdir, _READ, dir_fd=directory)  # the root has no name
+        fd = unread.open_silently(name or os.curdir, _READ, directory)  # the root has no name
     except FileNotFoundError:
         raise RoadmapMissing(path=path) from None
     except OSError as error:
@@ -345,11 +366,21 @@ def _open(directory: int, name: str, path: str) -> Iterator[int]:
         os.close(fd)
 
 
-def _read_steady(fd: int, path: str, patience: float) -> tuple[bytes, bool]:
-    """The content, and whether nobody had the file open for writing while it was read."""
-    deadline = time.monotonic() + patience
+class _Found(NamedTuple):
+    content: bytes
+    quiet: bool  # nobody had it open for writing
+    at_work: bool  # somebody has, and wrote into it all the time that was waited
+
+
+def _read_steady(fd: int, path: str, patience: float) -> _Found:
+    """The content. A writer is waited for `patience` seconds since it last wrote, and five times that in all."""
+    now = time.monotonic()
+    deadline, at_most = now + patience, now + patience * _AT_WORK
+    written = _written(fd)
     while not (quiet := _lease(fd)) and time.monotonic() < deadline:
         time.sleep(0.005)  # a writer has it open: nothing tells when it closes
+        if written != (written := _written(fd)):  # who is at work has not forgotten to close it
+            deadline = min(time.monotonic() + patience, at_most)
     try:
         size = os.fstat(fd).st_size
         if size > LARGEST:
@@ -363,11 +394,16 @@ def _read_steady(fd: int, path: str, patience: float) -> tuple[bytes, bool]:
         while chunk := os.pread(fd, 1 << 20, offset):
             chunks.append(chunk)
             offset += len(chunk)
-        return b"".join(chunks), quiet
+        return _Found(b"".join(chunks), quiet, not quiet and deadline == at_most)
     except OSError as error:
         raise RoadmapUnusable(path=path, problem=f"could not read it: {_words(error)}") from error
     finally:
         _end_lease(fd)
+
+
+def _written(fd: int) -> tuple[int, int]:
+    found = os.fstat(fd)
+    return found.st_size, found.st_mtime_ns
 
 
 def _lease(fd: int) -> bool:

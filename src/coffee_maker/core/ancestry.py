@@ -5,9 +5,13 @@ state. A person who really works on version n may put something back by hand, bu
 So the base is the version from which the fewest parts differ; among equals the one after which nothing newer shows up
 in the text (a stale buffer cannot hold what was recorded after it was read), then the one whose changes since are not
 in the text and those before are. Where the text contradicts a change, it may have been written before it or after. The
-newest version is then taken when it is among the equals, and what an editor saved itself, for it goes on from that;
-but in a text that is older than the newest version, the oldest of the equals, so that a contradiction is asked about
-and never settled in silence.
+newest version is then taken when it is among the equals, but in a text that is older than the newest version, the
+oldest of the equals. The other equals are told, too: where merging from one of them gives another text, only the
+person can say which was meant. What an editor saved itself it has not forgotten: of equal versions between which nobody
+else changed anything, the newest is what it goes on from. Where an older one is nearer, either a second editor had
+that, or the editor took its own save back: that is told as well.
+
+A newest version that nobody has read (some file systems tell) is no base.
 
 A new item that only has its number in common with a recorded one is another item: nobody turns one into the other. A
 text that shares next to nothing with its base is no buffer that was read from it but another roadmap, put in the place
@@ -20,12 +24,14 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Container, Sequence
+from itertools import groupby
 
 from coffee_maker.core.threeway import hunks
 from coffee_maker.core.typed import NamedTuple
 
 _NUMBER = re.compile(r"\b([A-Z]{2,})[ \-]?(\d+(?:\.\d+)*)\b")
 _LETTERS = re.compile(r"[^\W\d_]+")
+_WORDS = re.compile(r"\w+")
 _STATUS_WORDS = frozenset(
     (
         "planned",
@@ -42,7 +48,7 @@ _STATUS_WORDS = frozenset(
     )
 )
 _FIELD = re.compile(r"(?:[-*+] )?(?:\*\*|__)[^*:]+(?:\*\*|__)?:")
-_SENTENCE = 3  # words
+_SENTENCE = 3  # words; two lines that have fewer in common may have been written apart
 _FEWEST_SENTENCES = 3
 _RELATED_SHARE = 10
 
@@ -56,41 +62,62 @@ class _Difference(NamedTuple):
     differs: bool
     another: bool  # it is another item under the same number
     newer: bool  # it shows what only a newer version has
+    older: bool  # it shows what only an older version has
 
 
-def best_base(candidates: Sequence[str], outside: str, saved: Container[int] = ()) -> int:
-    """The index of the version (newest first) that `outside` most plausibly descends from.
+def bases_of(candidates: Sequence[str], outside: str, saved: Container[int] = (), *, unread: bool = False) -> list[int]:
+    """The index of the version (newest first) that `outside` most plausibly descends from; behind it its equals.
 
     Every text that was ever in the file should be among the candidates, what a person saved before a merge included:
     the editor goes on from that. Those are `saved`, by their indexes. The newest, 0, when it descends from none: then
-    nothing is merged into it.
+    nothing is merged into it. `unread` tells that nobody has read the newest.
     """
     theirs = _sections(outside)
     versions = []
     for text in candidates:
         versions.append(_sections(text))
         if versions[-1] == theirs and list(versions[-1]) == list(theirs):
-            return len(versions) - 1
+            return [len(versions) - 1]
+    equals = _nearest(versions, theirs, saved)
+    if unread and equals[0] == 0 and len(versions) > 1:
+        equals = _nearest(versions[1:], theirs, {index - 1 for index in range(1, len(versions)) if index in saved})
+        equals = [index + 1 for index in equals]
+    best = equals[0]
+    for older in equals[1:]:
+        if _own_between(best, older, saved):
+            continue
+        shown = _shown(versions[older], versions[best], theirs)
+        if shown < 0 or (shown == 0 and best and best not in saved):
+            best = older
+    if best and not _related(candidates[best], outside):
+        return [0]
+    rivals = [one for one in equals if not _own_between(one, best, saved)]
+    newest = next(index for index in range(best + 1) if _own_between(index, best, saved))
+    return [best, *rivals, *([newest] if newest < best else [])]
+
+
+def _nearest(versions: Sequence[Sections], theirs: Sections, saved: Container[int]) -> list[int]:
+    """The versions from which the fewest parts differ and after which the fewest newer things show up."""
     varying = {name for version in versions for name in {*version, *theirs} if version.get(name) != theirs.get(name)}
-    rulers = [_Ruler(name, theirs.get(name)) for name in varying]
+    measured = [_measured([version.get(name) for version in versions], theirs.get(name)) for name in varying]
     nearest: tuple[int, int] | None = None
     equals: list[int] = []
     for index, version in enumerate(versions):
-        measured = [ruler.measure(version.get(ruler.name)) for ruler in rulers]
-        others = 0 if index in saved else sum(one.another for one in measured)
-        parts = sum(one.differs for one in measured) + others + _reordered(version, theirs)
-        distance = (parts, sum(one.newer for one in measured))
+        found = [one[index] for one in measured]
+        others = 0 if index in saved else sum(one.another for one in found)
+        parts = sum(one.differs + one.older for one in found) + others + _reordered(version, theirs)
+        distance = (parts, sum(one.newer for one in found))
         if nearest is None or distance < nearest:
             nearest, equals = distance, []
         if distance == nearest:
             equals.append(index)
-    best = equals[0]
-    for older in equals[1:]:
-        own = best in saved
-        shown = _shown(versions[older], versions[best], theirs, own=own)
-        if shown < 0 or (shown == 0 and best and not own):
-            best = older
-    return best if best and _related(candidates[best], outside) else 0
+    return equals
+
+
+def _own_between(one: int, other: int, saved: Container[int]) -> bool:
+    """Whether between two versions there is nothing but what an editor saved."""
+    low, high = sorted((one, other))
+    return all(index in saved for index in range(low, high))
 
 
 def another(one: str, other: str) -> bool:
@@ -112,23 +139,33 @@ def _is_another(one: Section | None, other: Section | None) -> bool:
     return bool(one and other) and another("\n#".join(one or ()), "\n#".join(other or ()))
 
 
-def _shown(older: Sections, newer: Sections, theirs: Sections, *, own: bool) -> int:
+def _shown(older: Sections, newer: Sections, theirs: Sections) -> int:
     """How many changes from one version to the other are in the text, less those that are not.
 
-    Contradicted ones, of which it has neither the old nor the new lines, do not count, nor a new item that who added
-    it (`own`) wrote anew.
+    What the text contradicts does not count: it has neither the old nor the new lines, or the whole section is gone.
     """
     count = 0
     for name in {*older, *newer}:
-        if older.get(name) == newer.get(name) or (own and name not in older and name in theirs):
+        if older.get(name) == newer.get(name) or (name in older and name in newer and name not in theirs):
             continue
         before, after = _lines(older.get(name)), _lines(newer.get(name))
         text = set() if _is_another(newer.get(name), theirs.get(name)) else set(_lines(theirs.get(name)))
+        own = text.difference(before, after)
         for hunk in hunks(before, after):
             gone, come = set(before[hunk.start : hunk.end]), set(hunk.lines)
-            had, has = bool(gone & text), bool(come & text)
+            had, has = bool(gone & text), bool(come & text) or (not gone and _corrected(come, own))
             count += (has or not (come or had)) - (had or not (gone or has))
     return count
+
+
+def _corrected(lines: set[str], own: set[str]) -> bool:
+    """Whether one of the text's own lines is one of these in other words: most of the words are the same."""
+    here, there = ([set(_LETTERS.findall(line.lower())) for line in side] for side in (lines, own))
+    return any(
+        len(one & other) >= _SENTENCE and len(one & other) * 2 > max(len(one), len(other))
+        for one in here
+        for other in there
+    )
 
 
 def _related(one: str, other: str) -> bool:
@@ -143,29 +180,35 @@ def _sentences(text: str) -> set[str]:
     return {line for line in lines if not _FIELD.match(line) and len(_LETTERS.findall(line)) >= _SENTENCE}
 
 
-class _Ruler:
-    """Measures one section of the text against the versions', which come newest first."""
+def _measured(sections: Sequence[Section | None], in_text: Section | None) -> list[_Difference]:
+    """One section of the text, measured against the versions', which come newest first."""
+    runs = [(section, len(list(run))) for section, run in groupby(sections)]  # most changes are elsewhere
+    text = Counter(_lines(in_text))
+    lines = [Counter(_lines(section)) for section, _ in runs]
+    elder: list[Counter[str]] = [Counter()]
+    for here in lines[:0:-1]:
+        elder.append(elder[-1] | here)
+    newer: Counter[str] = Counter()
+    found: list[_Difference] = []
+    for (section, count), here, older in zip(runs, lines, reversed(elder), strict=True):
+        added = text - here
+        said = {_words(line) for line in here}
+        telling = [line for line in added if _words(line) not in said]
+        differs = bool(added or here - text) or (section is None) != (in_text is None)
+        one = _Difference(
+            differs,
+            differs and _is_another(section, in_text),
+            any(newer[line] > here[line] for line in telling),
+            any(older[line] > here[line] for line in telling),
+        )
+        found += [one] * count
+        newer |= here
+    return found
 
-    def __init__(self, name: str, in_text: Section | None) -> None:
-        self.name = name
-        self._text = in_text
-        self._in_text = Counter(_lines(in_text))
-        self._seen: Counter[str] = Counter()  # lines of newer versions
-        self._last: Section | None = None
-        self._found: _Difference | None = None
 
-    def measure(self, section: Section | None) -> _Difference:
-        if self._found is None or section != self._last:
-            self._last, self._found = section, self._measured(section)
-        return self._found
-
-    def _measured(self, section: Section | None) -> _Difference:
-        here = Counter(_lines(section))
-        added, gone = self._in_text - here, here - self._in_text
-        newer = any(self._seen[line] > here[line] for line in added)
-        self._seen |= here
-        differs = bool(added or gone) or (section is None) != (self._text is None)
-        return _Difference(differs, differs and _is_another(section, self._text), newer)
+def _words(line: str) -> tuple[str, ...]:
+    """What a line says but for a status or a ticked box: two people may come to the same one."""
+    return tuple(word for word in _WORDS.findall(line.lower()) if word not in _STATUS_WORDS and word != "x")
 
 
 def _reordered(version: Sections, theirs: Sections) -> bool:

@@ -127,7 +127,8 @@ class _Telling:
         for at, number in enumerate(common):
             if number not in away:
                 continue
-            before = place_after(self.old[number - 1] if number else None)
+            stood = self.order.index(number)  # behind what has not moved away before
+            before = place_after(self.old[self.order[stood - 1]] if stood else None)
             self.order.remove(number)
             self.order.insert(self.order.index(common[at - 1]) + 1 if at else 0, number)
             if not self.old[number].item:

@@ -14,7 +14,6 @@ from itertools import pairwise
 
 from coffee_maker.core.align import ITEM_WEIGHT, PROSE_WEIGHT, Block, align, moved, place_after, split, unchanged
 from coffee_maker.core.ancestry import another
-from coffee_maker.core.ancestry import best_base as best_base
 from coffee_maker.core.document import Document
 from coffee_maker.core.lines import BOM
 from coffee_maker.core.threeway import eol_of, merge_text, split_lines

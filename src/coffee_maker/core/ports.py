@@ -47,8 +47,10 @@ class RoadmapLog(Protocol):
 
     def state(self) -> RoadmapState | None: ...
     def set_state(self, state: RoadmapState) -> None: ...
-    def save_version(self, digest: str, content: bytes, at: datetime) -> None:
-        """Keep the content under its sha256; again with the same digest only renews its time. Stored compressed."""
+    def save_version(self, digest: str, content: bytes, at: datetime, *, in_file: bool = True) -> None:
+        """Keep the content under its sha256; again with the same digest only renews its time. Stored compressed.
+
+        Not `in_file` is what is only offered as an answer, or a step between two versions: no editor has read it."""
 
     def version(self, digest_or_prefix: str) -> bytes | None:
         """The content, by its hash or a revision (first digits) that names one version; None when it is not kept, or
@@ -57,11 +59,11 @@ class RoadmapLog(Protocol):
     def last_changes(self) -> Mapping[str, tuple[datetime, datetime | None]]:
         """Item -> when it was last changed, and when its status was last set (None: never, as far as is recorded)."""
 
-    def versions(self, limit: int) -> Sequence[str]:
-        """Hashes of the kept versions that were in the file, most recently recorded first."""
+    def versions(self, limit: int, *, in_file: bool = False) -> Sequence[str]:
+        """Hashes of the kept versions (with `in_file` of those that were in the file), most recently recorded first."""
 
     def makers(self, limit: int) -> Mapping[str, tuple[str, str | None]]:
-        """Those of `versions` that a change led to -> who made the newest such change, and the reason."""
+        """Those of `versions` in the file that a change led to -> who made the newest such change, and the reason."""
 
     def prune_versions(self, *, keep_last: int, keep_since: datetime) -> int:
         """Forget versions older than both bounds (never the current one); tells how many."""
@@ -344,6 +346,13 @@ class RoadmapFile(Protocol):
 
     def stamp(self) -> object:
         """Something that differs when the file is another one now: a hint to look, never a proof. Raises nothing."""
+
+    def unread(self, staged: str | None = None) -> bool:
+        """Whether certainly nobody has read the file (or what stands under a staged name) since it was put there, so
+        that what was written over it was made from an older text. False where that is not known."""
+
+    def now_read(self) -> None:
+        """Take note that somebody knows what the file says now: it is not `unread` any more."""
 
     def stage(self, content: bytes, digest: str | None = None) -> str:
         """Write the content (with this sha256, where it is known), durably, beside the file with its mode and owner;

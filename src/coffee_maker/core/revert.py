@@ -120,6 +120,8 @@ def _move_back(current: Document, change: Change | NewChange) -> Reverted:
     place = find_place(blocks, change.before or "")
     if place is None:
         return _refused(f"what {block.key} stood behind is no longer in the roadmap, and the older version is not kept")
+    if place == at:
+        return _refused(f"{block.key} stands where it stood before that move")
     return _made(current, [*blocks[:place], block, *blocks[place:]], wanted=place, touched=(place - 1, place))
 
 

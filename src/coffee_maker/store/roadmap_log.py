@@ -35,17 +35,20 @@ class Log:
             (state.hash, state.pending, state.before),
         )
 
-    def save_version(self, digest: str, content: bytes, at: datetime) -> None:
+    def save_version(self, digest: str, content: bytes, at: datetime, *, in_file: bool = True) -> None:
         """A content that is kept already is not compressed again: only its place in the order changes."""
         turn = "(SELECT coalesce(max(turn), 0) + 1 FROM roadmap_versions)"
         known = self._connection.execute(
-            f"UPDATE roadmap_versions SET saved_at = ?, turn = {turn} WHERE digest = ? RETURNING digest",
-            (values.time(at), digest),
+            f"UPDATE roadmap_versions SET saved_at = ?, turn = {turn},"
+            " in_file = CASE WHEN ? = 1 THEN 1 ELSE in_file END"
+            " WHERE digest = ? RETURNING digest",
+            (values.time(at), int(in_file), digest),
         )
         if not len(known):
             self._connection.execute(
-                f"INSERT INTO roadmap_versions (digest, content, size, saved_at, turn) SELECT ?, ?, ?, ?, {turn}",
-                (digest, values.compress(content), len(content), values.time(at)),
+                "INSERT INTO roadmap_versions (digest, content, size, saved_at, in_file, turn)"
+                f" SELECT ?, ?, ?, ?, ?, {turn}",
+                (digest, values.compress(content), len(content), values.time(at), int(in_file)),
             )
 
     def version(self, digest_or_prefix: str) -> bytes | None:
@@ -67,14 +70,17 @@ class Log:
         )
         return {item: (values.read_time(at), values.read_time_or_none(status_at)) for item, at, status_at in rows}
 
-    def versions(self, limit: int) -> Sequence[str]:
-        rows = self._connection.execute("SELECT digest FROM roadmap_versions ORDER BY turn DESC LIMIT ?", (limit,))
+    def versions(self, limit: int, *, in_file: bool = False) -> Sequence[str]:
+        rows = self._connection.execute(
+            f"SELECT digest FROM roadmap_versions {'WHERE in_file = 1' if in_file else ''} ORDER BY turn DESC LIMIT ?",
+            (limit,),
+        )
         return [digest for (digest,) in rows]
 
     def makers(self, limit: int) -> Mapping[str, tuple[str, str | None]]:
         rows = self._connection.execute(
             "SELECT after_hash, changed_by, reason FROM roadmap_history WHERE after_hash IN"
-            " (SELECT digest FROM roadmap_versions ORDER BY turn DESC LIMIT ?) ORDER BY id",
+            " (SELECT digest FROM roadmap_versions WHERE in_file = 1 ORDER BY turn DESC LIMIT ?) ORDER BY id",
             (limit,),
         )
         return {digest: (by, reason) for digest, by, reason in rows}

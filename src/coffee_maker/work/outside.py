@@ -9,11 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, overload
 
+from coffee_maker.core.align import unchanged
+from coffee_maker.core.ancestry import bases_of
 from coffee_maker.core.changes import describe
 from coffee_maker.core.document import Document
 from coffee_maker.core.errors import Refusal, RoadmapUnusable
-from coffee_maker.core.merge import MergeConflict, best_base, merge
+from coffee_maker.core.lean import sha256
+from coffee_maker.core.merge import MergeConflict, merge
 from coffee_maker.core.questions import Draft, Kind, Level, Source
+from coffee_maker.core.revisions import revision_of_hash
 from coffee_maker.core.typed import NamedTuple
 from coffee_maker.work.rows import KEEP, PERSON, TAKE, TAKE_OTHER, Row
 
@@ -26,6 +30,7 @@ _EDITOR = (PERSON, EDITED_OUTSIDE)
 _BASES = 50
 _MANY_VANISHED = 3
 _LONGEST_SHOWN = 200
+_MOST_NAMED = 20
 
 Tell = Callable[[int], Draft]
 """Makes a notification, given the history id of the change that it is about."""
@@ -37,7 +42,7 @@ class Absorbed(NamedTuple):
     document: Document  # what the file is to hold
     rows: Sequence[Row]  # from what was recorded to `document`
     tell: tuple[Tell, ...] = ()
-    keep: tuple[Document, ...] = ()  # further texts to be kept as versions
+    offered: tuple[Document, ...] = ()  # further texts that an answer may put into the file
 
 
 class Base(NamedTuple):
@@ -49,14 +54,20 @@ class Base(NamedTuple):
 
 def load_bases(log: RoadmapLog, current: str, *, without: str | None = None) -> list[Base]:
     """The versions that a stale buffer may have been read from, newest first; never the one that was not yet there."""
-    digests = [digest for digest in log.versions(_BASES) if digest not in (current, without)]
+    digests = [digest for digest in log.versions(_BASES, in_file=True) if digest not in (current, without)]
     makers = log.makers(_BASES)
     contents = ((log.version(digest), makers.get(digest, _EDITOR)) for digest in (current, *digests))
     return [Base(content, maker == _EDITOR) for content, maker in contents if content is not None]
 
 
-def base_of(bases: Sequence[Base], theirs: Document) -> bytes:
-    """The version that the outside text descends from."""
+def absorb(
+    recorded: Document, theirs: Document, bases: Sequence[Base], item_pattern: str | None, *, unread: bool
+) -> Absorbed:
+    """The outside text merged with what was recorded since the version that it descends from.
+
+    Where the text leaves open which version that is, and another one would make another text of it, that is asked.
+    `unread` tells that nobody has read the newest of `bases`.
+    """
     texts, saved = [], set()
     for base in bases:
         try:
@@ -65,41 +76,62 @@ def base_of(bases: Sequence[Base], theirs: Document) -> bytes:
             continue
         if base.saved:
             saved.add(len(texts) - 1)
-    return texts[best_base(texts, theirs.text, saved)].encode()
+    best, *rivals = bases_of(texts, theirs.text, saved, unread=unread)
+    if best and _said(texts[best]) == _said(theirs.text):
+        version = revision_of_hash(sha256(texts[best].encode()).hexdigest())
+        return came_back(recorded, theirs, texts[0], version, item_pattern)
+    absorbed = merge_in(recorded, theirs, texts[best], item_pattern)
+    if any(one.kind is Kind.QUESTION for one in (tell(0) for tell in absorbed.tell)):
+        return absorbed
+    for rival in sorted(rivals):
+        other = merge_in(recorded, theirs, texts[rival], item_pattern).document
+        if not unchanged(other.text, absorbed.document.text):
+            question = _doubt(absorbed.document, other, f"{theirs.digest}:{rival}", back=best < rival)
+            return absorbed._replace(tell=(*absorbed.tell, question), offered=(other,))
+    return absorbed._replace(tell=(*absorbed.tell, *_older(theirs, absorbed.document))) if best else absorbed
 
 
-def merge_in(recorded: Document, theirs: Document, base: bytes | None, item_pattern: str | None) -> Absorbed:
+def _said(text: str) -> list[str]:
+    """The lines without what a program may change that only stores them: blanks at the ends, blank lines."""
+    return [line for line in map(str.rstrip, text.splitlines()) if line]
+
+
+def merge_in(recorded: Document, theirs: Document, base: str, item_pattern: str | None) -> Absorbed:
     """The outside text merged with what was recorded since its base."""
-    if base is None or base == recorded.data:
+    if base == recorded.text:
         rows = RowsBetween(recorded, theirs, PERSON, EDITED_OUTSIDE)
         return Absorbed(theirs, rows, _vanished(rows))
-    merged = merge(base.decode(), recorded.text, theirs.text, item_pattern=item_pattern)
+    merged = merge(base, recorded.text, theirs.text, item_pattern=item_pattern)
     document = Document.from_text(merged.text, item_pattern=item_pattern)
     rows = RowsBetween(recorded, document, PERSON, f"{EDITED_OUTSIDE}, from an older version: merged")
     if not merged.conflicts:
         return Absorbed(document, rows, _vanished(rows))
-    other = merge(base.decode(), theirs.text, recorded.text, item_pattern=item_pattern, drop=True)
+    other = merge(base, theirs.text, recorded.text, item_pattern=item_pattern, drop=True)
     alternative = Document.from_text(other.text, item_pattern=item_pattern)
     question = _conflict_question(merged.conflicts, document, alternative)
     return Absorbed(document, rows, (*_vanished(rows), question), (alternative,))
 
 
-def restored(recorded: Document, theirs: Document, merged: Document | None = None) -> Absorbed:
-    """An exact return to an older version: a checkout, a restored backup, an editor's undo.
+def came_back(recorded: Document, theirs: Document, newest: str, version: str, item_pattern: str | None) -> Absorbed:
+    """A return to an older version: a checkout, a restored backup, an editor's undo.
 
-    `merged` is that version with a change that was on its way into the file at that moment.
+    `newest` is what stood in the file before; a change of it that was on its way into the file at that moment,
+    `recorded`, is merged in.
     """
-    result = merged or theirs
-    reason = f"the file is exactly version {theirs.revision} again"
-    if merged is not None:
-        reason = f"the file went back to version {theirs.revision} while a change was written: both are in"
+    merged = merge_in(recorded, theirs, newest, item_pattern)
+    result = merged.document
+    if result.digest == recorded.digest:
+        return merged
+    reason = f"the file is {'exactly ' if version == theirs.revision else ''}version {version} again"
+    if result.digest != theirs.digest:
+        reason = f"the file went back to version {version} while a change was written: both are in"
     row = Row(PERSON, "restore", None, recorded.revision, result.revision, None, None, reason, result.text)
 
     def tell(change: int) -> Draft:
         return Draft(
             Source.DAEMON,
             Kind.INFO,
-            f"ROADMAP.md was replaced by the older version {theirs.revision} (before: {recorded.revision}). "
+            f"ROADMAP.md was replaced by the older version {version} (before: {recorded.revision}). "
             f"It was recorded as a restore. To take it back: coffee-roadmap undo {change}",
             title="The roadmap went back to an older version",
             idempotency_key=f"restore:{change}",
@@ -187,37 +219,6 @@ def save_set_aside(path: str) -> Tell:
     return tell
 
 
-def set_back(recorded: Document, theirs: Document, bases: Sequence[Base]) -> tuple[Tell, ...]:
-    """A warning where an edit that is taken for one of the newest version makes an item just what it was before others
-    changed it. A person may mean that; an old copy in the editor, of which nothing else tells, does so as well."""
-    before = {item.key: recorded.text_of(item).strip() for item in recorded.items}
-    back = []
-    for item in theirs.items:
-        text = theirs.text_of(item).strip()
-        if before.get(item.key, text) == text:
-            continue
-        since = next((at for at, base in enumerate(bases) if text.encode() in base.content), 0)
-        if not all(base.saved for base in bases[:since]):
-            back.append(item.key)
-    if not back:
-        return ()
-
-    def tell(change: int) -> Draft:
-        return Draft(
-            Source.DAEMON,
-            Kind.ALERT,
-            f"An edit of ROADMAP.md made {', '.join(back[:20])} just as before changes that were recorded since. If the"
-            f" editor had an old copy: `coffee-roadmap history {back[0]}` shows them, `coffee-roadmap undo N` takes the"
-            " edit back.",
-            title="An edit set recorded changes back",
-            level=Level.HIGH,
-            item=back[0],
-            idempotency_key=f"back:{change}",
-        )
-
-    return (tell,)
-
-
 def _vanished(rows: Sequence[Row]) -> tuple[Tell, ...]:
     """A warning when several items disappeared at once: that is how a bad merge looks."""
     gone = [row.item for row in rows if row.change_type == "delete" and row.item]
@@ -258,6 +259,63 @@ def _conflict_question(conflicts: Sequence[MergeConflict], merged: Document, alt
             options=(KEEP, TAKE_OTHER if ours_kept else TAKE),
             context={"choice": {"merged": merged.digest, "alternative": alternative.digest}},
             idempotency_key=f"merge:{merged.digest}:{alternative.digest}",
+        )
+
+    return tell
+
+
+def _older(theirs: Document, merged: Document) -> tuple[Tell, ...]:
+    """What the person's text lacked: an editor that goes on without reading the file anew is told once."""
+    kept = list(RowsBetween(theirs, merged, PERSON, None))
+    if not kept:
+        return ()
+    digest = sha256("\0".join(row.after_text or row.item or "" for row in kept).encode()).hexdigest()
+
+    def tell(change: int) -> Draft:
+        return Draft(
+            Source.DAEMON,
+            Kind.INFO,
+            f"An editor saved an older copy of ROADMAP.md. It was merged, and what was recorded meanwhile is kept:"
+            f" {_named(kept)}. If the edit was to take some of that back, do it again in the file as it is now.",
+            title="An older copy of the roadmap was merged",
+            item=kept[0].item,
+            idempotency_key=f"older:{digest}",
+        )
+
+    return (tell,)
+
+
+def _named(rows: Sequence[Row]) -> str:
+    keys = dict.fromkeys(row.item or "the text outside items" for row in rows)
+    return ", ".join([*keys][:_MOST_NAMED])
+
+
+def _doubt(document: Document, other: Document, about: str, *, back: bool) -> Tell:
+    """The text that was saved can be read in two ways: an old copy, or one in which the person took something back."""
+    rows = list(RowsBetween(other, document, PERSON, None))
+    shown = _named(rows)
+    if back:
+        told = (
+            f"An editor saved ROADMAP.md without what was recorded before in {shown}. It was taken for an edit of the"
+            " newest version, which takes that back; if the editor only had an older copy, take the other side."
+        )
+    else:
+        told = (
+            f"An editor saved ROADMAP.md without what was recorded before in {shown}. It was taken for an older copy,"
+            " and what was recorded stays; if the edit was meant to take that back, take the other side."
+        )
+
+    def tell(change: int) -> Draft:
+        return Draft(
+            Source.DAEMON,
+            Kind.QUESTION,
+            told,
+            title="An edit may have taken recorded changes back",
+            level=Level.HIGH,
+            item=rows[0].item if rows else None,
+            options=(KEEP, TAKE_OTHER),
+            context={"choice": {"merged": document.digest, "alternative": other.digest}},
+            idempotency_key=f"doubt:{about}",
         )
 
     return tell

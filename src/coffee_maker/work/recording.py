@@ -187,7 +187,9 @@ class Recorder:
             with self._store.reading() as tx:
                 recorded = tx.roadmap.version(state.hash)
             assert recorded is not None  # the current version is never pruned
-            self._merge_taken(taken, self.parse(recorded), state.before or state.hash, state.pending or "", True)
+            staged = state.pending or ""
+            unread = self._file.unread(staged)
+            self._merge_taken(taken, self.parse(recorded), state.before or state.hash, staged, True, unread=unread)
         self._file.discard(state.pending or "")
 
     # --- placing ---
@@ -199,14 +201,17 @@ class Recorder:
             if taken is None:
                 return document
             before = document
-            document, newly_staged = self._merge_taken(taken.content, document, expected, staged, taken.placed)
+            unread = self._file.unread(staged if taken.placed else None)
+            document, newly_staged = self._merge_taken(
+                taken.content, document, expected, staged, taken.placed, unread=unread
+            )
             if newly_staged is None:
                 return document
             staged, expected = newly_staged, before.digest if taken.placed else sha256(taken.content).hexdigest()
         raise RoadmapUnusable(path=self._file.path, problem="another program saves it again and again meanwhile")
 
     def _merge_taken(
-        self, taken: bytes, recorded: Document, base: str, staged: str, placed: bool
+        self, taken: bytes, recorded: Document, base: str, staged: str, placed: bool, *, unread: bool = False
     ) -> tuple[Document, str | None]:
         """Record a save that came between; the merged document and the name it is staged under (None: in place)."""
         try:
@@ -217,15 +222,15 @@ class Recorder:
             self._keep_unreadable(taken, recorded, error)
             self._file.discard(staged)
             return recorded, None
-        merged = self._merged_with(theirs, recorded, base)
+        merged = self._merged_with(theirs, recorded, base, unread=unread)
         now_staged = self._file.stage(merged.document.data, merged.document.digest)
         expected = recorded.digest if placed else theirs.digest
         state = RoadmapState(merged.document.digest, now_staged, expected)
-        self._write(recorded, merged.document, merged.rows, merged.tell, state, keep=(theirs, *merged.keep))
+        self._write(recorded, merged.document, merged.rows, merged.tell, state, taken=theirs, offered=merged.offered)
         self._file.discard(staged)
         return merged.document, now_staged
 
-    def _merged_with(self, theirs: Document, recorded: Document, base: str) -> Absorbed:
+    def _merged_with(self, theirs: Document, recorded: Document, base: str, *, unread: bool) -> Absorbed:
         """`recorded`, which is to replace `base`, merged with a save that came before it got into the file.
 
         The buffer that was saved may be older than `base`: many versions are recorded while somebody types.
@@ -235,11 +240,10 @@ class Recorder:
         with self._store.reading() as tx:
             known = theirs.digest != recorded.digest and tx.roadmap.version(theirs.digest) is not None
             bases = outside.load_bases(tx.roadmap, base, without=recorded.digest)
-        descends_from = bases[0].content if known else outside.base_of(bases, theirs)
-        merged = outside.merge_in(recorded, theirs, descends_from, self._options.item_pattern)
-        if not known or merged.document.digest == recorded.digest:
-            return merged
-        return outside.restored(recorded, theirs, merged.document)
+        pattern = self._options.item_pattern
+        if known:
+            return outside.came_back(recorded, theirs, bases[0].content.decode(), theirs.revision, pattern)
+        return outside.absorb(recorded, theirs, bases, pattern, unread=unread)
 
     def _keep_unreadable(self, taken: bytes, recorded: Document, error: Refusal) -> None:
         from coffee_maker.work import outside
@@ -281,6 +285,9 @@ class Recorder:
             recorded_content = tx.roadmap.version(state.hash)
             known = tx.roadmap.version(theirs.digest) is not None
             bases = [] if known else outside.load_bases(tx.roadmap, state.hash)
+        unread = self._file.unread()
+        if unread:  # its writer knows what it says now
+            self._file.now_read()
         if recorded_content is None:
             raise RoadmapUnusable(
                 path=self._file.path,
@@ -290,20 +297,16 @@ class Recorder:
         recorded = self.parse(recorded_content)
         outside.refuse_emptied(theirs, recorded, self._file.path)
         if known:
-            merged = outside.restored(recorded, theirs)
+            merged = outside.came_back(recorded, theirs, recorded.text, theirs.revision, self._options.item_pattern)
         else:
-            base = outside.base_of(bases, theirs)
-            merged = outside.merge_in(recorded, theirs, base, self._options.item_pattern)
-            if base == recorded.data:
-                merged = merged._replace(tell=(*merged.tell, *outside.set_back(recorded, theirs, bases)))
+            merged = outside.absorb(recorded, theirs, bases, self._options.item_pattern, unread=unread)
         if merged.document.digest == theirs.digest:
             now = RoadmapState(theirs.digest, None, None)
-            self._write(recorded, merged.document, merged.rows, merged.tell, now, keep=merged.keep)
+            self._write(recorded, merged.document, merged.rows, merged.tell, now, offered=merged.offered)
             return
         staged = self._file.stage(merged.document.data, merged.document.digest)
         placing = RoadmapState(merged.document.digest, staged, theirs.digest)
-        keep = (theirs, *merged.keep)
-        self._write(recorded, merged.document, merged.rows, merged.tell, placing, keep=keep)
+        self._write(recorded, merged.document, merged.rows, merged.tell, placing, taken=theirs, offered=merged.offered)
         self._put(merged.document, staged, theirs.digest)
 
     def _merge_late(self, document: Document) -> bool:
@@ -337,7 +340,8 @@ class Recorder:
         tell: tuple[Tell, ...],
         state: RoadmapState,
         *,
-        keep: tuple[Document, ...] = (),
+        taken: Document | None = None,
+        offered: tuple[Document, ...] = (),
         guard: Guard | None = None,
     ) -> int:
         """Record it all in one transaction; the history id of the last row (0 without rows)."""
@@ -346,11 +350,13 @@ class Recorder:
         with self._store.writing() as tx:
             if guard is not None:
                 guard(tx)
-            for document in (*keep, after):
+            for document in offered:
+                tx.roadmap.save_version(document.digest, document.data, now, in_file=False)
+            for document in (taken, after) if taken else (after,):
                 tx.roadmap.save_version(document.digest, document.data, now)
             if len(rows) > 1 and rows[-1].item is None:  # prose can only be undone by the whole texts on both sides
                 between = rows[-2].text.encode()
-                tx.roadmap.save_version(sha256(between).hexdigest(), between, now)
+                tx.roadmap.save_version(sha256(between).hexdigest(), between, now, in_file=False)
             text, digest = before.text, before.digest
             for row in rows:
                 row_digest = sha256(row.text.encode()).hexdigest()
