@@ -5,9 +5,9 @@
 The floor is the least that a shared read-modify-write can cost: one apsw connection per process, kept open, one
 integer read and written in ``BEGIN IMMEDIATE`` with WAL and synchronous FULL, behind SQLite's own busy timeout or, in
 the second row, behind the same gate as ours. The next two are what our two statements cost by themselves, on our tables
-and without a line of the store, without the gate and behind it. An operation of ours is a whole transaction of the store: creating a
-question with an idempotency key, or answering it. All run for the same time on the same disk, in turn; medians of the
-rounds, as parts of the first row.
+and without a line of the store, without the gate and behind it. An operation of ours is a whole transaction of the
+store: creating a question with an idempotency key, or answering it. All run for the same time on the same disk, in
+turn; medians of the rounds, as parts of the first row.
 """
 
 from __future__ import annotations

@@ -75,6 +75,23 @@ def test_versions_come_newest_first_even_at_one_moment(store: SharedStore) -> No
         assert tx.roadmap.versions(2) == [digests[1], digests[4]]
 
 
+def test_a_version_that_was_never_in_the_file_is_kept_apart_until_it_is(store: SharedStore) -> None:
+    placed, offered = sha(b"placed"), sha(b"offered")
+    with store.writing() as tx:
+        tx.roadmap.save_version(offered, b"offered", NOW, in_file=False)
+        tx.roadmap.save_version(placed, b"placed", NOW)
+        tx.roadmap.append(change("0", placed))
+        tx.roadmap.append(change(placed, offered))
+    with store.reading() as tx:
+        assert tx.roadmap.versions(99) == [placed, offered]
+        assert tx.roadmap.versions(99, in_file=True) == [placed]
+        assert set(tx.roadmap.makers(99)) == {placed}
+    for in_file in (True, False):  # what was once in the file stays so
+        with store.writing() as tx:
+            tx.roadmap.save_version(offered, b"offered", NOW, in_file=in_file)
+            assert tx.roadmap.versions(99, in_file=True) == [offered, placed]
+
+
 def test_who_made_a_version_is_known_while_it_is_kept(store: SharedStore) -> None:
     kept, other, unmade = (sha(bytes([n])) for n in range(3))
     with store.writing() as tx:

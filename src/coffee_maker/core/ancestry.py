@@ -47,6 +47,7 @@ _STATUS_WORDS = frozenset(
         "done",
     )
 )
+_NOTHING_SAID = _STATUS_WORDS | {"status", "x"}
 _FIELD = re.compile(r"(?:[-*+] )?(?:\*\*|__)[^*:]+(?:\*\*|__)?:")
 _SENTENCE = 3  # words; two lines that have fewer in common may have been written apart
 _FEWEST_SENTENCES = 3
@@ -193,7 +194,7 @@ def _measured(sections: Sequence[Section | None], in_text: Section | None) -> li
     for (section, count), here, older in zip(runs, lines, reversed(elder), strict=True):
         added = text - here
         said = {_words(line) for line in here}
-        telling = [line for line in added if _words(line) not in said]
+        telling = [line for line in added if (words := _words(line)) and words not in said]
         differs = bool(added or here - text) or (section is None) != (in_text is None)
         one = _Difference(
             differs,
@@ -208,7 +209,7 @@ def _measured(sections: Sequence[Section | None], in_text: Section | None) -> li
 
 def _words(line: str) -> tuple[str, ...]:
     """What a line says but for a status or a ticked box: two people may come to the same one."""
-    return tuple(word for word in _WORDS.findall(line.lower()) if word not in _STATUS_WORDS and word != "x")
+    return tuple(word for word in _WORDS.findall(line.lower()) if word not in _NOTHING_SAID)
 
 
 def _reordered(version: Sections, theirs: Sections) -> bool:

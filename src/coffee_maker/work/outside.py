@@ -269,7 +269,8 @@ def _older(theirs: Document, merged: Document) -> tuple[Tell, ...]:
     kept = list(RowsBetween(theirs, merged, PERSON, None))
     if not kept:
         return ()
-    digest = sha256("\0".join(row.after_text or row.item or "" for row in kept).encode()).hexdigest()
+    lacked = set(merged.text.splitlines()) ^ set(theirs.text.splitlines())
+    digest = sha256("\n".join(sorted(lacked)).encode()).hexdigest()
 
     def tell(change: int) -> Draft:
         return Draft(
