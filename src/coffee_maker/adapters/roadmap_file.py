@@ -6,27 +6,23 @@ in one step (``renameat2`` with ``RENAME_EXCHANGE``), so what was taken out can 
 save between our reading and our placing is found, not lost. Where the system has no exchange, the text is compared
 right before a plain rename; what is saved between these two system calls (measured: 20 to 60 microseconds) is lost.
 
-An editor that writes in place holds the file open meanwhile. A read lease (``F_SETLEASE``) can only be had while nobody
-has the file open for writing, so we wait for the writer to finish, before reading and again for what was taken out.
-Who keeps it open longer may still write into what was taken out: that is *set aside* under a name of its own, and is
-looked at once it is closed.
+An editor that writes in place is waited for (`steady`), before reading and again for what was taken out. Who keeps the
+file open longer may still write into what was taken out: that is *set aside* under a name of its own, and is looked at
+once it is closed.
 """
 
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import stat
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-from coffee_maker.adapters import unread
-from coffee_maker.core.document import LARGEST
+from coffee_maker.adapters import steady, unread
 from coffee_maker.core.errors import RoadmapMissing, RoadmapUnusable
-from coffee_maker.core.lean import SIGURG, sha256
-from coffee_maker.core.typed import NamedTuple
+from coffee_maker.core.lean import sha256
 from coffee_maker.utils.mounts import mount_id
 
 TYPE_CHECKING = False
@@ -38,12 +34,9 @@ if TYPE_CHECKING:
     _T = TypeVar("_T")
 
 _RENAME_EXCHANGE = 2  # see rename(2)
-_TEXT_ENDINGS = (".md", ".markdown", ".mdown", ".txt")
 _OWNER = "Run as its owner (in a container: `--user $(id -u):$(id -g)`), or chown it."
 _MARK = ".coffee-"
 _HELD = "open-"
-_AT_WORK = 5  # times the patience, for a writer that goes on writing
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 class RoadmapFile:
@@ -60,8 +53,8 @@ class RoadmapFile:
         return self._patiently(self._read)
 
     def _read(self) -> bytes:
-        with self._directory() as (directory, name), _open(directory, name, self.path) as fd:
-            found = _read_steady(fd, self.path, self._patience)
+        with self._directory() as (directory, name), steady.open_regular(directory, name, self.path) as fd:
+            found = steady.read_steady(fd, self.path, self._patience)
             if found.at_work:
                 raise RoadmapUnusable(
                     path=self.path,
@@ -107,7 +100,7 @@ class RoadmapFile:
         from coffee_maker.core.state import NAMED_BY
 
         with self._directory() as (directory, name):
-            with _open(directory, name, self.path) as original:
+            with steady.open_regular(directory, name, self.path) as original:
                 self._refuse_unsuitable(directory, name, original)
                 staged = f".{name}{_MARK}{digest[:NAMED_BY]}-{os.urandom(6).hex()}"
                 with self._refusals("write beside it"):
@@ -128,8 +121,8 @@ class RoadmapFile:
             if not self._exchange(directory, staged, name):
                 return self._replace(directory, staged, name, expected)
             os.fsync(directory)
-            with _open(directory, staged, self.path) as fd:
-                taken = _read_steady(fd, self.path, self._patience)
+            with steady.open_regular(directory, staged, self.path) as fd:
+                taken = steady.read_steady(fd, self.path, self._patience)
             if not taken.quiet:
                 os.rename(staged, _aside(name), src_dir_fd=directory, dst_dir_fd=directory)
                 return None
@@ -144,8 +137,8 @@ class RoadmapFile:
         """What stands under a staged name; None when there is nothing, or it had to be set aside."""
         with self._directory(missing_ok=True) as (directory, roadmap):
             try:
-                with _open(directory, name, self.path) as fd:
-                    found = _read_steady(fd, self.path, self._patience)
+                with steady.open_regular(directory, name, self.path) as fd:
+                    found = steady.read_steady(fd, self.path, self._patience)
             except RoadmapMissing:
                 return None
             if found.quiet:
@@ -159,8 +152,8 @@ class RoadmapFile:
 
     def late(self, name: str) -> bytes | None:
         """The content of what was set aside; None as long as another program has it open for writing."""
-        with self._directory(missing_ok=True) as (directory, _), _open(directory, name, self.path) as fd:
-            found = _read_steady(fd, self.path, 0)
+        with self._directory(missing_ok=True) as (directory, _), steady.open_regular(directory, name, self.path) as fd:
+            found = steady.read_steady(fd, self.path, 0)
         return found.content if found.quiet else None
 
     def discard(self, name: str) -> None:
@@ -197,13 +190,13 @@ class RoadmapFile:
 
     @contextmanager
     def _directory(self, *, missing_ok: bool = False) -> Iterator[tuple[int, str]]:
-        real = _follow(self.path, missing_ok=missing_ok)
+        real = steady.follow(self.path, missing_ok=missing_ok)
         try:
             fd = os.open(os.path.dirname(real), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except FileNotFoundError:
             raise RoadmapMissing(path=self.path) from None
         except OSError as error:
-            raise RoadmapUnusable(path=self.path, problem=f"its directory: {_words(error)}") from error
+            raise RoadmapUnusable(path=self.path, problem=f"its directory: {steady.words(error)}") from error
         try:
             yield fd, os.path.basename(real)
         finally:
@@ -217,7 +210,7 @@ class RoadmapFile:
             raise
         except OSError as error:
             raise RoadmapUnusable(
-                path=self.path, problem=f"could not {doing}: {_words(error)}", hint=_cure(error)
+                path=self.path, problem=f"could not {doing}: {steady.words(error)}", hint=steady.cure(error)
             ) from error
 
     def _refuse_unsuitable(self, directory: int, name: str, fd: int) -> None:
@@ -294,8 +287,8 @@ class RoadmapFile:
 
     def _replace(self, directory: int, staged: str, name: str, expected: str) -> Taken | None:
         """Without the exchange: compare right before the rename."""
-        with _open(directory, name, self.path) as fd:
-            found = _read_steady(fd, self.path, self._patience)
+        with steady.open_regular(directory, name, self.path) as fd:
+            found = steady.read_steady(fd, self.path, self._patience)
         if sha256(found.content).hexdigest() != expected:
             from coffee_maker.core.state import Taken
 
@@ -315,116 +308,6 @@ def _is_aside(name: str) -> bool:
     return name.rpartition(_MARK)[2].startswith(_HELD)
 
 
-def _follow(path: str, *, missing_ok: bool) -> str:
-    """The real path. A symlink of the user's own is followed, one that could have been planted is refused.
-
-    Whoever may write the directory can plant a symlink to any file of the user's; it is only followed to a text file
-    (by its name) that belongs to the same user as the link.
-    """
-    try:
-        link = os.lstat(path)
-    except (FileNotFoundError, NotADirectoryError):
-        if missing_ok:
-            return os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
-        raise RoadmapMissing(path=path) from None
-    except OSError as error:
-        raise RoadmapUnusable(path=path, problem=_words(error), hint=_cure(error)) from error
-    if not stat.S_ISLNK(link.st_mode):
-        return os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
-    real = os.path.realpath(path)
-    try:
-        target = os.stat(real, follow_symlinks=False)
-    except OSError as error:
-        raise RoadmapUnusable(path=path, problem=f"it is a symlink to {real}: {_words(error)}") from error
-    if target.st_uid != link.st_uid or not real.lower().endswith(_TEXT_ENDINGS):
-        raise RoadmapUnusable(
-            path=path,
-            problem=f"it is a symlink to {real}, which is no text file of the link's owner",
-            hint="If it is meant, name the file itself: `[roadmap] path` in coffee-roadmap.toml.",
-        )
-    return real
-
-
-@contextmanager
-def _open(directory: int, name: str, path: str) -> Iterator[int]:
-    try:
-        fd = unread.open_silently(name or os.curdir, _READ, directory)  # the root has no name
-    except FileNotFoundError:
-        raise RoadmapMissing(path=path) from None
-    except OSError as error:
-        raise RoadmapUnusable(path=path, problem=_words(error), hint=_cure(error)) from error
-    try:
-        mode = os.fstat(fd).st_mode
-        if not stat.S_ISREG(mode):
-            raise RoadmapUnusable(
-                path=path,
-                problem="it is a directory" if stat.S_ISDIR(mode) else "it is no regular file",
-                hint="Name the Markdown file itself with --roadmap or `[roadmap] path`.",
-            )
-        yield fd
-    finally:
-        os.close(fd)
-
-
-class _Found(NamedTuple):
-    content: bytes
-    quiet: bool  # nobody had it open for writing
-    at_work: bool  # somebody has, and wrote into it all the time that was waited
-
-
-def _read_steady(fd: int, path: str, patience: float) -> _Found:
-    """The content. A writer is waited for `patience` seconds since it last wrote, and five times that in all."""
-    now = time.monotonic()
-    deadline, at_most = now + patience, now + patience * _AT_WORK
-    written = _written(fd)
-    while not (quiet := _lease(fd)) and time.monotonic() < deadline:
-        time.sleep(0.005)  # a writer has it open: nothing tells when it closes
-        if written != (written := _written(fd)):  # who is at work has not forgotten to close it
-            deadline = min(time.monotonic() + patience, at_most)
-    try:
-        size = os.fstat(fd).st_size
-        if size > LARGEST:
-            raise RoadmapUnusable(
-                path=path,
-                problem=f"it has {size / 1e6:.0f} MB, more than the {LARGEST / 1e6:.0f} MB that a roadmap may have",
-                hint="Move finished parts into an archive file of their own, or name the right file with --roadmap.",
-            )
-        chunks: list[bytes] = []
-        offset = 0
-        while chunk := os.pread(fd, 1 << 20, offset):
-            chunks.append(chunk)
-            offset += len(chunk)
-        return _Found(b"".join(chunks), quiet, not quiet and deadline == at_most)
-    except OSError as error:
-        raise RoadmapUnusable(path=path, problem=f"could not read it: {_words(error)}") from error
-    finally:
-        _end_lease(fd)
-
-
-def _written(fd: int) -> tuple[int, int]:
-    found = os.fstat(fd)
-    return found.st_size, found.st_mtime_ns
-
-
-def _lease(fd: int) -> bool:
-    """Take a read lease; False when somebody has the file open for writing. True where there are no leases."""
-    if not hasattr(fcntl, "F_SETLEASE"):
-        return True
-    try:
-        # An opener for writing breaks the lease with a signal; SIGURG is one that is ignored by default.
-        fcntl.fcntl(fd, fcntl.F_SETSIG, int(SIGURG))
-        fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_RDLCK)
-    except OSError as error:
-        return error.errno != errno.EAGAIN
-    return True
-
-
-def _end_lease(fd: int) -> None:
-    if hasattr(fcntl, "F_SETLEASE"):
-        with suppress(OSError):
-            fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
-
-
 def _exchange(directory: int, one: str, other: str) -> bool:
     """Exchange two names in one step; False where the system or the file system cannot."""
     import ctypes
@@ -440,29 +323,3 @@ def _exchange(directory: int, one: str, other: str) -> bool:
     if code == errno.ENOENT:
         raise FileNotFoundError(code, os.strerror(code))
     raise OSError(code, os.strerror(code))
-
-
-def _words(error: OSError) -> str:
-    known = {
-        errno.ELOOP: "it is a symlink that somebody put there meanwhile",
-        errno.ENXIO: "it is a pipe or socket, no regular file",
-        errno.EACCES: "no permission",
-        errno.EPERM: "not permitted",
-        errno.EROFS: "the file system is read-only",
-        errno.ENOSPC: "the disk is full",
-        errno.EDQUOT: "the disk quota is used up",
-        errno.EBUSY: "it is a mount point of its own",
-    }
-    return known.get(error.errno or 0, os.strerror(error.errno) if error.errno else str(error))
-
-
-def _cure(error: OSError) -> str:
-    cures = {
-        errno.EACCES: "Run as the owner of the directory, or make it writable for this user.",
-        errno.EPERM: "Look at the file's attributes (lsattr) and owner.",
-        errno.EROFS: "Mount it writable, or use a checkout on a writable disk.",
-        errno.ENOSPC: "Free some space and try again; nothing was changed.",
-        errno.EDQUOT: "Free some space and try again; nothing was changed.",
-        errno.EBUSY: "Mount the directory instead of the single file.",
-    }
-    return cures.get(error.errno or 0, "")
