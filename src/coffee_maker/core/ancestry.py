@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Container, Sequence
 from itertools import groupby
 
 from coffee_maker.core.threeway import hunks
@@ -119,6 +119,23 @@ def _own_between(one: int, other: int, saved: Container[int]) -> bool:
     """Whether between two versions there is nothing but what an editor saved."""
     low, high = sorted((one, other))
     return all(index in saved for index in range(low, high))
+
+
+def ruler(outside: str) -> Callable[[str], int]:
+    """Measures roughly how far a version is from the text: the parts, cut at headings, that only one of them has."""
+    parts = _parts(outside)
+    return lambda text: len(parts ^ _parts(text))
+
+
+def _parts(text: str) -> set[str]:
+    return {part.strip() for part in _cut(text)}
+
+
+def _cut(text: str) -> list[str]:
+    """The text at what looks like headings."""
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return f"\n{text}".split("\n#")
 
 
 def another(one: str, other: str) -> bool:
@@ -226,11 +243,9 @@ def _sections(text: str) -> Sections:
 
     What looks like a heading inside a code fence is none; counting fence marks is exact enough for a measure.
     """
-    if "\r" in text:
-        text = text.replace("\r\n", "\n").replace("\r", "\n")
     sections: Sections = {}
     name, level, fenced = "", 0, False
-    for part in f"\n{text}".split("\n#"):
+    for part in _cut(text):
         heading = part.partition("\n")[0]
         depth = len(heading) - len(heading.lstrip("#")) + 1
         if sections and not fenced and (depth <= level or not level or _begins_another(heading, name)):

@@ -19,15 +19,12 @@ from coffee_maker.core.merge import MergeConflict, merge
 from coffee_maker.core.questions import Draft, Kind, Level, Source
 from coffee_maker.core.revisions import revision_of_hash
 from coffee_maker.core.typed import NamedTuple
+from coffee_maker.work.bases import EDITED_OUTSIDE, Base
 from coffee_maker.work.rows import KEEP, PERSON, TAKE, TAKE_OTHER, Row
 
 if TYPE_CHECKING:
-    from coffee_maker.core.ports import RoadmapLog
+    pass
 
-EDITED_OUTSIDE = "edited outside coffee-roadmap"
-_EDITOR = (PERSON, EDITED_OUTSIDE)
-"""Who made a version that an editor saved and nothing was merged into; one that was merged is no change of its own."""
-_BASES = 50
 _MANY_VANISHED = 3
 _LONGEST_SHOWN = 200
 _MOST_NAMED = 20
@@ -45,21 +42,6 @@ class Absorbed(NamedTuple):
     offered: tuple[Document, ...] = ()  # further texts that an answer may put into the file
 
 
-class Base(NamedTuple):
-    """A version that a buffer may have been read from."""
-
-    content: bytes
-    saved: bool  # by an editor, which goes on from it; not recorded by a command, nor made by a merge
-
-
-def load_bases(log: RoadmapLog, current: str, *, without: str | None = None) -> list[Base]:
-    """The versions that a stale buffer may have been read from, newest first; never the one that was not yet there."""
-    digests = [digest for digest in log.versions(_BASES, in_file=True) if digest not in (current, without)]
-    makers = log.makers(_BASES)
-    contents = ((log.version(digest), makers.get(digest, _EDITOR)) for digest in (current, *digests))
-    return [Base(content, maker == _EDITOR) for content, maker in contents if content is not None]
-
-
 def absorb(
     recorded: Document, theirs: Document, bases: Sequence[Base], item_pattern: str | None, *, unread: bool
 ) -> Absorbed:
@@ -68,14 +50,8 @@ def absorb(
     Where the text leaves open which version that is, and another one would make another text of it, that is asked.
     `unread` tells that nobody has read the newest of `bases`.
     """
-    texts, saved = [], set()
-    for base in bases:
-        try:
-            texts.append(base.content.decode())
-        except UnicodeDecodeError:  # kept, but never a text: see `unreadable_save`
-            continue
-        if base.saved:
-            saved.add(len(texts) - 1)
+    texts = [base.text for base in bases]
+    saved = {at for at, base in enumerate(bases) if base.saved}
     best, *rivals = bases_of(texts, theirs.text, saved, unread=unread)
     if best and _said(texts[best]) == _said(theirs.text):
         version = revision_of_hash(sha256(texts[best].encode()).hexdigest())

@@ -236,13 +236,14 @@ class Recorder:
         The buffer that was saved may be older than `base`: many versions are recorded while somebody types.
         """
         from coffee_maker.work import outside
+        from coffee_maker.work.bases import load_bases
 
         with self._store.reading() as tx:
             known = theirs.digest != recorded.digest and tx.roadmap.version(theirs.digest) is not None
-            bases = outside.load_bases(tx.roadmap, base, without=recorded.digest)
+            bases = load_bases(tx.roadmap, base, theirs.text, without=recorded.digest)
         pattern = self._options.item_pattern
         if known:
-            return outside.came_back(recorded, theirs, bases[0].content.decode(), theirs.revision, pattern)
+            return outside.came_back(recorded, theirs, bases[0].text, theirs.revision, pattern)
         return outside.absorb(recorded, theirs, bases, pattern, unread=unread)
 
     def _keep_unreadable(self, taken: bytes, recorded: Document, error: Refusal) -> None:
@@ -280,11 +281,12 @@ class Recorder:
     def _absorb_outside(self, theirs: Document, state: RoadmapState) -> None:
         """Record an edit that somebody made with another program, merged with what it did not know."""
         from coffee_maker.work import outside
+        from coffee_maker.work.bases import load_bases
 
         with self._store.reading() as tx:
             recorded_content = tx.roadmap.version(state.hash)
             known = tx.roadmap.version(theirs.digest) is not None
-            bases = [] if known else outside.load_bases(tx.roadmap, state.hash)
+            bases = [] if known else load_bases(tx.roadmap, state.hash, theirs.text)
         unread = self._file.unread()
         if unread:  # its writer knows what it says now
             self._file.now_read()
