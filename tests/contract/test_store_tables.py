@@ -92,6 +92,12 @@ def test_a_version_that_was_never_in_the_file_is_kept_apart_until_it_is(store: S
             assert tx.roadmap.versions(99, in_file=True) == [offered, placed]
 
 
+def test_whether_the_file_was_left_at_a_version(store: SharedStore) -> None:
+    with store.writing() as tx:
+        tx.roadmap.append(change("first", "second"))
+        assert [tx.roadmap.was_recorded(digest) for digest in ("first", "second", "other")] == [True, True, False]
+
+
 def test_who_made_a_version_is_known_while_it_is_kept(store: SharedStore) -> None:
     kept, other, unmade = (sha(bytes([n])) for n in range(3))
     with store.writing() as tx:

@@ -452,6 +452,54 @@ def test_what_an_older_copy_lacked_is_told_once(desk: Desk) -> None:
     desk.check_record()
 
 
+@pytest.mark.parametrize("noticed", [True, False])
+def test_an_old_copy_that_is_saved_again_changes_nothing(noticed: bool, desk: Desk) -> None:
+    """Who presses `save` twice, or whose editor saves by itself, has not gone back to an older version."""
+    desk.editing.reconcile()
+    complete(desk)
+    stale = ROADMAP.replace("Told at length.", "Told shortly.")
+    for _ in range(3):
+        desk.save_outside(stale)
+        if noticed:
+            desk.editing.reconcile()
+        else:
+            desk.editing.edit("1", ItemEdits(append="Noted."), by="daemon")
+        assert desk.editing.read().item("2").status is Status.COMPLETE
+        assert "Told shortly." in desk.text
+    assert questions(desk) == []
+    assert len(notes(desk)) == 1
+    assert "restore" not in {change.change_type for change in desk.editing.history()}
+    desk.check_record()
+
+
+def test_an_old_copy_in_which_the_edit_is_taken_back_takes_only_that_back(desk: Desk) -> None:
+    desk.editing.reconcile()
+    complete(desk)
+    desk.save_outside(ROADMAP.replace("Told at length.", "Told shortly."))
+    desk.editing.reconcile()
+    desk.save_outside(ROADMAP)  # exactly an older version, and yet no return to it
+    document = desk.editing.reconcile()
+    assert document.item("2").status is Status.COMPLETE
+    assert "Told at length." in desk.text
+    (question,) = questions(desk)
+    desk.editing.choose(question._replace(answer=TAKE_OTHER, answered_by="ann"))
+    assert desk.text == ROADMAP
+    desk.check_record()
+
+
+def test_a_return_after_the_file_was_loaded_anew_is_a_return(desk: Desk) -> None:
+    desk.editing.reconcile()
+    complete(desk)
+    desk.save_outside(ROADMAP.replace("Told at length.", "Told shortly."))
+    desk.editing.reconcile()
+    desk.replace_outside("Told shortly.", "Told in a word.")
+    desk.editing.reconcile()
+    desk.save_outside(ROADMAP)
+    assert desk.editing.reconcile().text == ROADMAP
+    assert desk.editing.history()[0].change_type == "restore"
+    assert questions(desk) == []
+
+
 def test_what_is_only_offered_as_an_answer_is_no_version_that_an_editor_had(desk: Desk) -> None:
     conflict(desk)
     (question,) = questions(desk)

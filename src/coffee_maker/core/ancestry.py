@@ -92,7 +92,7 @@ def bases_of(candidates: Sequence[str], outside: str, saved: Container[int] = ()
             best = older
     if best and not _related(candidates[best], outside):
         return [0]
-    rivals = [one for one in equals if not _own_between(one, best, saved)]
+    rivals = [one for one in equals if not _own_between(one, best, saved) and _in_doubt(versions, one, best, theirs)]
     newest = next(index for index in range(best + 1) if _own_between(index, best, saved))
     return [best, *rivals, *([newest] if newest < best else [])]
 
@@ -113,6 +113,12 @@ def _nearest(versions: Sequence[Sections], theirs: Sections, saved: Container[in
         if distance == nearest:
             equals.append(index)
     return equals
+
+
+def _in_doubt(versions: Sequence[Sections], one: int, other: int, theirs: Sections) -> bool:
+    """Whether a person may have done by hand what is between two versions: one change more than the text has."""
+    newer, older = sorted((one, other))
+    return abs(_shown(versions[older], versions[newer], theirs)) <= 1
 
 
 def _own_between(one: int, other: int, saved: Container[int]) -> bool:

@@ -65,6 +65,9 @@ class RoadmapLog(Protocol):
     def makers(self, limit: int) -> Mapping[str, tuple[str, str | None]]:
         """Those of `versions` in the file that a change led to -> who made the newest such change, and the reason."""
 
+    def was_recorded(self, digest: str) -> bool:
+        """Whether a change begins at that version or leads to it: the file was left so."""
+
     def prune_versions(self, *, keep_last: int, keep_since: datetime) -> int:
         """Forget versions older than both bounds (never the current one); tells how many."""
 

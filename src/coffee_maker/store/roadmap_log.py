@@ -85,6 +85,12 @@ class Log:
         )
         return {digest: (by, reason) for digest, by, reason in rows}
 
+    def was_recorded(self, digest: str) -> bool:
+        rows = self._connection.execute(
+            "SELECT 1 FROM roadmap_history WHERE after_hash = ? OR before_hash = ? LIMIT 1", (digest, digest)
+        )
+        return len(rows) == 1
+
     def prune_versions(self, *, keep_last: int, keep_since: datetime) -> int:
         gone = self._connection.execute(
             "DELETE FROM roadmap_versions WHERE saved_at < ?"

@@ -32,6 +32,7 @@ class Base(NamedTuple):
 
     text: str
     saved: bool  # by an editor, which goes on from it; not recorded by a command, nor made by a merge
+    settled: bool  # the file was left so; else it was merged at once, and only the editor had it
 
 
 def load_bases(log: RoadmapLog, current: str, outside: str, *, without: str | None = None) -> list[Base]:
@@ -69,8 +70,13 @@ def _nearest(count: int, limit: int, distance: Callable[[int], int]) -> int | No
 
 
 def _load(log: RoadmapLog, digests: Sequence[str], makers: Mapping[str, tuple[str, str | None]]) -> list[Base]:
-    texts = ((_text(log, digest), makers.get(digest, _EDITOR)) for digest in digests)
-    return [Base(text, maker == _EDITOR) for text, maker in texts if text is not None]
+    found = []
+    for digest in digests:
+        text = _text(log, digest)
+        if text is not None:
+            settled = digest in makers or log.was_recorded(digest)
+            found.append(Base(text, makers.get(digest, _EDITOR) == _EDITOR, settled))
+    return found
 
 
 def _text(log: RoadmapLog, digest: str) -> str | None:

@@ -53,7 +53,7 @@ def absorb(
     texts = [base.text for base in bases]
     saved = {at for at, base in enumerate(bases) if base.saved}
     best, *rivals = bases_of(texts, theirs.text, saved, unread=unread)
-    if best and _said(texts[best]) == _said(theirs.text):
+    if best and bases[best].settled and _said(texts[best]) == _said(theirs.text):
         version = revision_of_hash(sha256(texts[best].encode()).hexdigest())
         return came_back(recorded, theirs, texts[0], version, item_pattern)
     absorbed = merge_in(recorded, theirs, texts[best], item_pattern)
@@ -65,6 +65,22 @@ def absorb(
             question = _doubt(absorbed.document, other, f"{theirs.digest}:{rival}", back=best < rival)
             return absorbed._replace(tell=(*absorbed.tell, question), offered=(other,))
     return absorbed._replace(tell=(*absorbed.tell, *_older(theirs, absorbed.document))) if best else absorbed
+
+
+def absorb_known(recorded: Document, theirs: Document, bases: Sequence[Base], item_pattern: str | None) -> Absorbed:
+    """A text that was in the file before. It came back, unless an editor with an old copy is at work: that has saved
+    the same once more, or has taken its last edit back."""
+    newest = next((base for base in bases if base.saved), None)
+    if newest is None or newest.settled:
+        return came_back(recorded, theirs, bases[0].text, theirs.revision, item_pattern)
+    absorbed = merge_in(recorded, theirs, newest.text, item_pattern)
+    if newest.text == theirs.text:
+        return absorbed
+    other = came_back(recorded, theirs, bases[0].text, theirs.revision, item_pattern).document
+    if unchanged(other.text, absorbed.document.text):
+        return absorbed
+    question = _doubt(absorbed.document, other, f"{theirs.digest}:{recorded.digest}", back=False)
+    return absorbed._replace(tell=(*absorbed.tell, question), offered=(*absorbed.offered, other))
 
 
 def _said(text: str) -> list[str]:

@@ -243,7 +243,7 @@ class Recorder:
             bases = load_bases(tx.roadmap, base, theirs.text, without=recorded.digest)
         pattern = self._options.item_pattern
         if known:
-            return outside.came_back(recorded, theirs, bases[0].text, theirs.revision, pattern)
+            return outside.absorb_known(recorded, theirs, bases, pattern)
         return outside.absorb(recorded, theirs, bases, pattern, unread=unread)
 
     def _keep_unreadable(self, taken: bytes, recorded: Document, error: Refusal) -> None:
@@ -286,7 +286,7 @@ class Recorder:
         with self._store.reading() as tx:
             recorded_content = tx.roadmap.version(state.hash)
             known = tx.roadmap.version(theirs.digest) is not None
-            bases = [] if known else load_bases(tx.roadmap, state.hash, theirs.text)
+            bases = load_bases(tx.roadmap, state.hash, theirs.text)
         unread = self._file.unread()
         if unread:  # its writer knows what it says now
             self._file.now_read()
@@ -299,7 +299,7 @@ class Recorder:
         recorded = self.parse(recorded_content)
         outside.refuse_emptied(theirs, recorded, self._file.path)
         if known:
-            merged = outside.came_back(recorded, theirs, recorded.text, theirs.revision, self._options.item_pattern)
+            merged = outside.absorb_known(recorded, theirs, bases, self._options.item_pattern)
         else:
             merged = outside.absorb(recorded, theirs, bases, self._options.item_pattern, unread=unread)
         if merged.document.digest == theirs.digest:
