@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -146,6 +147,11 @@ def test_whether_anybody_has_read_what_was_placed(file: RoadmapFile, path: Path)
     path.rename(path.with_suffix(".old"))
     path.write_bytes(b"six")
     assert not file.unread(), "another file"
+    placed(file, b"seven")
+    kept = shutil.copy2(path, path.with_suffix(".copy"))
+    os.utime(kept, ns=(path.stat().st_atime_ns, path.stat().st_mtime_ns))  # as a program that saves the times does
+    os.replace(kept, path)
+    assert not file.unread(), "a copy with the same times"
     path.unlink()
     assert not file.unread()
 

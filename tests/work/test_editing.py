@@ -35,7 +35,7 @@ from coffee_maker.core.state import Taken
 from coffee_maker.utils import locks
 from coffee_maker.work.editing import ItemEdits
 from coffee_maker.work.recording import Recorder
-from coffee_maker.work.rows import KEEP, TAKE, TAKE_OTHER
+from coffee_maker.work.rows import KEEP, TAKE, TAKE_BACK, TAKE_OTHER, TAKE_SAVED
 
 
 @pytest.fixture
@@ -348,11 +348,11 @@ def test_a_text_that_may_be_an_old_copy_or_take_something_back_is_asked_about(de
     desk.save_outside(outside)
     assert desk.editing.reconcile().item("2").status is Status.PLANNED
     (question,) = questions(desk)
-    assert question.options == (KEEP, TAKE_OTHER)
+    assert question.options == (KEEP, TAKE_BACK)
     assert question.item == "PRIORITY-2"
-    assert "takes that back" in question.message
+    assert "- PRIORITY-2: planned → complete" in question.message
     assert desk.editing.choose(question._replace(answer=KEEP)) is None
-    assert desk.editing.choose(question._replace(answer=TAKE_OTHER, answered_by="ann")) is not None
+    assert desk.editing.choose(question._replace(answer=TAKE_BACK, answered_by="ann")) is not None
     assert {desk.editing.read().item(key).status for key in ("2", "2.5")} == {Status.COMPLETE}
     desk.check_record()
 
@@ -420,8 +420,10 @@ def test_a_save_without_what_was_saved_before_keeps_it_and_asks(desk: Desk) -> N
     assert "Foo" in desk.text
     assert "Told shortly." in desk.text
     (question,) = questions(desk)
+    assert question.options == (KEEP, TAKE_SAVED)
     assert "older copy" in question.message
-    assert desk.editing.choose(question._replace(answer=TAKE_OTHER, answered_by="ann")) is not None
+    assert "- PRIORITY-2: without Foo is what I think." in question.message
+    assert desk.editing.choose(question._replace(answer=TAKE_SAVED, answered_by="ann")) is not None
     assert desk.text == outside
     desk.check_record()
 
@@ -444,11 +446,15 @@ def test_what_an_older_copy_lacked_is_told_once(desk: Desk) -> None:
         stale = stale.replace("Told at length.", words).replace("Told shortly.", words)
         desk.save_outside(stale)
         desk.editing.reconcile()
-        assert words in desk.text
+        assert words in desk.editing.read().text
         assert desk.editing.read().item("2").status is Status.COMPLETE
     (note,) = notes(desk)
     assert note.kind is Kind.INFO
-    assert "PRIORITY-2" in note.message
+    assert "- PRIORITY-2: planned → complete" in note.message
+    assert desk.text  # somebody may have loaded the file now: what is kept once more is told once more
+    desk.save_outside(stale.replace("Told in a word.", "Told again."))
+    desk.editing.reconcile()
+    assert len(notes(desk)) == 2
     desk.check_record()
 
 
@@ -482,8 +488,46 @@ def test_an_old_copy_in_which_the_edit_is_taken_back_takes_only_that_back(desk: 
     assert document.item("2").status is Status.COMPLETE
     assert "Told at length." in desk.text
     (question,) = questions(desk)
-    desk.editing.choose(question._replace(answer=TAKE_OTHER, answered_by="ann"))
+    desk.editing.choose(question._replace(answer=TAKE_SAVED, answered_by="ann"))
     assert desk.text == ROADMAP
+    desk.check_record()
+
+
+def test_an_editor_at_work_finds_what_it_saved_and_is_not_told_anything(desk: Desk) -> None:
+    """Typing, and taking back what was typed, while every save is noticed."""
+    desk.editing.reconcile()
+    one, two = "Text of the second item.", "Told at length."
+    for edits in (
+        [(one, "First words.")],
+        [(one, "First words."), (two, "Told shortly.")],
+        [(one, "Second words.")],
+        [],
+        [(one, "First words."), (two, "Told shortly.")],
+        [(two, "Told in a word.")],
+    ):
+        text = ROADMAP
+        for old, new in edits:
+            text = text.replace(old, new)
+        desk.save_outside(text)
+        desk.editing.reconcile()
+        assert desk.text == text
+    assert "restore" in {change.change_type for change in desk.editing.history()}
+    assert [note.title for note in notes(desk)] == []
+    desk.check_record()
+
+
+@pytest.mark.parametrize("by", ["agent", "editor"])
+def test_a_new_item_with_another_number_is_the_same_item(by: str, desk: Desk) -> None:
+    desk.editing.reconcile()
+    if by == "agent":
+        desk.editing.add("Something new", number="PRIORITY-9", body="What it is about.", by="daemon")
+    else:
+        desk.save_outside(f"{ROADMAP}\n### PRIORITY 9: Something new\n\n**Status**: 📝 Planned\n\nWhat it is about.\n")
+        desk.editing.reconcile()
+    desk.save_outside(desk.text.replace("PRIORITY 9:", "PRIORITY 4:").replace("PRIORITY-9:", "PRIORITY-4:"))
+    document = desk.editing.reconcile()
+    assert [item.key for item in document.items if "new" in item.title] == ["PRIORITY-4"]
+    assert questions(desk) == []
     desk.check_record()
 
 

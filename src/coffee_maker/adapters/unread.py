@@ -1,9 +1,10 @@
 """Whether anybody has read a file since it was put there, where the file system tells.
 
 Linux notes the time at which a file was last read, by default at the first reading after a change ("relatime", see
-mount(8)). A file gets a time that no reading leaves; as long as it has that, nobody has read it. Our own readings leave
-no trace (``O_NOATIME``, which only the owner may use). Writing does not change it, so a text that was written over a
-file that nobody had read was made from an older one. The other way round nothing follows: anything may have read it.
+mount(8)). A file gets a time that no reading leaves, made from its inode so that no copy passes for it; as long as it
+has that, nobody has read it. Our own readings leave no trace (``O_NOATIME``, which only the owner may use). Writing
+does not change it, so a text that was written over a file that nobody had read was made from an older one. The other
+way round nothing follows: anything may have read it.
 """
 
 from __future__ import annotations
@@ -14,23 +15,22 @@ from contextlib import suppress
 from coffee_maker.utils.mounts import mount_of
 
 _SECOND = 1_000_000_000
-_SIGN = 192_837_465  # nanoseconds into the second: the kernel's clock stands there once in 250 million readings
 _SILENT = getattr(os, "O_NOATIME", 0)
 _ST_NOATIME = 1024  # see statvfs(3)
 
 
 def mark(fd: int) -> None:
     """Mark an open file of our own as read by nobody; nothing happens where that cannot be done."""
-    written = os.fstat(fd).st_mtime_ns
+    found = os.fstat(fd)
     with suppress(OSError):
-        os.utime(fd, ns=((written // _SECOND - 1) * _SECOND + _SIGN, written))
+        os.utime(fd, ns=((found.st_mtime_ns // _SECOND - 1) * _SECOND + _sign(found), found.st_mtime_ns))
 
 
 def is_marked(directory: int, name: str) -> bool:
     """Whether certainly nobody has read the file since it was marked; False where it is not known."""
     try:
         found = os.stat(name, dir_fd=directory, follow_symlinks=False)
-        if not _SILENT or found.st_atime_ns % _SECOND != _SIGN:
+        if not _SILENT or found.st_atime_ns % _SECOND != _sign(found):
             return False
         if os.fstatvfs(directory).f_flag & _ST_NOATIME:
             return False
@@ -38,6 +38,11 @@ def is_marked(directory: int, name: str) -> bool:
         return False
     mount = mount_of(f"/proc/self/fd/{directory}")
     return mount is not None and not mount.unsafe
+
+
+def _sign(found: os.stat_result) -> int:
+    """Nanoseconds into the second; the kernel's clock stands there once in a thousand million readings."""
+    return found.st_ino * 2_654_435_761 % (_SECOND - 1) + 1
 
 
 def open_silently(name: str, flags: int, directory: int) -> int:

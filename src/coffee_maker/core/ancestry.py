@@ -8,8 +8,8 @@ in the text and those before are. Where the text contradicts a change, it may ha
 newest version is then taken when it is among the equals, but in a text that is older than the newest version, the
 oldest of the equals. The other equals are told, too: where merging from one of them gives another text, only the
 person can say which was meant. What an editor saved itself it has not forgotten: of equal versions between which nobody
-else changed anything, the newest is what it goes on from. Where an older one is nearer, either a second editor had
-that, or the editor took its own save back: that is told as well.
+else changed anything, the newest is what it goes on from. Where an older one is nearer, either the editor took its own
+save back, or a second editor had that: after two saves in a row it is the first, at work; after one it is told as well.
 
 A newest version that nobody has read (some file systems tell) is no base.
 
@@ -79,6 +79,7 @@ def bases_of(candidates: Sequence[str], outside: str, saved: Container[int] = ()
         versions.append(_sections(text))
         if versions[-1] == theirs and list(versions[-1]) == list(theirs):
             return [len(versions) - 1]
+    theirs = _renumbered(theirs, versions)
     equals = _nearest(versions, theirs, saved)
     if unread and equals[0] == 0 and len(versions) > 1:
         equals = _nearest(versions[1:], theirs, {index - 1 for index in range(1, len(versions)) if index in saved})
@@ -92,9 +93,27 @@ def bases_of(candidates: Sequence[str], outside: str, saved: Container[int] = ()
             best = older
     if best and not _related(candidates[best], outside):
         return [0]
-    rivals = [one for one in equals if not _own_between(one, best, saved) and _in_doubt(versions, one, best, theirs)]
     newest = next(index for index in range(best + 1) if _own_between(index, best, saved))
+    at_work = newest + 1 < best or (newest < best and best in saved)
+    if at_work:
+        best = newest
+    rivals = [one for one in equals if not _own_between(one, best, saved) and _in_doubt(versions, one, best, theirs)]
     return [best, *rivals, *([newest] if newest < best else [])]
+
+
+def _renumbered(theirs: Sections, versions: Sequence[Sections]) -> Sections:
+    """The text's sections under the numbers that the versions know them by: an item with another number is no other."""
+    known = {name for version in versions for name in version}
+    names = {_said_by(section): name for version in reversed(versions) for name, section in version.items()}
+    found = {}
+    for name, section in theirs.items():
+        former = names.get(_said_by(section), name) if name not in known else name
+        found[name if former in theirs else former] = section
+    return found
+
+
+def _said_by(section: Section) -> str:
+    return _title(section[0]).strip()
 
 
 def _nearest(versions: Sequence[Sections], theirs: Sections, saved: Container[int]) -> list[int]:

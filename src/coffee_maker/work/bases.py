@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from coffee_maker.core.ports import RoadmapLog
 
 EDITED_OUTSIDE = "edited outside coffee-roadmap"
-_EDITOR = (PERSON, EDITED_OUTSIDE)
-"""Who made a version that an editor saved and nothing was merged into; one that was merged is no change of its own."""
+CAME_BACK = "the file is version"
 _NEAR = 50
 _MOST = 2000
 _GROWTH = 1.25  # from one sample to the next: forty between the 50th version and the 2,000th
@@ -75,8 +74,13 @@ def _load(log: RoadmapLog, digests: Sequence[str], makers: Mapping[str, tuple[st
         text = _text(log, digest)
         if text is not None:
             settled = digest in makers or log.was_recorded(digest)
-            found.append(Base(text, makers.get(digest, _EDITOR) == _EDITOR, settled))
+            found.append(Base(text, _by_editor(*makers[digest]) if digest in makers else not settled, settled))
     return found
+
+
+def _by_editor(changed_by: str, reason: str | None) -> bool:
+    """Whether an editor saved it, and nothing was merged into it."""
+    return changed_by == PERSON and (reason == EDITED_OUTSIDE or (reason or "").startswith(CAME_BACK))
 
 
 def _text(log: RoadmapLog, digest: str) -> str | None:

@@ -18,7 +18,7 @@ from coffee_maker.core.typed import NamedTuple
 from coffee_maker.utils import locks, observing
 from coffee_maker.work import belonging
 from coffee_maker.work.recording import Options, Recorder
-from coffee_maker.work.rows import TAKE, TAKE_OTHER, Row
+from coffee_maker.work.rows import KEEP, Row
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -187,7 +187,7 @@ class Editing:
         Raises `CannotTake` when the other side is no longer kept, or what it would replace was changed since.
         """
         choice = question.context.get("choice")
-        if not isinstance(choice, dict) or question.answer not in (TAKE, TAKE_OTHER):
+        if not isinstance(choice, dict) or question.answer in (None, KEEP):
             return None
         from coffee_maker.work import undoing
 

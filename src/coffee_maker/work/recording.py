@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from coffee_maker.core.ports import Clock, RoadmapFile, Store, Transaction
-    from coffee_maker.work.outside import Absorbed, Tell
+    from coffee_maker.work.outside import Absorbed
+    from coffee_maker.work.telling import Tell
 
     Guard = Callable[[Transaction], None]
 
@@ -162,10 +163,10 @@ class Recorder:
             return digest[:NAMED_BY] in name or tx.roadmap.version(digest) is not None
 
     def _set_aside(self, name: str) -> None:
-        from coffee_maker.work import outside
+        from coffee_maker.work import telling
 
         with self._store.writing() as tx:  # told first: what has its new name is not looked at again
-            self._notify(tx, (outside.save_set_aside(self._file.aside(name)),), 0)
+            self._notify(tx, (telling.save_set_aside(self._file.aside(name)),), 0)
         self._file.set_aside(name)
 
     # --- finishing what a crash left ---
@@ -247,13 +248,13 @@ class Recorder:
         return outside.absorb(recorded, theirs, bases, pattern, unread=unread)
 
     def _keep_unreadable(self, taken: bytes, recorded: Document, error: Refusal) -> None:
-        from coffee_maker.work import outside
+        from coffee_maker.work import telling
 
         digest = sha256(taken).hexdigest()
         with self._store.writing() as tx:
             tx.roadmap.save_version(digest, taken, self._clock.now())
             tx.roadmap.save_version(recorded.digest, recorded.data, self._clock.now())
-            self._notify(tx, (outside.unreadable_save(digest, error),), 0)
+            self._notify(tx, (telling.unreadable_save(digest, error),), 0)
 
     def _take_back(self, before: Document, after: Document, staged: str, error: Refusal) -> None:
         """The file could not be replaced: record that the change did not happen, so that record and file agree."""

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 PERSON = "person"
 KEEP, TAKE, TAKE_OTHER = "keep the file", "take the recorded change", "take the other side"
 """The options of the question about a conflict; the last where the file does not have the editor's side throughout."""
+TAKE_SAVED, TAKE_BACK = "take the text as it was saved", "bring back what was recorded"
+"""Those beside `KEEP` where a saved text may be an old copy, or one in which something was taken back."""
 
 
 class Row(NamedTuple):

@@ -6,7 +6,7 @@ from coffee_maker.core.document import Document
 from coffee_maker.core.errors import CannotTake, CannotUndo, ChangeNotFound
 from coffee_maker.core.merge import merge
 from coffee_maker.core.revert import later, revert
-from coffee_maker.work.outside import RowsBetween
+from coffee_maker.work.between import RowsBetween
 from coffee_maker.work.rows import PERSON, Row
 
 TYPE_CHECKING = False
