@@ -130,7 +130,8 @@ def test_the_agent_gets_the_item_and_a_place_outside_the_person_s_tree(project: 
     (task,) = agent.tasks
     assert (task.key, task.title, task.branch) == (TWO, "Write the parser", "roadmap/PRIORITY-2-write-the-parser")
     assert "Text of two." in task.text
-    assert task.environment == {"COFFEE_DATA_DIR": "/d", "COFFEE_RUN": "1", "COFFEE_PIPELINE": "1"}
+    ours = {"COFFEE_ACTOR": "agent of PRIORITY-2", "COFFEE_RUN": "1", "COFFEE_PIPELINE": "1"}
+    assert task.environment == {"COFFEE_DATA_DIR": "/d", **ours}
     for path in (task.directory, task.item_file, task.log):
         assert not path.startswith(str(project.root))
     assert not task.item_file.startswith(task.directory)

@@ -182,7 +182,10 @@ class CannotUndo(Conflict):
     """Change {id} cannot be undone: {problem}."""
 
     code = "cannot_undo"
-    default_hint = "`coffee-roadmap history` shows what came later; an item can always be edited as it is now."
+    default_hint = (
+        "`coffee-roadmap history --diff` shows what it changed and what came later; single things can be set again with"
+        " `status` and `edit`."
+    )
 
 
 class CannotTake(Conflict):

@@ -166,6 +166,10 @@ def notify(job: Job, status: Status, reason: str) -> int:
     title = f"{job.key} is complete" if good else f"{job.key} needs you"
     if job.results.get(REPORT, {}).get("not_ours"):
         title = f"{job.key} was worked on, and its status is yours"
+        details.append(
+            f"It was changed or removed while it was worked on. `coffee-roadmap status {job.key} complete` accepts the"
+            " work; as planned it is built again."
+        )
     made = desk.messages.notify(
         Draft(
             source=Source.DAEMON,

@@ -334,7 +334,12 @@ def _task(job: Job, run: int, what: str) -> Task:
         timeout=options.agent_timeout if what == "agent" else options.test_timeout,
         max_output=options.max_output,
         answers=answers,
-        environment={**options.environment, "COFFEE_RUN": str(run), "COFFEE_PIPELINE": str(job.pipeline)},
+        environment={
+            **options.environment,
+            "COFFEE_ACTOR": f"agent of {job.key}",
+            "COFFEE_RUN": str(run),
+            "COFFEE_PIPELINE": str(job.pipeline),
+        },
         earlier=in_words(tries_of(job)),
         stall=options.stall if what == "agent" else None,
         max_turns=options.ceilings.run_turns,
