@@ -103,17 +103,18 @@ def bases_of(candidates: Sequence[str], outside: str, saved: Container[int] = ()
 
 def _renumbered(theirs: Sections, versions: Sequence[Sections]) -> Sections:
     """The text's sections under the numbers that the versions know them by: an item with another number is no other."""
-    known = {name for version in versions for name in version}
-    names = {_said_by(section): name for version in reversed(versions) for name, section in version.items()}
-    found = {}
-    for name, section in theirs.items():
-        former = names.get(_said_by(section), name) if name not in known else name
-        found[name if former in theirs else former] = section
-    return found
-
-
-def _said_by(section: Section) -> str:
-    return _title(section[0]).strip()
+    new = theirs.keys() - {name for version in versions for name in version}
+    if not new:
+        return theirs
+    gone = {
+        _title(section[0]).strip(): name
+        for version in reversed(versions)
+        for name, section in version.items()
+        if name not in theirs
+    }
+    return {
+        gone.pop(_title(section[0]).strip(), name) if name in new else name: section for name, section in theirs.items()
+    }
 
 
 def _nearest(versions: Sequence[Sections], theirs: Sections, saved: Container[int]) -> list[int]:
