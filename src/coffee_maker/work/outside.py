@@ -57,16 +57,19 @@ def absorb(
     return absorbed
 
 
-def absorb_known(recorded: Document, theirs: Document, bases: Sequence[Base], item_pattern: str | None) -> Absorbed:
+def absorb_known(
+    recorded: Document, theirs: Document, bases: Sequence[Base], item_pattern: str | None, *, unread: bool
+) -> Absorbed:
     """A text that was in the file before. It came back, unless an editor with an old copy is at work: that has saved
-    the same once more, or has taken its last edit back."""
+    the same once more, or has taken its last edit back. Then it is asked, but where nobody has read the newest of
+    `bases` (`unread`) the same text again tells nothing new."""
     at = next((at for at, base in enumerate(bases) if base.text == theirs.text), None)
     returned = _came_back(recorded, theirs, bases, at, item_pattern)
     newest = next((base for base in bases if base.saved), None)
     if newest is None or newest.settled:
         return returned
     absorbed = merge_in(recorded, theirs, newest.text, item_pattern)
-    if newest.text == theirs.text or _said(returned.document.text) == _said(absorbed.document.text):
+    if (unread and newest.text == theirs.text) or _said(returned.document.text) == _said(absorbed.document.text):
         return absorbed
     other = returned.document
     question = telling.doubt(absorbed.document, other, f"{theirs.digest}:{recorded.digest}", back=False)

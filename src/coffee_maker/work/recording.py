@@ -244,7 +244,7 @@ class Recorder:
             bases = load_bases(tx.roadmap, base, theirs.text, without=recorded.digest)
         pattern = self._options.item_pattern
         if known:
-            return outside.absorb_known(recorded, theirs, bases, pattern)
+            return outside.absorb_known(recorded, theirs, bases, pattern, unread=unread)
         return outside.absorb(recorded, theirs, bases, pattern, unread=unread)
 
     def _keep_unreadable(self, taken: bytes, recorded: Document, error: Refusal) -> None:
@@ -300,7 +300,7 @@ class Recorder:
         recorded = self.parse(recorded_content)
         outside.refuse_emptied(theirs, recorded, self._file.path)
         if known:
-            merged = outside.absorb_known(recorded, theirs, bases, self._options.item_pattern)
+            merged = outside.absorb_known(recorded, theirs, bases, self._options.item_pattern, unread=unread)
         else:
             merged = outside.absorb(recorded, theirs, bases, self._options.item_pattern, unread=unread)
         if merged.document.digest == theirs.digest:
