@@ -97,13 +97,14 @@ def _questions(**_: Any) -> dict[str, str]:
 
 
 def _answers(*, parsed_args: Any, **_: Any) -> tuple[str, ...]:
-    """The options of the question that is on the line."""
+    """The options of the question that is on the line; one that ends with dots is completed by words of one's own."""
     from coffee_maker import wiring
 
     if parsed_args.id is None:
         return ()
     with wiring.open_project() as operations:
-        return operations.messages.get(int(parsed_args.id)).options
+        options = operations.messages.get(int(parsed_args.id)).options
+    return tuple(one.removesuffix("...") for one in options)
 
 
 def _changes(**_: Any) -> dict[str, str]:

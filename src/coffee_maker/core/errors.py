@@ -146,7 +146,10 @@ class RoadmapMissing(NotFound):
     """There is no roadmap at {path}."""
 
     code = "roadmap_missing"
-    default_hint = "`coffee-roadmap init` makes one, or name yours with --roadmap or COFFEE_ROADMAP."
+    default_hint = (
+        "`coffee-roadmap init` makes one, or puts the last recorded version back; or name yours with --roadmap or"
+        " COFFEE_ROADMAP."
+    )
 
 
 class RoadmapUnusable(Refusal):
