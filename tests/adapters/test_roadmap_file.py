@@ -148,12 +148,26 @@ def test_whether_anybody_has_read_what_was_placed(file: RoadmapFile, path: Path)
     path.write_bytes(b"six")
     assert not file.unread(), "another file"
     placed(file, b"seven")
+    times = path.stat().st_atime_ns, path.stat().st_mtime_ns
     kept = shutil.copy2(path, path.with_suffix(".copy"))
-    os.utime(kept, ns=(path.stat().st_atime_ns, path.stat().st_mtime_ns))  # as a program that saves the times does
+    os.utime(kept, ns=times)  # as a program that saves the times does
     os.replace(kept, path)
     assert not file.unread(), "a copy with the same times"
     path.unlink()
     assert not file.unread()
+
+
+def test_taking_note_of_a_reading_follows_nothing_that_was_put_in_the_place(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_bytes(b"s")
+    os.utime(secret, ns=(1, secret.stat().st_mtime_ns))
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to(secret)
+    fd = os.open(tmp_path, os.O_RDONLY)
+    for name in ("pipe", "link", "nothing", "."):
+        unread.clear(fd, name)  # neither waits for a writer of the pipe nor fails
+    os.close(fd)
+    assert secret.stat().st_atime_ns == 1
 
 
 def test_what_was_taken_out_tells_as_well_whether_it_had_been_read(file: RoadmapFile, path: Path) -> None:

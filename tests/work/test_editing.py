@@ -331,6 +331,25 @@ def test_what_was_set_aside_and_is_no_roadmap_any_more_is_kept_and_in_nobodys_wa
     desk.check_record()
 
 
+@pytest.mark.parametrize(("change", "asked"), [(ItemEdits(), 1), (ItemEdits(append="Built."), 0)], ids=["one", "two"])
+def test_one_change_that_a_text_lacks_may_have_been_taken_back_by_hand(
+    change: ItemEdits, asked: int, desk: Desk
+) -> None:
+    """A person who rejects an item adds a word why; nobody takes back two changes and adds words beside them."""
+    desk.editing.reconcile()
+    desk.editing.edit("2", change._replace(status=Status.COMPLETE), by="daemon")
+    assert desk.text  # somebody may have loaded it
+    desk.save_outside(ROADMAP.replace("Text of the second item.", "Text of the second item. Not yet done."))
+    assert desk.editing.reconcile().item("2").status is Status.COMPLETE
+    assert "Not yet done." in desk.text
+    assert [note.kind for note in notes(desk)] == [Kind.QUESTION if asked else Kind.INFO]
+    for question in questions(desk):
+        desk.editing.choose(question._replace(answer=TAKE_SAVED, answered_by="ann"))
+        assert desk.editing.read().item("2").status is Status.PLANNED
+        assert "Not yet done." in desk.text
+    desk.check_record()
+
+
 BETWEEN = "### PRIORITY 2.5: Between\n\n**Status**: "
 
 

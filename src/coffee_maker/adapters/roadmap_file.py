@@ -89,8 +89,8 @@ class RoadmapFile:
 
     def now_read(self) -> None:
         """See the port."""
-        with suppress(OSError), open(self.path, "rb") as file:
-            file.read(1)
+        with self._directory(missing_ok=True) as (directory, name):
+            unread.clear(directory, name)
 
     def stage(self, content: bytes, digest: str | None = None) -> str:
         """Write `content` beside the roadmap with its mode, owner and attributes, synced; the name to place it by."""

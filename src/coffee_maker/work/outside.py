@@ -13,27 +13,16 @@ from coffee_maker.core.document import Document
 from coffee_maker.core.errors import RoadmapUnusable
 from coffee_maker.core.lean import sha256
 from coffee_maker.core.merge import merge
-from coffee_maker.core.questions import Kind
 from coffee_maker.core.revisions import revision_of_hash
-from coffee_maker.core.typed import NamedTuple
 from coffee_maker.work import telling
 from coffee_maker.work.bases import CAME_BACK, EDITED_OUTSIDE, Base
 from coffee_maker.work.between import RowsBetween
-from coffee_maker.work.rows import PERSON, Row
-
-
-class Absorbed(NamedTuple):
-    """How an outside text goes into the record."""
-
-    document: Document  # what the file is to hold
-    rows: Sequence[Row]  # from what was recorded to `document`
-    tell: tuple[telling.Tell, ...] = ()
-    offered: tuple[Document, ...] = ()  # further texts that an answer may put into the file
+from coffee_maker.work.rows import PERSON, Entry, Row
 
 
 def absorb(
     recorded: Document, theirs: Document, bases: Sequence[Base], item_pattern: str | None, *, unread: bool
-) -> Absorbed:
+) -> Entry:
     """The outside text merged with what was recorded since the version that it descends from.
 
     Where the text leaves open which version that is, and another one would make another text of it, that is asked.
@@ -45,9 +34,9 @@ def absorb(
     if best and bases[best].settled and _said(texts[best]) == _said(theirs.text):
         return _came_back(recorded, theirs, bases, best, item_pattern)
     absorbed = merge_in(recorded, theirs, texts[best], item_pattern)
-    if any(one.kind is Kind.QUESTION for one in (tell(0) for tell in absorbed.tell)):
+    if absorbed.offered:  # it asks already
         return absorbed
-    for rival in sorted(rivals):
+    for rival in sorted({min(rivals), max(rivals)} if rivals else ()):  # what lies between is a bit of both
         other = merge_in(recorded, theirs, texts[rival], item_pattern).document
         if _said(other.text) != _said(absorbed.document.text):
             question = telling.doubt(absorbed.document, other, f"{theirs.digest}:{rival}", back=best < rival)
@@ -59,7 +48,7 @@ def absorb(
 
 def absorb_known(
     recorded: Document, theirs: Document, bases: Sequence[Base], item_pattern: str | None, *, unread: bool
-) -> Absorbed:
+) -> Entry:
     """A text that was in the file before. It came back, unless an editor with an old copy is at work: that has saved
     the same once more, or has taken its last edit back. Then it is asked, but where nobody has read the newest of
     `bases` (`unread`) the same text again tells nothing new."""
@@ -81,25 +70,25 @@ def _said(text: str) -> list[str]:
     return [line for line in map(str.rstrip, text.splitlines()) if line]
 
 
-def merge_in(recorded: Document, theirs: Document, base: str, item_pattern: str | None) -> Absorbed:
+def merge_in(recorded: Document, theirs: Document, base: str, item_pattern: str | None) -> Entry:
     """The outside text merged with what was recorded since its base."""
     if base == recorded.text:
         rows = RowsBetween(recorded, theirs, PERSON, EDITED_OUTSIDE)
-        return Absorbed(theirs, rows, telling.vanished(rows))
+        return Entry(theirs, rows, telling.vanished(rows))
     merged = merge(base, recorded.text, theirs.text, item_pattern=item_pattern)
     document = Document.from_text(merged.text, item_pattern=item_pattern)
     rows = RowsBetween(recorded, document, PERSON, f"{EDITED_OUTSIDE}, from an older version: merged")
     if not merged.conflicts:
-        return Absorbed(document, rows, telling.vanished(rows))
+        return Entry(document, rows, telling.vanished(rows))
     other = merge(base, theirs.text, recorded.text, item_pattern=item_pattern, drop=True)
     alternative = Document.from_text(other.text, item_pattern=item_pattern)
     question = telling.conflict(merged.conflicts, document, alternative)
-    return Absorbed(document, rows, (*telling.vanished(rows), question), (alternative,))
+    return Entry(document, rows, (*telling.vanished(rows), question), (alternative,))
 
 
 def _came_back(
     recorded: Document, theirs: Document, bases: Sequence[Base], at: int | None, item_pattern: str | None
-) -> Absorbed:
+) -> Entry:
     """A return to an older version (the base at `at`): a checkout, a restored backup, an editor's undo.
 
     `recorded` may hold a change of the newest base that was on its way into the file at that moment: it is merged in.
@@ -116,7 +105,7 @@ def _came_back(
     row = Row(PERSON, "restore", None, recorded.revision, result.revision, None, None, reason, result.text)
     others = at is None or not all(base.saved for base in bases[:at])
     at_work = at is not None and not others and (at > 1 or bases[at].saved)
-    return Absorbed(result, [row], () if at_work else (telling.came_back(recorded, result, version, others=others),))
+    return Entry(result, [row], () if at_work else (telling.came_back(recorded, result, version, others=others),))
 
 
 def refuse_emptied(theirs: Document, recorded: Document, path: str) -> None:

@@ -25,14 +25,13 @@ from coffee_maker.core.history import NewChange
 from coffee_maker.core.lean import sha256, timedelta
 from coffee_maker.core.state import NAMED_BY, RoadmapState
 from coffee_maker.core.typed import NamedTuple
-from coffee_maker.work.rows import Row
+from coffee_maker.work.rows import Entry, Row
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from coffee_maker.core.ports import Clock, RoadmapFile, Store, Transaction
-    from coffee_maker.work.outside import Absorbed
     from coffee_maker.work.telling import Tell
 
     Guard = Callable[[Transaction], None]
@@ -106,7 +105,7 @@ class Recorder:
         staged = self._file.stage(final.data, final.digest)
         try:
             state = RoadmapState(final.digest, staged, document.digest)
-            last = self._write(document, final, rows, (), state, guard=guard)
+            last = self._write(document, Entry(final, rows), state, guard=guard)
         except BaseException:
             self._discard_unless_recorded(staged)
             raise
@@ -227,11 +226,11 @@ class Recorder:
         now_staged = self._file.stage(merged.document.data, merged.document.digest)
         expected = recorded.digest if placed else theirs.digest
         state = RoadmapState(merged.document.digest, now_staged, expected)
-        self._write(recorded, merged.document, merged.rows, merged.tell, state, taken=theirs, offered=merged.offered)
+        self._write(recorded, merged, state, taken=theirs)
         self._file.discard(staged)
         return merged.document, now_staged
 
-    def _merged_with(self, theirs: Document, recorded: Document, base: str, *, unread: bool) -> Absorbed:
+    def _merged_with(self, theirs: Document, recorded: Document, base: str, *, unread: bool) -> Entry:
         """`recorded`, which is to replace `base`, merged with a save that came before it got into the file.
 
         The buffer that was saved may be older than `base`: many versions are recorded while somebody types.
@@ -267,7 +266,7 @@ class Recorder:
         row = Row(
             "coffee-roadmap", "restore", None, None, None, None, None, f"not written: {error.message}", before.text
         )
-        self._write(after, before, [row], (), RoadmapState(before.digest, None, None))
+        self._write(after, Entry(before, [row]), RoadmapState(before.digest, None, None))
         self._file.discard(staged)
 
     # --- what came from outside ---
@@ -305,11 +304,11 @@ class Recorder:
             merged = outside.absorb(recorded, theirs, bases, self._options.item_pattern, unread=unread)
         if merged.document.digest == theirs.digest:
             now = RoadmapState(theirs.digest, None, None)
-            self._write(recorded, merged.document, merged.rows, merged.tell, now, offered=merged.offered)
+            self._write(recorded, merged, now)
             return
         staged = self._file.stage(merged.document.data, merged.document.digest)
         placing = RoadmapState(merged.document.digest, staged, theirs.digest)
-        self._write(recorded, merged.document, merged.rows, merged.tell, placing, taken=theirs, offered=merged.offered)
+        self._write(recorded, merged, placing, taken=theirs)
         self._put(merged.document, staged, theirs.digest)
 
     def _merge_late(self, document: Document) -> bool:
@@ -338,24 +337,22 @@ class Recorder:
     def _write(
         self,
         before: Document,
-        after: Document,
-        rows: Sequence[Row],
-        tell: tuple[Tell, ...],
+        entry: Entry,
         state: RoadmapState,
         *,
         taken: Document | None = None,
-        offered: tuple[Document, ...] = (),
         guard: Guard | None = None,
     ) -> int:
-        """Record it all in one transaction; the history id of the last row (0 without rows)."""
-        now = self._clock.now()
+        """Record it all in one transaction; the history id of the last row (0 without rows). `taken` is a save that
+        was merged into it."""
+        now, rows = self._clock.now(), entry.rows
         last = 0
         with self._store.writing() as tx:
             if guard is not None:
                 guard(tx)
-            for document in offered:
+            for document in entry.offered:
                 tx.roadmap.save_version(document.digest, document.data, now, in_file=False)
-            for document in (taken, after) if taken else (after,):
+            for document in (taken, entry.document) if taken else (entry.document,):
                 tx.roadmap.save_version(document.digest, document.data, now)
             if len(rows) > 1 and rows[-1].item is None:  # prose can only be undone by the whole texts on both sides
                 between = rows[-2].text.encode()
@@ -372,7 +369,7 @@ class Recorder:
                 )  # fmt: skip
                 text, digest = row.text, row_digest
             tx.roadmap.set_state(state)
-            self._notify(tx, tell, last)
+            self._notify(tx, entry.tell, last)
             if last % _PRUNE_EVERY == 0 and last:
                 since = now - timedelta(days=self._options.keep_days)
                 tx.roadmap.prune_versions(keep_last=self._options.keep_versions, keep_since=since)

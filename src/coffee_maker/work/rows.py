@@ -6,7 +6,11 @@ from coffee_maker.core.typed import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from coffee_maker.core.document import Document
     from coffee_maker.core.history import ChangeType
+    from coffee_maker.work.telling import Tell
 
 PERSON = "person"
 KEEP, TAKE, TAKE_OTHER = "keep the file", "take the recorded change", "take the other side"
@@ -28,3 +32,12 @@ class Row(NamedTuple):
     reason: str | None
     text: str  # the whole document afterwards
     undoes: int | None = None
+
+
+class Entry(NamedTuple):
+    """What goes into the record in one transaction."""
+
+    document: Document  # what the file is to hold
+    rows: Sequence[Row]  # from what was recorded to `document`
+    tell: tuple[Tell, ...] = ()
+    offered: tuple[Document, ...] = ()  # further texts that the answer to a question in `tell` may put into the file

@@ -55,6 +55,7 @@ def vanished(rows: Sequence[Row]) -> tuple[Tell, ...]:
             f"{len(gone)} items disappeared from ROADMAP.md in one outside edit: {', '.join(gone[:_MOST_NAMED])}. Each"
             " is in `coffee-roadmap history`; `coffee-roadmap undo N` brings one back.",
             "vanished",
+            each_time=True,
         ),
     )
 
@@ -138,9 +139,9 @@ def conflict(conflicts: Sequence[MergeConflict], merged: Document, alternative: 
     )
 
 
-def _alert(title: str, message: str, key: str) -> Tell:
+def _alert(title: str, message: str, key: str, *, each_time: bool = False) -> Tell:
     def tell(change: int) -> Draft:
-        about = f"{key}:{change}" if ":" not in key else key
+        about = f"{key}:{change}" if each_time else key
         return Draft(Source.DAEMON, Kind.ALERT, message, title=title, level=Level.HIGH, idempotency_key=about)
 
     return tell
