@@ -456,6 +456,55 @@ def test_keeper_without_proc_knows_the_group(monkeypatch: pytest.MonkeyPatch) ->
     assert keeper._descendants(child.pid) == []
 
 
+DIES_DURING_THE_READING = """
+import builtins, os, signal, subprocess, sys
+from coffee_maker.adapters.agents import keeper
+
+keeper._prctl()(keeper._SUBREAPER, 1)
+program = "sleep 600 >/dev/null 2>&1 & echo $!; read wait"
+parent = subprocess.Popen(["sh", "-c", program], stdin=-1, stdout=-1, text=True)
+child = parent.stdout.readline().strip()
+listed, readings = os.listdir, []
+
+def child_first(path):  # as they are listed when the numbers of processes have begun again
+    return sorted(listed(path), key=lambda name: name != child)
+
+def opened(path, mode):
+    if path == f"/proc/{parent.pid}/stat" and not readings:
+        os.kill(parent.pid, signal.SIGKILL)
+        os.waitid(os.P_PID, parent.pid, os.WEXITED | os.WNOWAIT)
+        readings.append(path)
+    return builtins.open(path, mode)
+
+os.listdir, keeper.open = child_first, opened
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the keeper is a subreaper on Linux alone")
+def test_a_child_whose_parent_dies_while_the_keeper_looks_is_found() -> None:
+    script = DIES_DURING_THE_READING + "print(keeper._descendants(parent.pid) == [int(child)]); os.kill(int(child), 9)"
+    seen = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    assert (seen.stdout, seen.stderr) == ("True\n", "")
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the keeper is a subreaper on Linux alone")
+def test_a_child_that_the_keeper_did_not_see_is_ended() -> None:
+    """One that was born after the processes were listed, by a parent that died before it was looked at."""
+    script = (
+        DIES_DURING_THE_READING
+        + """
+def without_the_child(path):
+    return [name for name in listed(path) if name != child or readings]
+
+os.listdir = without_the_child
+keeper._end_all(parent.pid, 0.0)
+print(os.path.exists(f"/proc/{child}"))
+"""
+    )
+    seen = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    assert (seen.stdout, seen.stderr) == ("False\n", "")
+
+
 def test_one_that_says_nothing_is_ended(any_bench: Bench, mark: Callable[[], list[str]]) -> None:
     script = "echo first; sleep 600"
     task = any_bench.task(script)._replace(stall=timedelta(seconds=any_bench.short))

@@ -106,9 +106,9 @@ def _watch(agent: int, lifeline: int, woken: int, watchdog: float) -> int | str:
         if woken in ready:
             with suppress(BlockingIOError):
                 os.read(woken, 4096)
-            status = _reap().get(agent)
-            if status is not None:
-                return status
+            ended, _ = _reap()
+            if agent in ended:
+                return ended[agent]
         if lifeline in ready:
             if not os.read(lifeline, 4096):
                 return _CLOSED
@@ -122,21 +122,24 @@ def _now() -> float:
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
-def _reap() -> dict[int, int]:
-    """Collect the children that have ended."""
-    ended = {}
+def _reap() -> tuple[dict[int, int], bool]:
+    """Collect the children that have ended; whether there are others."""
+    ended: dict[int, int] = {}
     with suppress(ChildProcessError):
         while True:
             pid, status = os.waitpid(-1, os.WNOHANG)
             if pid == 0:
-                break
+                return ended, True
             ended[pid] = status
-    return ended
+    return ended, False
 
 
 def _end_all(agent: int, grace: float) -> tuple[int, int | None]:
     """Ask everything that is left to end, then kill it; how many processes were left, and the program's wait status
-    if it was among them."""
+    if it was among them.
+
+    A reading of /proc can miss a process that is being born or whose parent is dying. The kernel cannot: a subreaper
+    has children for as long as it has descendants, so nothing is over before it has none."""
     remaining = _descendants(agent)
     left = len(remaining)
     own: int | None = None
@@ -144,13 +147,15 @@ def _end_all(agent: int, grace: float) -> tuple[int, int | None]:
         _signal(pid, signal.SIGTERM)
         _signal(pid, signal.SIGCONT)  # a stopped process does not hear the first
     start = time.monotonic()
-    while remaining and time.monotonic() < start + grace + _PATIENCE:
+    while True:
+        ended, others = _reap()
+        own = ended.get(agent, own)
+        remaining = _descendants(agent)
+        if not (others or remaining) or time.monotonic() >= start + grace + _PATIENCE:
+            return left, own
         if time.monotonic() >= start + grace:
             _kill(remaining, agent)
         time.sleep(_KILL_ROUND if time.monotonic() > start + 0.1 else 0.005)
-        own = _reap().get(agent, own)
-        remaining = _descendants(agent)
-    return left, _reap().get(agent, own)
 
 
 def _kill(pids: list[int], group: int) -> None:
@@ -177,16 +182,17 @@ def _descendants(agent: int) -> list[int]:
         entries = []
     if str(os.getpid()) not in entries:
         return _group(agent)
-    parents = {}
+    parents, dead = {}, set()
     for name in filter(str.isdigit, entries):
         with suppress(OSError), open(f"/proc/{name}/stat", "rb") as file:
             state, parent = file.read().rpartition(b")")[2].split()[:2]
-            if state not in (b"Z", b"X"):
-                parents[int(name)] = int(parent)
+            parents[int(name)] = int(parent)
+            if state in (b"Z", b"X"):  # what was read before it died names it as its parent still
+                dead.add(int(name))
     found: list[int] = []
     level = {os.getpid()}
     while level := {pid for pid, parent in parents.items() if parent in level}:
-        found += sorted(level)
+        found += sorted(level - dead)
     return found
 
 
