@@ -280,6 +280,20 @@ def test_a_git_that_waits_for_a_program_of_its_own_is_left_its_time(
     assert (slow.code, slow.text) == (0, "done")
 
 
+def test_a_name_names_nothing_else(scene: Scene) -> None:
+    """git takes a line that begins with a quote for a quoted name: such a file made it read one of the machine's."""
+    names = ('"\\057dev\\057null"', '"made.txt"', '"', "made.txt\r", "a line\nmore", "back\\slash", "bad\udcffutf")
+    write(scene.tree / "made.txt", "made\n")
+    scene.repository.stage(scene.worktree, leave_out=())
+    for name in names:
+        write(scene.tree / name, f"{name!r}\n")
+    left = scene.repository.leftovers(scene.worktree)
+    assert left == {name: git(scene.home, "hash-object", "--", str(scene.tree / name)) for name in names}
+    scene.repository.commit(scene.worktree, "m")
+    assert scene.repository.close_worktree(scene.worktree, left) is None
+    assert not scene.tree.exists()
+
+
 def test_a_pipe_that_git_does_not_open_is_no_matter(scene: Scene) -> None:
     os.mkfifo(scene.tree / "pipe")
     write(scene.tree / "made.txt", "made\n")

@@ -128,8 +128,8 @@ class TreeGit:
         kinds = ("--others", "--modified", "--deleted", "--exclude-standard")
         listed = self.git.must("ls-files", "-z", *kinds, timeout=SLOW)
         paths = sorted(set(filter(None, listed.split("\0"))))[:_MOST_LEFTOVERS]
-        there = [path for path in paths if "\n" not in path and self._is_file(path)]
-        stdin = "".join(f"{path}\n" for path in there).encode(errors="surrogateescape")
+        there = [path for path in paths if self._is_file(path)]
+        stdin = "".join(map(_quoted, there)).encode(errors="surrogateescape")
         hashes = self.git.must("hash-object", "--no-filters", "--stdin-paths", stdin=stdin, timeout=SLOW).split()
         return {**dict.fromkeys(paths), **dict(zip(there, hashes, strict=True))}
 
@@ -188,6 +188,14 @@ class TreeGit:
         found = {entry.partition("\t")[2] for entry in _names(known) if entry.startswith(_GITLINK)}
         new = self.git.ask("ls-files", "--others", "--exclude-standard", "-z", timeout=SLOW).out
         return sorted(found | {name.rstrip("/") for name in _names(new) if name.endswith("/")})
+
+
+def _quoted(path: str) -> str:
+    """A line that git reads as this very path. It takes what begins with a quote for a quoted name, so that a file in
+    the tree could name any other of the machine, /dev/zero say, and drops the end of what ends in a carriage return."""
+    for sign, escaped in (("\\", "\\\\"), ('"', '\\"'), ("\n", "\\n"), ("\r", "\\r")):
+        path = path.replace(sign, escaped)
+    return f'"{path}"\n'
 
 
 def _file_of(mode: str, blob: str) -> str:
