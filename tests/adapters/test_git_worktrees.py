@@ -166,6 +166,36 @@ def test_something_else_in_its_place_is_moved_aside(project: Path, tree: str) ->
     assert Path(f"{tree}.left-1/precious.txt").read_text() == "mine\n"
 
 
+def test_a_link_in_its_place_is_moved_aside_and_not_what_it_leads_to(project: Path, tree: str) -> None:
+    repo = repository(project)
+    worktree = repo.open_worktree(tree, BRANCH)
+    Path(tree).rename(f"{tree}.away")
+    Path(tree).symlink_to(project)
+    before = snapshot(project)
+    repo.close_worktree(worktree)
+    again = repo.open_worktree(tree, BRANCH)
+    assert (again.path, again.aside) == (tree, f"{tree}.left-1")
+    assert Path(f"{tree}.left-1").readlink() == project
+    assert (Path(f"{tree}.away") / "code.py").exists()
+    assert not Path(tree).is_symlink()
+    assert snapshot(project) == before
+    write(Path(tree) / "made.py", "1\n")
+    assert done(repo, again)
+
+
+@pytest.mark.parametrize("kind", [GitRepository], indirect=True)  # in a box it is the agent's own git that loses it
+def test_a_work_tree_whose_branch_is_gone_is_kept_aside(project: Path, tree: str) -> None:
+    repo = repository(project)
+    repo.open_worktree(tree, BRANCH)
+    write(Path(tree) / "half.py", "1\n")
+    git(Path(tree), "update-ref", "-d", "HEAD")
+    again = repo.open_worktree(tree, BRANCH)
+    assert again.aside == f"{tree}.left-1"
+    assert Path(f"{tree}.left-1/half.py").read_text() == "1\n"
+    write(Path(tree) / "made.py", "1\n")
+    assert done(repo, again)
+
+
 def test_a_registration_whose_directory_is_gone_is_no_obstacle(project: Path, tree: str, tmp_path: Path) -> None:
     repo = repository(project)
     repo.open_worktree(tree, BRANCH)

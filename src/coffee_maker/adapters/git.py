@@ -109,11 +109,11 @@ class GitRepository:
     def open_worktree(self, path: str, branch: str) -> Worktree:
         """See the port. An earlier attempt's branch is gone on with; its leftovers are kept aside, unchanged."""
         head = self._begin()
-        path = os.path.realpath(path)
+        path = place_of(path)
         ref = f"refs/heads/{branch}"
         known = self._look_for(path, ref)
         self._unlock(ref)
-        aside = self._make_way(path, ref, known)
+        aside = self._make_way(path, ref, known, head)
         if not os.path.isdir(path):
             self._add(path, branch, head)
         return self._as_worktree(path, branch, head, aside)
@@ -235,11 +235,13 @@ class GitRepository:
     def _admin(self, path: str) -> str | None:
         """The git directory that the repository keeps for the work tree at `path`: found in the repository, since an
         agent can make the ``.git`` in its own directory lead anywhere."""
+        if os.path.islink(path):  # what it leads to, the person's own project perhaps, is nobody's work tree
+            return None
         folder = os.path.join(self._common(), "worktrees")
         with suppress(FileNotFoundError):
             for name in os.listdir(folder):
                 with suppress(OSError), open(os.path.join(folder, name, "gitdir"), "rb") as file:
-                    if os.path.realpath(os.path.dirname(os.fsdecode(file.read().strip()))) == path:
+                    if place_of(os.path.dirname(os.fsdecode(file.read().strip()))) == path:
                         return os.path.join(folder, name)
         return None
 
@@ -262,11 +264,12 @@ class GitRepository:
         for block in done.text.split("\n\n"):
             facts = dict(line.partition(" ")[::2] for line in block.splitlines())
             if "worktree" in facts:
-                found.append(_Registered(os.path.realpath(facts["worktree"]), facts.get("branch")))
+                found.append(_Registered(place_of(facts["worktree"]), facts.get("branch")))
         return found
 
-    def _make_way(self, path: str, ref: str, known: _Registered | None) -> str | None:
-        """Leave `path` either free or a clean work tree on `ref`; where what was in the way lies now."""
+    def _make_way(self, path: str, ref: str, known: _Registered | None, head: str) -> str | None:
+        """Leave `path` either free or a clean work tree on `ref`; where what was in the way lies now. One whose branch
+        is gone stands on `head` from now on."""
         admin = self._admin(path) if known else None
         if admin is not None and not os.path.exists(os.path.join(admin, "index")):
             shutil.rmtree(admin)  # git died while it made it, before any file was there
@@ -280,7 +283,8 @@ class GitRepository:
         if known and known.branch == ref and _leads_to(path, admin) and tree.is_clean():
             return None
         # A branch can be out in one work tree only: the one kept aside lets go of it, its files stay as they are.
-        tree.git.must("update-ref", "--no-deref", "HEAD", tree.tip())
+        tip = tree.git.ask("rev-parse", "--verify", "--quiet", "HEAD^0").text
+        tree.git.must("update-ref", "--no-deref", "HEAD", tip or head)
         aside = move_aside(path)
         with open(os.path.join(admin, "gitdir"), "wb") as file:
             file.write(os.fsencode(os.path.join(aside, ".git")) + b"\n")
@@ -309,6 +313,12 @@ def is_read_only(project: str) -> bool:
 def common_directory(git: Git) -> str:
     """The git directory that a repository's work trees share."""
     return os.path.join(git.directory, git.must("rev-parse", "--git-common-dir"))
+
+
+def place_of(path: str) -> str:
+    """The one name of a work tree's place. A link that stands there itself is not followed: an agent can put one in the
+    place of its tree, and what it leads to would be moved aside as the agent's."""
+    return os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
 
 
 def move_aside(path: str) -> str:

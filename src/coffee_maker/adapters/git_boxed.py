@@ -15,7 +15,7 @@ import shutil
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
-from coffee_maker.adapters.git import FETCHING, GitRepository, below, common_directory, move_aside
+from coffee_maker.adapters.git import FETCHING, GitRepository, below, common_directory, move_aside, place_of
 from coffee_maker.adapters.git_program import SLOW, in_a_line
 from coffee_maker.adapters.git_tree import TreeGit
 from coffee_maker.core.errors import BranchMoved, GitFailed
@@ -45,9 +45,9 @@ class BoxedRepository(GitRepository):
     def open_worktree(self, path: str, branch: str) -> Worktree:
         """See the port and the module."""
         head = self._begin()
-        path, ref = os.path.realpath(path), f"refs/heads/{branch}"
+        path, ref = place_of(path), f"refs/heads/{branch}"
         known = self._look_for(path, ref)
-        aside = self._make_way(path, "", known) if known else None  # a linked one, of the time before the box
+        aside = self._make_way(path, "", known, head) if known else None  # a linked one, of the time before the box
         tip = self._tip(ref) or self._make_branch(ref, head)
         with suppress(BranchMoved):  # what a crash kept from getting there
             tip = self._bring_home(path, branch)
@@ -132,7 +132,7 @@ class BoxedRepository(GitRepository):
 
     def _goes_on(self, path: str, ref: str, tip: str) -> bool:
         """Whether there is a clean tree on that branch; it is brought to the branch's newest commit."""
-        if not (os.path.isdir(path) and os.path.isdir(boxed_git(path).trusted)):
+        if os.path.islink(path) or not (os.path.isdir(path) and os.path.isdir(boxed_git(path).trusted)):
             return False
         tree = self._trusted(path)
         if tree.head() != ref or not tree.is_clean():
@@ -215,6 +215,8 @@ def _put_aside(path: str) -> str | None:
         moved = boxed_git(aside)
         os.rename(git.home, moved.home)
         link = os.path.join(aside, ".git")
+        if os.path.islink(aside):  # that one's own is not ours to change
+            return aside
         with suppress(OSError):  # the agent may have put anything in its place
             os.unlink(link)
             _write(link, f"gitdir: {moved.trusted}\n")

@@ -167,10 +167,10 @@ def open_worktree(job: Job) -> None:
     """A work tree of its own, outside the person's; the one of before a crash as it is."""
     desk = job.desk
     known = job.results.get("worktree")
-    if known and os.path.isdir(str(known["path"])):
+    path = os.path.join(desk.options.worktrees, file_name(job.key, job.title))
+    if known and os.path.isdir(str(known["path"])) and not os.path.islink(str(known["path"])):
         job.worktree = accounts.read_worktree(known)
         return
-    path = os.path.join(desk.options.worktrees, file_name(job.key, job.title))
     tree = desk.repository.open_worktree(path, branch_name(job.key, job.title))
     if known:  # it was taken away meanwhile: what this pipeline has committed before stays its work
         tree = tree._replace(tip=accounts.read_worktree(known).tip)
