@@ -231,6 +231,18 @@ def test_the_roadmap_and_the_data_are_left_out(project: Path, tree: str) -> None
     assert git(project, "diff", "--name-only", "main", BRANCH) == "docs/more.md"
 
 
+@pytest.mark.parametrize("kind", [GitRepository], indirect=True)  # in a box the agent does not see our index
+@pytest.mark.parametrize("mark", ["--assume-unchanged", "--skip-worktree"])
+def test_a_change_that_git_was_told_not_to_see_is_committed(project: Path, tree: str, mark: str) -> None:
+    repo = repository(project)
+    worktree = repo.open_worktree(tree, BRANCH)
+    git(Path(tree), "update-index", mark, "code.py", ".gitignore")
+    write(Path(tree) / "code.py", "two = 2\n")
+    assert done(repo, worktree)
+    assert git(project, "show", f"{BRANCH}:code.py") == "two = 2"
+    assert git(project, "diff", "--name-only", "main", BRANCH) == "code.py"
+
+
 def test_what_comes_after_staging_is_not_committed(project: Path, tree: str) -> None:
     repo = repository(project)
     worktree = repo.open_worktree(tree, BRANCH)

@@ -77,12 +77,27 @@ class TreeGit:
         self.unlock()
         # Only this run's index; what the agent staged is staged again below.
         git.must("read-tree", "--reset", since.split()[0] if since else "HEAD", timeout=SLOW)
+        self._look_at_all()
         out = (path for path in (*without, *self._repositories_inside()) if not self._is_behind_a_link(path))
         left_out = [f":(top,exclude,literal){path}" for path in out]
         everything = ("--", ":(top)", *left_out)
         if git.ask("add", "--all", *everything, timeout=SLOW).code != 0:  # a sparse work tree wants it said
             git.must("add", "--all", "--sparse", *everything, timeout=SLOW)
         return self._is_staged() or self.tip() != before
+
+    def _look_at_all(self) -> None:
+        """Have git look at files that the agent told it to take for unchanged: what was changed there would be in no
+        commit, and gone with the tree. What a sparse work tree leaves out is not there, and stays so."""
+        told = (entry.split(" ", 1) for entry in _names(self.git.ask("ls-files", "-v", "-z", timeout=SLOW).out))
+        marked = [(tag, path) for tag, path in told if tag != "H"]
+        there = [path for tag, path in marked if tag in "Ss" and os.path.lexists(os.path.join(self.tree, path))]
+        for option, paths in (
+            ("--no-assume-unchanged", [path for tag, path in marked if tag.islower()]),
+            ("--no-skip-worktree", there),
+        ):
+            if paths:
+                stdin = b"".join(os.fsencode(path) + b"\0" for path in paths)
+                self.git.must("update-index", option, "-z", "--stdin", stdin=stdin, timeout=SLOW)
 
     def staged(
         self, base: str, wanted: Callable[[str], bool], largest: int
