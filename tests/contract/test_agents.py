@@ -265,6 +265,19 @@ def test_huge_output_is_bounded_and_its_end_is_kept(bench: Bench) -> None:
     assert b"19999008 bytes more" in bench.log
 
 
+def test_output_without_line_ends_is_read_as_fast_as_any() -> None:
+    """One that is read slowly is waited for by the program: it had run into its time limit."""
+
+    def taken(data: bytes) -> float:
+        lines, began = process._Lines(), time.thread_time()
+        for _ in range(400):
+            lines.feed(data)
+        return time.thread_time() - began
+
+    lined = taken(b"0123456789abcde\n" * 4096)
+    assert taken(bytes(65536)) < 5 * lined
+
+
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device that is always full is Linux's")
 def test_a_log_for_which_there_is_no_room_does_not_end_the_run(bench: Bench) -> None:
     (bench.home / "scratch").mkdir()
