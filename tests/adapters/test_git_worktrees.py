@@ -361,6 +361,30 @@ def test_a_project_below_the_top_of_the_repository(project: Path, tree: str) -> 
     assert git(project, "diff", "--name-only", "main", BRANCH) == "ROADMAP.md"
 
 
+def test_the_roadmap_is_left_out_also_when_the_agent_commits_it(project: Path, tree: str) -> None:
+    """And stays the person's of the time when the agent merged what they had committed meanwhile."""
+    repo = repository(project)
+    worktree = repo.open_worktree(tree, BRANCH)
+    write(Path(tree) / "docs/ROADMAP.md", "# Mine now\n")
+    write(Path(tree) / "data/store.db", "x")
+    git(Path(tree), "add", "-Af")
+    git(Path(tree), "commit", "-qm", "the agent's own")
+    leave_out = ("docs/ROADMAP.md", "data")
+    assert not repo.stage(worktree, leave_out=leave_out)  # nothing that is the agent's to change
+    write(project / "docs/ROADMAP.md", "# The person's next\n")
+    git(project, "commit", "-qam", "meanwhile")
+    if Kind.repository is GitRepository:
+        git(Path(tree), "reset", "-q", "--hard")
+        git(Path(tree), "merge", "-qX", "ours", "-m", "the person's into mine", "main")
+    write(Path(tree) / "made.py", "1\n")
+    assert repo.stage(worktree, leave_out=leave_out)
+    repo.commit(worktree, "m")
+    assert git(project, "diff", "--name-only", f"main...{BRANCH}") == "made.py"
+    git(project, "merge", "-q", "-m", "theirs", BRANCH)
+    assert (project / "docs/ROADMAP.md").read_text() == "# The person's next\n"
+    assert (project / "made.py").exists()
+
+
 def test_a_missing_identity_fails_nothing(project: Path, tree: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in PERSON:
         if name.endswith(("NAME", "EMAIL")):

@@ -118,10 +118,15 @@ class GitRepository:
             self._add(path, branch, head)
         return self._as_worktree(path, branch, head, aside)
 
-    def stage(self, worktree: Worktree, *, leave_out: Sequence[str], since: str | None = None) -> bool:
+    def stage(
+        self, worktree: Worktree, *, leave_out: Sequence[str], left: Sequence[str] = (), since: str | None = None
+    ) -> bool:
         """See the port. What the agent committed itself counts too; ignore rules are respected."""
         tree = self._on_its_branch(worktree)
-        return tree.stage(_inside(worktree, leave_out), worktree.tip or worktree.base, since)
+        # Where the agent merged what the person has committed since, that is as theirs as what it began with.
+        begun = tree.git.ask("merge-base", self._git.must("rev-parse", "HEAD^0"), "HEAD").text or worktree.base
+        theirs, before = _inside(worktree, leave_out), worktree.tip or worktree.base
+        return tree.stage(theirs, begun, _inside(worktree, left), since, before)
 
     def snapshot(self, worktree: Worktree) -> str:
         """See the port."""

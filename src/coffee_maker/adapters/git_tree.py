@@ -69,21 +69,25 @@ class TreeGit:
         asked = self.git.ask("rev-parse", *(word for name in names for word in ("--git-path", name)))
         git_locks.clear(os.path.join(self.tree, path) for path in asked.text.splitlines() if path)
 
-    def stage(self, without: Sequence[str], before: str, since: str | None) -> bool:
-        """Put what changed into the index, except these paths below the top, which are as in the snapshot `since` or in
-        HEAD; whether it or a commit differs from `before`."""
+    def stage(self, theirs: Sequence[str], begun: str, left: Sequence[str], since: str | None, before: str) -> bool:
+        """Put what changed into the index, except two kinds of paths below the top: `theirs` are as in the commit
+        `begun`, also when the agent has committed them, `left` as in the snapshot `since` or in HEAD. Whether the index
+        differs from the commit `before`."""
         git = self.git
         self._check()
         self.unlock()
         # Only this run's index; what the agent staged is staged again below.
         git.must("read-tree", "--reset", since.split()[0] if since else "HEAD", timeout=SLOW)
         self._look_at_all()
-        out = (path for path in (*without, *self._repositories_inside()) if not self._is_behind_a_link(path))
+        without = (*theirs, *left, *self._repositories_inside())
+        out = (path for path in without if not self._is_behind_a_link(path))
         left_out = [f":(top,exclude,literal){path}" for path in out]
         everything = ("--", ":(top)", *left_out)
         if git.ask("add", "--all", *everything, timeout=SLOW).code != 0:  # a sparse work tree wants it said
             git.must("add", "--all", "--sparse", *everything, timeout=SLOW)
-        return self._is_staged() or self.tip() != before
+        if theirs:
+            git.must("reset", "--quiet", begun, "--", *(f":(top,literal){path}" for path in theirs), timeout=SLOW)
+        return self._is_staged(before)
 
     def _look_at_all(self) -> None:
         """Have git look at files that the agent told it to take for unchanged: what was changed there would be in no
@@ -193,8 +197,8 @@ class TreeGit:
                 self.git.must(*command, stdin=text, timeout=SLOW, extra=FALLBACK_IDENTITY)
         return self.tip()
 
-    def _is_staged(self) -> bool:
-        quiet = ("--cached", "--quiet", "--no-ext-diff", "--no-textconv", _NOT_INTO)
+    def _is_staged(self, beside: str = "HEAD") -> bool:
+        quiet = ("--cached", "--quiet", "--no-ext-diff", "--no-textconv", _NOT_INTO, beside)
         return self.git.ask("diff", *quiet, timeout=SLOW).code != 0
 
     def _repositories_inside(self) -> list[str]:

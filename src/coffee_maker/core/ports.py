@@ -410,9 +410,12 @@ class Repository(Protocol):
     def open_worktree(self, path: str, branch: str) -> Worktree:
         """A work tree at `path` on `branch`; an existing one of that name is found again, its leftovers kept aside."""
 
-    def stage(self, worktree: Worktree, *, leave_out: Sequence[str], since: str | None = None) -> bool:
-        """Set aside for the commit what changed in that work tree, except the paths left out (relative to the
-        project), which stay as they were in the snapshot `since`; whether there is anything, now or in commits made
+    def stage(
+        self, worktree: Worktree, *, leave_out: Sequence[str], left: Sequence[str] = (), since: str | None = None
+    ) -> bool:
+        """Set aside for the commit what changed in that work tree, except paths relative to the project: those left out
+        are the project's own and stay as they are there, whatever was committed in the work tree; those that were
+        `left` by tests stay as they were in the snapshot `since`. Whether there is anything, now or in commits made
         there since it was opened (its `tip`)."""
 
     def snapshot(self, worktree: Worktree) -> str:

@@ -209,8 +209,8 @@ def _ended(job: Job, result: AgentResult) -> Result:
 def _set_aside(job: Job, ended: Result) -> Result:
     """What the agent changed is set aside before the tests, so that they add nothing to it."""
     job.heard("setting aside what changed")
-    repository, leave_out = job.desk.repository, (*job.desk.options.leave_out, *_left_by_tests(job))
-    changed = repository.stage(_tree(job), leave_out=leave_out, since=job.staged)
+    repository, options = job.desk.repository, job.desk.options
+    changed = repository.stage(_tree(job), leave_out=options.leave_out, left=_left_by_tests(job), since=job.staged)
     reason = None if changed else _NOTHING.format(job.desk.agent.name)
     new, snapshot = dependencies.found(job, _tree(job)), repository.snapshot(_tree(job)) if changed else None
     return {**ended, "changed": changed, "reason": reason, "new": new, "staged": snapshot}
