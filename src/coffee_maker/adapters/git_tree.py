@@ -21,7 +21,7 @@ _NOT_INTO = "--ignore-submodules=all"  # git asks a repository inside by a git o
 _FILTER = re.compile(r"filter\.(?P<name>.*)\.(clean|smudge|process|required)\Z", re.DOTALL)
 _GITLINK = "160000 "
 _READ_BY_GIT = frozenset({".gitattributes", ".gitignore"})  # in every directory, and opened whatever they are
-_MOST_LEFTOVERS = 2000  # paths that are looked at one by one
+_MOST_LEFTOVERS = 20_000  # paths that are looked at one by one, and journalled: two megabytes
 
 
 class TreeGit:
