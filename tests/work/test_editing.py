@@ -101,6 +101,23 @@ def test_add_edit_move_and_remove_are_changes_of_their_kind(desk: Desk) -> None:
     desk.check_record()
 
 
+@pytest.mark.parametrize("how", ["checkout", "editor", "undo"])
+def test_the_number_of_an_item_that_went_without_a_command_is_not_given_again(how: str, desk: Desk) -> None:
+    """What was approved, asked and begun for the first is known by that number."""
+    desk.editing.reconcile()
+    added = desk.editing.add("On a branch", by="ann")
+    desk.editing.set_status("1", Status.BLOCKED, by="ann")
+    if how == "checkout":
+        desk.save_outside(ROADMAP)
+    elif how == "editor":
+        desk.save_outside(desk.text[: desk.text.index("## US-111")])
+    else:
+        desk.editing.undo(added.history_id, by="ann")
+    assert added.key not in [item.key for item in desk.editing.reconcile().items]
+    assert (added.key, desk.editing.add("On the main line", by="ann").key) == ("US-111", "US-112")
+    desk.check_record()
+
+
 def test_what_could_not_be_read_again_is_not_written(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     desk.editing.edit("1", ItemEdits(append="x" * 1000), by="ann")
     large = desk.text

@@ -320,13 +320,11 @@ class Editing:
         )
 
     def _numbers_ever_used(self) -> frozenset[str]:
-        """Ids of items that were removed: their numbers are not given again."""
+        """Ids of all items that were ever changed: their numbers are not given again. Not only of those that `remove`
+        took away: an item goes with a checkout of another branch, too, and a daemon's journal and a person's approval
+        know it by its number."""
         with self._store.reading() as tx:
-            return frozenset(
-                change.item.partition("#")[0]
-                for change in tx.roadmap.changes()
-                if change.item and change.change_type == "delete"
-            )
+            return frozenset(key.partition("#")[0] for key in tx.roadmap.last_changes())
 
 
 def _check_size(document: Document) -> None:
