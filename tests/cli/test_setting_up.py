@@ -140,6 +140,16 @@ def test_init_writes_down_what_was_named(run: Run, project: Project) -> None:
     assert (project.root / "shared/.gitignore").exists()
 
 
+def test_a_roadmap_of_another_form_is_told_which_headings_are_items(run: Run, project: Project) -> None:
+    project.roadmap.write_text("# Plan\n\n## v1.0\n\n- [x] Parser\n\n## Phase 2: Growth\n\n**Status**: Planned\n")
+    for text in (run("init").out, run("view").out):
+        assert "0 items" in text
+        assert "`## PRIORITY 1: Title`" in text
+        assert "item_pattern" in text
+    project.roadmap.write_text("## PRIORITY 1: One\n")
+    assert "item_pattern" not in run("init").out + run("view", "--status", "cancelled").out
+
+
 def test_the_form_of_heading_that_init_gives_as_an_example_can_be_taken(run: Run, project: Project) -> None:
     run("init")
     settings = project.root / "coffee-roadmap.toml"

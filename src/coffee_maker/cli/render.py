@@ -73,6 +73,7 @@ class PlainPage:
 
 _FORMS = {
     "view": "roadmap",
+    "no_items": "roadmap",
     "item": "roadmap",
     "search": "roadmap",
     "next": "roadmap",

@@ -43,5 +43,5 @@ def run(args: Namespace, operations: Operations, output: Output) -> int:
     data["items"] = Records(items, shapes.item, json_text.items)
     if args.problems:
         data["all_problems"] = True
-    output.show("view", data)
+    output.show("view", data, form="view" if document.items else "no_items")
     return 0

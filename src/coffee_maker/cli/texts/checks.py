@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from coffee_maker.cli.render import Column, Page
-from coffee_maker.cli.texts.words import ago, counted
+from coffee_maker.cli.texts.words import FORM_OF_AN_ITEM, ago, counted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,7 +19,11 @@ def init(data: Any, page: Page) -> None:
     if data["restored"]:
         page.line(f"back   roadmap   its last recorded version, {data['restored']}")
     page.line()
-    page.line(f"The roadmap has {counted(data['items'], 'item')}. Next:")
+    page.line(f"The roadmap has {counted(data['items'], 'item')}.{' Next:' if data['items'] else ''}")
+    if not data["items"]:
+        for line in FORM_OF_AN_ITEM:
+            page.line(line)
+        page.line("Next:")
     page.line("  coffee-roadmap view                    look at it")
     page.line('  coffee-roadmap add "TITLE"             add an item')
     page.line(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from coffee_maker.cli.render import Cell, Column, Page
-from coffee_maker.cli.texts.words import ago, counted, left, paused
+from coffee_maker.cli.texts.words import FORM_OF_AN_ITEM, ago, counted, left, paused
 from coffee_maker.core.items import Status
 
 TYPE_CHECKING = False
@@ -33,6 +33,13 @@ def view(data: Any, page: Page) -> None:
     page.line(f"{data['path']}  ·  {counted(len(data['items']), 'item')}  ·  revision {data['revision']}", "dim")
     _table(data["items"], page, 'There are none. `coffee-roadmap add "TITLE"` adds one.')
     _problems(data["problems"], page, all_of_them=data.get("all_problems", False))
+
+
+def no_items(data: Any, page: Page) -> None:
+    """A roadmap without an item: who has planned in headings of another form wants to know which are read."""
+    view(data, page)
+    for line in FORM_OF_AN_ITEM:
+        page.line(line)
 
 
 def search(data: Any, page: Page) -> None:

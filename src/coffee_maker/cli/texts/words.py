@@ -8,6 +8,11 @@ from coffee_maker.utils.text import one_line
 
 _WHY = 200  # characters of a reason
 
+FORM_OF_AN_ITEM = (
+    "An item is a heading such as `## PRIORITY 1: Title` or `## US-1: Title`; check lists and tables are none.",
+    "Are yours of another form? [roadmap] item_pattern in coffee-roadmap.toml describes it.",
+)
+
 
 def counted(count: int, noun: str) -> str:
     """``1 item``, ``2 items``."""
