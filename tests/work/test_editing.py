@@ -538,6 +538,24 @@ def test_an_old_copy_in_which_the_edit_is_taken_back_takes_only_that_back(desk: 
     desk.check_record()
 
 
+def test_a_checkout_after_an_old_copy_was_merged_is_a_return(desk: Desk) -> None:
+    """An editor that once saved an old copy never had what was recorded after that."""
+    desk.editing.reconcile()
+    complete(desk)
+    desk.save_outside(ROADMAP.replace("Told at length.", "Told shortly."))
+    desk.editing.reconcile()
+    desk.editing.edit("1", ItemEdits(append="Noted."), by="daemon")
+    on_main = desk.text
+    desk.editing.add("On a branch", by="ann")
+    desk.save_outside(on_main)
+    desk.editing.reconcile()
+    assert desk.text == on_main
+    assert desk.editing.history()[0].change_type == "restore"
+    assert questions(desk) == []
+    assert "went back" in notes(desk)[-1].title
+    desk.check_record()
+
+
 def test_an_editor_at_work_finds_what_it_saved_and_is_not_told_anything(desk: Desk) -> None:
     """Typing, and taking back what was typed, while every save is noticed."""
     desk.editing.reconcile()

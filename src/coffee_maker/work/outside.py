@@ -51,11 +51,12 @@ def absorb_known(
 ) -> Entry:
     """A text that was in the file before. It came back, unless an editor with an old copy is at work: that has saved
     the same once more, or has taken its last edit back. Then it is asked, but where nobody has read the newest of
-    `bases` (`unread`) the same text again tells nothing new."""
+    `bases` (`unread`) the same text again tells nothing new. What was recorded after that editor's save it never had:
+    who has that text has loaded it, or checked it out."""
     at = next((at for at, base in enumerate(bases) if base.text == theirs.text), None)
     returned = _came_back(recorded, theirs, bases, at, item_pattern)
-    newest = next((base for base in bases if base.saved), None)
-    if newest is None or newest.settled:
+    last, newest = next(((place, base) for place, base in enumerate(bases) if base.saved), (0, None))
+    if newest is None or newest.settled or (at is not None and at < last):
         return returned
     absorbed = merge_in(recorded, theirs, newest.text, item_pattern)
     if (unread and newest.text == theirs.text) or _said(returned.document.text) == _said(absorbed.document.text):
