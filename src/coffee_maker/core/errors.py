@@ -164,7 +164,8 @@ class NotThisRoadmap(Refusal):
     code = "not_this_roadmap"
     default_hint = (
         "Give this project a data directory of its own: --data-dir, or `[data] dir` in coffee-roadmap.toml. "
-        "If the other file is an old copy, take its line out of {note}."
+        "If the other file is an old copy, or this project one with a data directory of its own, take its line out of "
+        "{note}."
     )
 
 

@@ -19,13 +19,20 @@ def check(directory: str, path: str) -> None:
 
     To be called with the roadmap's lock held.
     """
-    own = os.path.realpath(path)
-    note = os.path.join(directory, ROADMAPS)
-    known = known_roadmaps(directory)
+    look(directory, path)
+    own, known = os.path.realpath(path), known_roadmaps(directory)
+    if own in known:
+        return
+    with open(os.path.join(directory, ROADMAPS), "w", encoding="utf-8", errors="surrogateescape") as file:
+        file.writelines(f"{one}\n" for one in [*known, own][-_MOST:])
+
+
+def look(directory: str, path: str) -> None:
+    """Raise `NotThisRoadmap` when the directory is another roadmap's; needs no lock and notes nothing."""
+    own, known = os.path.realpath(path), known_roadmaps(directory)
     if own in known:
         return
     for other in known:
         if os.path.exists(other) and os.path.exists(own) and not os.path.samefile(other, own):
+            note = os.path.join(directory, ROADMAPS)
             raise NotThisRoadmap(directory=directory, other=other, path=own, note=note)
-    with open(note, "w", encoding="utf-8", errors="surrogateescape") as file:
-        file.writelines(f"{one}\n" for one in [*known, own][-_MOST:])

@@ -145,6 +145,7 @@ class Daemon:
 
     def _check(self) -> None:
         desk = self._desk
+        desk.editing.check_ours()
         for agent in filter(None, (desk.agent, desk.tests)):
             problem = agent.check()
             if problem:

@@ -20,6 +20,7 @@ from coffee_maker.settings import KEYS, Settings, environment_name
 from coffee_maker.utils import data_directory
 from coffee_maker.utils.mounts import mount_of
 from coffee_maker.utils.places import ROADMAP_PLACES
+from coffee_maker.work import belonging
 from coffee_maker.work.editing import Editing
 from coffee_maker.work.project import is_bare
 
@@ -164,6 +165,7 @@ def _data(subject: Subject) -> Findings:
         return
     if not data_directory.is_ours(directory) and os.listdir(directory):
         data_directory.ensure(directory)  # refuses with the cure: it holds files that are not ours
+    belonging.look(directory, subject.settings.roadmap.path)  # refuses as every change does
     if not os.access(directory, os.W_OK | os.X_OK):
         cure = "Run as its owner (in a container: `--user $(id -u):$(id -g)`), or share a group with it."
         yield _problem(f"The data directory {directory} cannot be written by user {os.getuid()}.", cure)

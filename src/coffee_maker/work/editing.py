@@ -63,6 +63,7 @@ class Editing:
         self._store = store
         self._file = file
         self._options = options
+        self._directory = options.lock_path.rpartition("/")[0]
         self._recorder = Recorder(store, file, clock, options)
 
     # --- reading ---
@@ -70,6 +71,10 @@ class Editing:
     def read(self) -> Document:
         """The document as it stands in the file; takes no lock and opens no database."""
         return self._recorder.parse(self._file.read())
+
+    def check_ours(self) -> None:
+        """Raises `NotThisRoadmap` where every change would: in a project that was copied with its data directory."""
+        belonging.look(self._directory, self._file.path)
 
     def stamp(self) -> object:
         """Something that differs when the file is another one now; a hint to look."""
@@ -220,7 +225,7 @@ class Editing:
         with self._store.reading():
             pass  # what opening the store costs is paid before anybody waits for us
         with locks.hold(options.lock_path, what="ROADMAP.md", timeout=timeout, purpose=purpose):
-            belonging.check(options.lock_path.rpartition("/")[0], self._file.path)
+            belonging.check(self._directory, self._file.path)
             yield
 
     def _change(self, kind: ChangeType, ref: str | None, steps: Sequence[Step], order: Order) -> Outcome:

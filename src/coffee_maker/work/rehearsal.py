@@ -52,6 +52,10 @@ def rehearse(desk: Desk, gone: Gone = lambda _beat: False) -> Rehearsal:
 
 def _findings(desk: Desk) -> Iterator[Finding]:
     try:
+        desk.editing.check_ours()
+    except Refusal as refusal:
+        yield Finding(refusal.code, "problem", refusal.message, refusal.hint)
+    try:
         desk.repository.check()
         yield Finding("repository", "ok", "Work trees can be made from the repository.")
     except Refusal as refusal:
