@@ -538,6 +538,25 @@ def test_an_old_copy_in_which_the_edit_is_taken_back_takes_only_that_back(desk: 
     desk.check_record()
 
 
+def test_the_marks_of_an_unfinished_git_merge_are_refused_until_it_is_settled(desk: Desk) -> None:
+    """A status below both sides was the last one's: set to complete for one item, it was so for the other, too."""
+    desk.editing.reconcile()
+    status = "\n**Status**: 📝 Planned\n"
+    ours, theirs = "### PRIORITY 4: Ours\n", "### PRIORITY 4: Theirs\n"
+    sides = f"<<<<<<< HEAD\n{ours}=======\n{theirs}>>>>>>> branch\n{status}"
+    desk.save_outside(f"{ROADMAP}\n{sides}")
+    assert [item.key for item in desk.editing.read().items][-2:] == ["PRIORITY-4", "PRIORITY-4#2"]  # reading goes on
+    with pytest.raises(RoadmapUnusable, match="unfinished git merge, from line 30 on") as refused:
+        desk.editing.set_status("2", Status.COMPLETE, by="daemon")
+    assert "git mergetool" in refused.value.hint
+    assert desk.text == f"{ROADMAP}\n{sides}"
+    assert desk.editing.history() == []
+    desk.save_outside(f"{ROADMAP}\n{ours}{status}\n```\n{sides}```\n")
+    complete(desk)
+    assert desk.editing.read().item("4").title == "Ours"
+    desk.check_record()
+
+
 def test_a_checkout_after_an_old_copy_was_merged_is_a_return(desk: Desk) -> None:
     """An editor that once saved an old copy never had what was recorded after that."""
     desk.editing.reconcile()

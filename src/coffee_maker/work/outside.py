@@ -118,3 +118,33 @@ def refuse_emptied(theirs: Document, recorded: Document, path: str) -> None:
         problem=f"it is empty, but its last recorded version {recorded.revision} has {len(recorded.items)} items",
         hint="`coffee-roadmap init` puts the last recorded version back.",
     )
+
+
+def refuse_conflicted(theirs: Document, recorded: Document, path: str) -> None:
+    """What git leaves of a merge that it could not do is both sides at once: a line that they share belongs to either,
+    and an item that is changed there is changed on both. It is for the person to settle, before anything is written."""
+    line = _conflict(theirs.text)
+    if line is None or _conflict(recorded.text) is not None:
+        return
+    raise RoadmapUnusable(
+        path=path,
+        problem=f"it holds the marks of an unfinished git merge, from line {line} on",
+        hint="Settle the conflict there (`git mergetool`, or an editor) and repeat; until then nothing is written.",
+    )
+
+
+def _conflict(text: str) -> int | None:
+    """The line in which the first conflict begins; None where there is none. Examples in code fences are none."""
+    if "<<<<<<< " not in text:
+        return None
+    begun, divided, fenced = None, False, False
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.startswith(("```", "~~~")) and begun is None:
+            fenced = not fenced
+        elif line.startswith("<<<<<<< ") and not fenced:
+            begun, divided = number, False
+        elif line == "=======" and begun is not None:
+            divided = True
+        elif line.startswith(">>>>>>> ") and divided:
+            return begun
+    return None

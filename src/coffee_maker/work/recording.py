@@ -298,6 +298,7 @@ class Recorder:
             )
         recorded = self.parse(recorded_content)
         outside.refuse_emptied(theirs, recorded, self._file.path)
+        outside.refuse_conflicted(theirs, recorded, self._file.path)
         if known:
             merged = outside.absorb_known(recorded, theirs, bases, self._options.item_pattern, unread=unread)
         else:
