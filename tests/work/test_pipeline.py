@@ -501,7 +501,12 @@ def test_stopping_puts_the_item_back_and_keeps_the_work_tree(project: Project) -
 
 def abandon_by_stop(project: Project) -> None:
     """A stop is no failed attempt, however often."""
-    daemon = project.daemon(Doing(lambda task, stop: daemon.stop("Ctrl-C")))  # type: ignore[func-returns-value]
+
+    def is_ended(_task: Task, stop: Stop) -> AgentResult:
+        daemon.stop("Ctrl-C")
+        return AgentResult(False, None, stop.requested(), "")
+
+    daemon = project.daemon(Doing(is_ended))
     assert daemon.run(once=True)[0].outcome == "stopped"
 
 

@@ -75,7 +75,10 @@ def close_left_open(desk: Desk, key: str, noted: Callable[[Run], bool]) -> None:
     with desk.store.runs() as runs:
         for number, run in left:
             ended = run.ended or max(run.started, min(now, until.get(run.daemon, now)))
-            runs.amend(number, run._replace(ended=ended, outcome="lost", detail=GONE))
+            if noted(run):
+                runs.amend(number, run._replace(ended=ended))
+            else:
+                runs.amend(number, run._replace(ended=ended, outcome="lost", detail=GONE))
 
 
 def spent_before(job: Job, number: int) -> Spent:

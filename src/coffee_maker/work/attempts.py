@@ -117,11 +117,17 @@ def _review(job: Job, reason: str) -> Result:
 def build(job: Job, number: int) -> Result:
     """The agent's work. That it has ended is journalled at once: what is left to do then can take long (setting aside
     what changed), and a daemon that dies meanwhile is no reason to do the work again."""
-    step = f"agent:{number}"
+    step = _agent_step(number)
     if step not in job.results:
-        job.note(step, _ended(job, _let_work(job, number)))
+        result = _let_work(job, number)
+        if step not in job.results:
+            job.note(step, _ended(job, result))
     ended = job.results[step]
     return _set_aside(job, ended) if ended["ok"] else {**ended, "changed": False}
+
+
+def _agent_step(number: int) -> str:
+    return f"agent:{number}"
 
 
 def _let_work(job: Job, number: int) -> AgentResult:
@@ -168,9 +174,12 @@ def _run(job: Job, number: int, granted: Mapping[str, int]) -> tuple[AgentResult
         if not result.ok:
             space.check(job.desk.options)  # for want of it everything fails: that is no attempt
         detail = result.reason or ""
-        job.go_on()
         limit = watch.limit or _own_limit(result)
-        outcome = None if result.ok else "lost" if result.outage or limit else "failed"  # None: its tests will say
+        if result.ok and limit is None:  # before anything else: nobody is to do it again, whatever comes now
+            job.note(_agent_step(number), _ended(job, result))
+            outcome = None  # its tests will say
+        job.go_on()
+        outcome = None if result.ok else "lost" if result.outage or limit else "failed"
         return result, limit
     except Exception as stopped:
         detail = detail or str(stopped)

@@ -247,23 +247,24 @@ class Job:
 
     def note(self, step: str, result: Result) -> None:
         """Journal what was found out, which may be in the middle of a step: whoever takes the item up goes on there."""
-        self.keep(lambda: self._journal(step, result))
+        self.keep(lambda: self._journal(step, result), lambda: self.hold.lost)  # an end in order waits for it, too
         self.results[step] = result
 
     def _journal(self, step: str, result: Result) -> None:
         with self.desk.store.writing() as tx:
             self.record(step, result, tx)
 
-    def keep(self, write: Callable[[], None]) -> None:
+    def keep(self, write: Callable[[], None], over: Callable[[], str | None] | None = None) -> None:
         """Write what is known now. While the claim may stand, a database that is away is waited for: what an agent did
-        for hours is not done again for a server that is restarted. `write` must be safe to repeat."""
+        for hours is not done again for a server that is restarted. `write` must be safe to repeat. What `over` gives
+        ends the wait; without it, that the work is to end."""
         end, told = time.monotonic() + self.desk.options.lease.total_seconds(), False
         while True:
             try:
                 write()
                 return
             except (TryAgain, DatabaseUnusable) as away:
-                if self.requested() is not None or time.monotonic() > end:
+                if (over or self.requested)() is not None or time.monotonic() > end:
                     raise
                 if not told:
                     self.tell(f"waiting to write down what was done: {away.message}", "warning")

@@ -6,12 +6,17 @@ terminal is a channel that fetches instead of being sent to: what was shown ther
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from coffee_maker.core.errors import (
     AlreadyAnswered,
     BadAnswer,
+    DatabaseBusy,
+    DatabaseGone,
+    DatabaseUnusable,
     KeyTaken,
     NoAnswerYet,
     NotAnswerable,
@@ -47,6 +52,9 @@ _LOOK_AGAIN = 30.0
 and a suspended or corrected clock must not make it miss that."""
 _LOOK_UP = 0.5
 """Seconds between looks at `stop`: soon enough for Ctrl-C and for a lost lease, too seldom to cost anything."""
+_AWAY = (DatabaseBusy, DatabaseGone, DatabaseUnusable)
+_AWAY_AT_MOST = 600.0
+"""Seconds that a wait outlasts a database that is away."""
 _RETRIES_LOOKED_FOR = timedelta(seconds=5)
 """Time between passes of the outbox when nothing was committed: the first retry comes after 15."""
 _BATCH = 100
@@ -191,21 +199,44 @@ class Messages:
 
         `timeout` and `stop` only end this wait: `StillOpen` is raised and the question stays as it is (another may
         wait longer). To have a question expire, give its draft a deadline. A question that was dismissed meanwhile
-        raises `NotAnswerable`.
+        raises `NotAnswerable`. A database that goes away meanwhile (a server that is restarted) is waited for, too.
         """
         started = self._clock.now()
-        give_up = None if timeout is None else started + timeout
+        begun, away = False, 0.0  # since when the database is
         with self._store.wakeup() as wakeup:
             while True:
-                question = self._look(notification_id)
-                if question.state not in OPEN:
-                    observing.note(notification=question.id, state=question.state.value)
-                    return _settled(question)
-                now = self._clock.now()
-                if (give_up is not None and now >= give_up) or _asked(stop):
-                    raise StillOpen(id=question.id, waited=_told(now - started))
-                nearest = min((at for at in (question.deadline, give_up) if at is not None), default=None)
-                wakeup.wait(_pause(now, nearest, _LOOK_AGAIN if stop is None else _LOOK_UP))
+                try:
+                    settled = self._look_or_rest(notification_id, wakeup, started, timeout, stop)
+                except _AWAY:
+                    away = away or time.monotonic()
+                    if not begun or _asked(stop) or time.monotonic() - away > _AWAY_AT_MOST:
+                        raise
+                    time.sleep(_LOOK_UP)
+                    continue
+                if settled is not None:
+                    return settled
+                begun, away = True, 0.0
+
+    def _look_or_rest(
+        self,
+        notification_id: int,
+        wakeup: Wakeup,
+        started: datetime,
+        timeout: timedelta | None,
+        stop: Callable[[], bool] | None,
+    ) -> Notification | None:
+        """The question when it is settled; else None, after a rest until something may have changed."""
+        question, give_up = self._look(notification_id), None if timeout is None else started + timeout
+        if question.state not in OPEN:
+            observing.note(notification=question.id, state=question.state.value)
+            return _settled(question)
+        now = self._clock.now()
+        if (give_up is not None and now >= give_up) or _asked(stop):
+            raise StillOpen(id=question.id, waited=_told(now - started))
+        nearest = min((at for at in (question.deadline, give_up) if at is not None), default=None)
+        with suppress(*_AWAY):  # the next look says so
+            wakeup.wait(_pause(now, nearest, _LOOK_AGAIN if stop is None else _LOOK_UP))
+        return None
 
     def _look(self, notification_id: int) -> Notification:
         """The question as it is now; one whose deadline has come is expired."""

@@ -12,7 +12,15 @@ import os
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
-from coffee_maker.core.errors import AlreadyClaimed, ClaimLost, NoSpace, Refusal
+from coffee_maker.core.errors import (
+    AlreadyClaimed,
+    ClaimLost,
+    DatabaseBusy,
+    DatabaseGone,
+    DatabaseUnusable,
+    NoSpace,
+    Refusal,
+)
 from coffee_maker.core.items import Item, Status
 from coffee_maker.core.records import Control, Entry
 from coffee_maker.core.state import Claim
@@ -22,9 +30,12 @@ from coffee_maker.work.job import END, REPORT, Desk, Job, Left, Result, Slots, S
 from coffee_maker.work.supervisor import Hold
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from coffee_maker.core.ports import Transaction
 
 _MEND = "When that is mended, `coffee-roadmap daemon retry` lets the item be tried again."
+_OUTAGES = 5  # of a database that comes back each time, without a step being finished in between
 
 
 class Done(NamedTuple):
@@ -107,7 +118,7 @@ def _run(job: Job) -> Done:
     if REPORT not in job.results:
         _begin(job)
         try:
-            _work(job)
+            _outlasting(job, _work)
         except ClaimLost:
             raise
         except Refusal as refusal:  # no work tree, a moved branch, a database that stays away: a person must look
@@ -119,10 +130,8 @@ def _run(job: Job) -> Done:
             _give_up(job, f"{where} cannot be used: {problem.strerror or problem}. {_MEND}")
     elif "worktree" in job.results:
         job.worktree = accounts.read_worktree(job.results["worktree"])
-    job.once(REPORT, steps.report)
-    job.once("tell", steps.tell)
+    _outlasting(job, _finish)
     status, reason = steps.conclusion(job)
-    steps.end(job, status.value)
     job.desk.publish()
     return Done(job.key, status.value, reason)
 
@@ -140,12 +149,49 @@ def _begin(job: Job) -> None:
         raise
 
 
+def _outlasting(job: Job, work: Callable[[Job], None]) -> None:
+    """A database that is away for a moment (a server that is restarted) ends nothing: the work goes on, from the step
+    that was reached, when it is back. One that is not while the claim may stand, or that takes no step however often
+    it answers, is for a person to look at."""
+    outages, reached = 0, len(job.results)
+    while True:
+        try:
+            work(job)
+            return
+        except (DatabaseBusy, DatabaseGone, DatabaseUnusable) as away:
+            outages = outages + 1 if len(job.results) == reached else 1
+            if outages > _OUTAGES:
+                raise
+            job.tell(f"{away.message} It goes on when the database answers.", "warning")
+            job.keep(lambda: _read_again(job))
+            reached = len(job.results)
+
+
+def _read_again(job: Job) -> None:
+    """What the journal has: a step whose commit was cut off may be recorded all the same, and with the last of them
+    the claim was given back. Raises what the databases refuse."""
+    with job.desk.store.reading_runs() as runs:
+        runs.list(item=job.key, limit=1)
+    with job.desk.store.reading() as tx:
+        recorded = {one.step: one.result for one in tx.journal.newest(job.key) if one.pipeline == job.pipeline}
+        if END not in recorded:
+            job.check(tx)
+        job.results.update(recorded)
+
+
 def _work(job: Job) -> None:
     job.begin("worktree")
     steps.open_worktree(job)
     job.once("verdict", attempts.verdict)
     job.once("commit", steps.commit)
     job.once("publish", steps.publish)
+
+
+def _finish(job: Job) -> None:
+    job.once(REPORT, steps.report)
+    job.once("tell", steps.tell)
+    if END not in job.results:
+        steps.end(job, steps.conclusion(job)[0].value)
 
 
 def _not_for_want_of_space(job: Job) -> None:
