@@ -55,6 +55,18 @@ def test_one_that_was_done_since_it_was_chosen_is_given_back(project: Project) -
         assert not tx.claims.held(project.clock.now())
 
 
+def test_one_that_others_finished_since_it_was_chosen_is_not_begun_again(project: Project) -> None:
+    """By a daemon that was frozen in between."""
+    item = project.editing().read().item(TWO)
+    project.daemon(Doing(works), owner="first").run(once=True)
+    with project.store.reading() as tx:
+        before = tx.journal.newest(TWO)
+    assert pipeline.claim(project.desk(Doing(works), owner="second"), item) is None
+    with project.store.reading() as tx:
+        assert tx.journal.newest(TWO) == before
+        assert not tx.journal.unfinished()
+
+
 def test_the_daemon_then_chooses_again(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     claim = pipeline.claim
 

@@ -62,12 +62,6 @@ def claim(desk: Desk, item: Item) -> Taken | None:
         with desk.store.writing() as tx:
             held = tx.claims.take(item.key, desk.owner, lease=desk.options.lease, now=desk.clock.now())
             entries = tx.journal.newest(item.key)
-            results = {entry.step: entry.result for entry in entries}
-            if not entries or END in results:
-                found = {"agent": desk.agent.name, "daemon": desk.owner}
-                first = Entry(item.key, held.fence, "claim", found, held.fence, desk.clock.now())
-                tx.journal.record(first)
-                entries, results = [first], {"claim": found}
     except AlreadyClaimed:
         return None
     now = steps.find(desk.editing.read(), item.key)
@@ -75,7 +69,23 @@ def claim(desk: Desk, item: Item) -> Taken | None:
         with desk.store.writing() as tx:
             tx.claims.release(held)
         return None
+    results = {entry.step: entry.result for entry in entries}
+    if not entries or END in results:  # only now: one that was finished by others meanwhile is not begun again
+        return _begun(desk, held)
     return Taken(held, entries[0].pipeline, results, entries[0].at)
+
+
+def _begun(desk: Desk, held: Claim) -> Taken | None:
+    """A new pipeline; None when the claim was lost in between."""
+    found: Result = {"agent": desk.agent.name, "daemon": desk.owner}
+    first = Entry(held.item, held.fence, "claim", found, held.fence, desk.clock.now())
+    try:
+        with desk.store.writing() as tx:
+            tx.claims.check(held, desk.clock.now())
+            tx.journal.record(first)
+    except ClaimLost:
+        return None
+    return Taken(held, held.fence, {"claim": found}, first.at)
 
 
 def set_by_a_daemon(tx: Transaction, item: str) -> bool:
