@@ -102,6 +102,28 @@ def test_a_work_tree_that_was_half_made(
     finish(repository, root, repository.open_worktree(path, BRANCH))
 
 
+def test_a_work_tree_that_was_all_but_made(root: Path, repository: GitRepository) -> None:
+    """Only the lock was left to be removed, under which git makes it."""
+    path = str(root.parent / "trees/x")
+    repository.open_worktree(path, BRANCH)
+    write(admin(root) / "locked", "initializing")
+    finish(repository, root, repository.open_worktree(path, BRANCH))
+
+
+def test_a_work_tree_of_which_nothing_was_made_is_not_kept_aside(root: Path, repository: GitRepository) -> None:
+    path = root.parent / "trees/x"
+    repository.open_worktree(str(path), BRANCH)
+    for file in path.iterdir():
+        if file.name != ".git":
+            shutil.rmtree(file) if file.is_dir() else file.unlink()
+    (admin(root) / "index").unlink()
+    write(admin(root) / "locked", "initializing")
+    tree = repository.open_worktree(str(path), BRANCH)
+    assert tree.aside is None
+    assert [one.name for one in path.parent.iterdir()] == ["x"]
+    finish(repository, root, tree)
+
+
 def test_a_work_tree_that_was_half_removed(root: Path, repository: GitRepository) -> None:
     tree = repository.open_worktree(str(root.parent / "trees/x"), BRANCH)
     shutil.rmtree(tree.path)

@@ -279,12 +279,15 @@ class GitRepository:
         if admin is not None and not os.path.exists(os.path.join(admin, "index")):
             shutil.rmtree(admin)  # git died while it made it, before any file was there
             admin = None
+        if admin is None:
+            _remove_begun(path)
         if not os.path.lexists(path):
             return None
         if admin is None:
             return move_aside(path)
         tree = self._tree(path, admin)
         tree.unlock()
+        _unlock_made(admin)
         if known and known.branch == ref and _leads_to(path, admin) and tree.is_clean():
             return None
         # A branch can be out in one work tree only: the one kept aside lets go of it, its files stay as they are.
@@ -324,6 +327,23 @@ def place_of(path: str) -> str:
     """The one name of a work tree's place. A link that stands there itself is not followed: an agent can put one in the
     place of its tree, and what it leads to would be moved aside as the agent's."""
     return os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
+
+
+def _remove_begun(path: str) -> None:
+    """Remove a directory in which a git that died has made nothing yet but the file that leads to its own."""
+    with suppress(OSError):
+        if not os.path.islink(path) and os.listdir(path) == [".git"]:
+            os.unlink(os.path.join(path, ".git"))  # refused when it is a directory: that may be somebody's
+            os.rmdir(path)
+
+
+def _unlock_made(admin: str) -> None:
+    """Clear the lock that git holds on a work tree while it makes it: it died after the last file. Another is a
+    person's."""
+    locked = os.path.join(admin, "locked")
+    with suppress(OSError), open(locked, "rb") as file:
+        if file.read(_LONGEST_PATH).strip() == b"initializing":
+            os.unlink(locked)
 
 
 def move_aside(path: str) -> str:
