@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from tests.adapters.git_states import git, write
 from tests.work.daemon_kit import until
 
 KEY = "PRIORITY-1"
+LEASE = 4  # seconds
 SETTINGS = """\
 [daemon]
 lease = "4s"
@@ -241,3 +243,19 @@ def test_nothing_is_left_of_a_stopped_background_daemon(stage: Callable[..., Sta
     assert not alive(program)
     assert place.statuses()[KEY] == "planned"
     assert not place.ask("daemon", "status")["daemons"]  # type: ignore[index]
+
+
+def test_its_agent_ended_while_it_was_frozen_and_nobody_else_has_the_item(stage: Callable[..., Stage]) -> None:
+    """Longer than its lease: a Ctrl-Z. When it wakes it hears of the end, and nothing is done again."""
+    place = stage()
+    hold = place.hold("agent")
+    daemon = place.daemon("--yes")
+    place.began("agent")
+    daemon.send_signal(signal.SIGSTOP)
+    hold.unlink()
+    until(lambda: place.count("end", "agent"), 10)
+    time.sleep(LEASE + 0.5)  # the freeze itself
+    daemon.send_signal(signal.SIGCONT)
+    place.done_once()
+    ended_in_order(daemon)
+    assert place.count("begin", "agent") == 1

@@ -176,7 +176,7 @@ def _run(job: Job, number: int, granted: Mapping[str, int]) -> tuple[AgentResult
         detail = result.reason or ""
         limit = watch.limit or _own_limit(result)
         if result.ok and limit is None:  # before anything else: nobody is to do it again, whatever comes now
-            job.note(_agent_step(number), _ended(job, result))
+            job.note_late(_agent_step(number), _ended(job, result))
             outcome = None  # its tests will say
         job.go_on()
         outcome = None if result.ok else "lost" if result.outage or limit else "failed"

@@ -250,6 +250,19 @@ class Job:
         self.keep(lambda: self._journal(step, result), lambda: self.hold.lost)  # an end in order waits for it, too
         self.results[step] = result
 
+    def note_late(self, step: str, result: Result) -> None:
+        """The same for what must not be done again, also when the lease is over: this daemon was frozen. As long as
+        nobody else has taken the item, which the renewal sees, it is still its own, and goes on."""
+
+        def journal() -> None:
+            with self.desk.store.writing() as tx:
+                claim = tx.claims.renew(self.hold.claim, lease=self.desk.options.lease, now=self.desk.clock.now())
+                self.record(step, result, tx)
+            self.hold.stands(claim)
+
+        self.keep(journal, lambda: self.hold.lost)
+        self.results[step] = result
+
     def _journal(self, step: str, result: Result) -> None:
         with self.desk.store.writing() as tx:
             self.record(step, result, tx)

@@ -82,10 +82,14 @@ class Hold:
 
     @property
     def lost(self) -> str | None:
-        """Why it is lost, once and for all, or None."""
+        """Why it is lost, or None."""
         if self._lost is None and time.monotonic() - self.renewed > self._lease * _KEPT:
             self._lost = f"The lease on {self.claim.item} was not renewed in time: {self.trouble}"
         return self._lost
+
+    def stands(self, claim: Claim) -> None:
+        """It was renewed after all: nobody else had taken the item meanwhile."""
+        self.claim, self.renewed, self._lost = claim, time.monotonic(), None
 
     def lose(self, why: str) -> None:
         self._lost = self._lost or why

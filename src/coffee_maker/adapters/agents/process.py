@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import selectors
 import shutil
 import signal
@@ -31,6 +32,7 @@ _TELL = 1.0  # seconds between two lines that are told as activity
 _ACTIVITY = 160  # characters of one
 _LONGEST_LINE = 4_000_000  # bytes
 _DRAIN = 2.0  # seconds for reading what is left in the pipe
+_WORDS = 3  # of the keeper's whole report
 _FAREWELL = 2.0  # seconds that a program which was told to end gets before it is ended
 # What any program needs to find its files and speak the person's language; secrets are passed by name only.
 _ALLOWED = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TMPDIR", "TERM")
@@ -256,7 +258,7 @@ class _Loop:
                     deadline = self._end()
             self._drain(selector)
         words = self._report.split()
-        if len(words) == 3:
+        if len(words) == _WORDS:
             self.code, self.left = int(words[1]), int(words[2])
         elif len(words) == 1:  # the keeper is gone without a word: end the program's group in its place
             with suppress(ProcessLookupError, PermissionError):
@@ -284,13 +286,20 @@ class _Loop:
             reason = f"it did not end within its time limit of {limit}"
         if reason is None and stall is not None and now - self._heard > stall:
             reason = f"{SILENT} {format_duration(timedelta(seconds=stall))}"
-        if reason is None:
+        if reason is None or self._over or self._has_report():
             return deadline
         self.ended_because = reason
         if talk is None or talk.farewell is None:
             return self._end()
         talk.say(talk.farewell())
         return now + min(self._program.grace, _FAREWELL)
+
+    def _has_report(self) -> bool:
+        """Whether the keeper has told something that is not read yet: of a program that has ended by itself, perhaps
+        while this process was frozen, nobody has to say that it was ended."""
+        look = select.poll()
+        look.register(self._told, select.POLLIN)
+        return bool(look.poll(0))
 
     def _end(self) -> float:
         """Have the keeper end it; until when it must have done so."""
@@ -339,7 +348,7 @@ class _Loop:
     def _hear(self, selector: selectors.BaseSelector) -> None:
         data = os.read(self._told.fileno(), 100)
         self._report += data
-        if not data:
+        if not data or len(self._report.split()) == _WORDS:
             selector.unregister(self._told)
             self._over = True
 
