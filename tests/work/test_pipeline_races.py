@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from tests.adapters.git_states import write
@@ -23,7 +24,9 @@ from coffee_maker.core.errors import (
 )
 from coffee_maker.core.items import Status
 from coffee_maker.core.ports import Stop, Store
+from coffee_maker.core.questions import Draft, Kind, Source, State
 from coffee_maker.core.records import AgentResult, Task
+from coffee_maker.utils.connection import Databases
 from coffee_maker.work import pipeline, steps
 from coffee_maker.work.job import Desk, Job, Slots
 from coffee_maker.work.supervisor import Hold, StopSign, Supervisor
@@ -65,6 +68,49 @@ def test_one_that_others_finished_since_it_was_chosen_is_not_begun_again(project
     with project.store.reading() as tx:
         assert tx.journal.newest(TWO) == before
         assert not tx.journal.unfinished()
+
+
+@pytest.mark.parametrize(
+    ("now", "another"),
+    [("Delete the old tables", True), ("Write the parser of the settings", False), ("Write the parser", False)],
+)
+def test_what_was_approved_for_another_item_of_that_number_is_not_begun(
+    project: Project, now: str, another: bool
+) -> None:
+    """Two branches can each have their own PRIORITY 2; a checkout changes the one for the other."""
+    desk = project.desk(Doing(works), ask_approval=True)
+    job = claimed(project, desk)
+    asked = Draft(Source.DAEMON, Kind.QUESTION, "Push it?", item=TWO, idempotency_key=f"{job.pipeline}:push")
+    number = project.messages.notify(asked).id
+    job.note("approve", {"answer": "approve"})
+    steps.give_back(job)
+    text = project.root / "ROADMAP.md"
+    write(text, text.read_text().replace("Write the parser", now))
+    item = desk.editing.reconcile().item(TWO)
+    taken = pipeline.claim(project.desk(Doing(works), owner="second"), item)
+    assert taken is not None
+    assert (taken.pipeline != job.pipeline) == another
+    assert ("approve" not in taken.results) == another
+    with project.store.reading() as tx:
+        assert tx.journal.unfinished() == {TWO: taken.pipeline}
+    told = "PRIORITY-2 is another item now; what was begun for Write the parser is left as it is"
+    assert (told in project.told) == another
+    assert (project.messages.get(number).state is State.DISMISSED) == another
+
+
+def test_nothing_is_taken_up_where_runs_cannot_be_recorded(project: Project, sqlite_databases: Databases) -> None:
+    """Each item would fail on it, and all of them be the person's to set back."""
+    with project.store.writing():
+        pass  # the directory is there, and ours
+    write(Path(sqlite_databases.directory) / "analytics.db", "no database\n")
+    daemon = project.daemon(Doing(works))
+    thread = in_thread(daemon)
+    until(lambda: any("The database analytics cannot be used" in words for words in project.told))
+    assert project.status(TWO) is Status.PLANNED
+    (Path(sqlite_databases.directory) / "analytics.db").unlink()
+    until(lambda: project.status(TWO) is Status.COMPLETE)
+    daemon.stop("enough")
+    thread.join(20)
 
 
 def test_the_daemon_then_chooses_again(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:

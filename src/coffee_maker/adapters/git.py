@@ -341,8 +341,11 @@ def _unlock_made(admin: str) -> None:
     """Clear the lock that git holds on a work tree while it makes it: it died after the last file. Another is a
     person's."""
     locked = os.path.join(admin, "locked")
-    with suppress(OSError), open(locked, "rb") as file:
-        if file.read(_LONGEST_PATH).strip() == b"initializing":
+    with suppress(OSError):
+        fd = os.open(locked, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with open(fd, "rb") as file:
+            made = file.read(_LONGEST_PATH).strip() == b"initializing"
+        if made:
             os.unlink(locked)
 
 

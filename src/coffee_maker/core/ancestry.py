@@ -166,11 +166,16 @@ def _cut(text: str) -> list[str]:
 
 def another(one: str, other: str) -> bool:
     """Whether two items of one number are different ones: few words of the titles in common, and no line but fields."""
-    here, there = (set(_LETTERS.findall(_title(text).lower())) - _STATUS_WORDS for text in (one, other))
-    if here == there or len(here & there) * 2 > min(len(here), len(there)):
+    if not titles_differ(_title(one), _title(other)):
         return False
     lines, others = ({line.strip() for line in text.splitlines() if line.strip()} for text in (one, other))
     return all(_FIELD.match(line) for line in lines & others)
+
+
+def titles_differ(one: str, other: str) -> bool:
+    """Whether they have so few words in common that the one is hardly the other in new words."""
+    here, there = (set(_LETTERS.findall(title.lower())) - _STATUS_WORDS for title in (one, other))
+    return here != there and len(here & there) * 2 <= min(len(here), len(there))
 
 
 def _title(text: str) -> str:

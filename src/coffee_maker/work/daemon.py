@@ -191,6 +191,8 @@ class Daemon:
         for following in self._candidates(document):
             self._desk.repository.check()
             space.check(self._desk.options)
+            with self._desk.store.runs():
+                pass  # where runs cannot be recorded every item would fail, one after the other
             taken = pipeline.claim(self._desk, following.item)
             if taken is not None:
                 self._start(following, taken)

@@ -138,7 +138,8 @@ def _conflict(text: str) -> int | None:
     if "<<<<<<< " not in text:
         return None
     begun, divided, fenced = None, False, False
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, ended in enumerate(text.split("\n"), 1):
+        line = ended.rstrip("\r")
         if line.startswith(("```", "~~~")) and begun is None:
             fenced = not fenced
         elif line.startswith("<<<<<<< ") and not fenced:

@@ -12,6 +12,7 @@ import os
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
+from coffee_maker.core.ancestry import titles_differ
 from coffee_maker.core.errors import (
     AlreadyClaimed,
     ClaimLost,
@@ -25,7 +26,9 @@ from coffee_maker.core.items import Item, Status
 from coffee_maker.core.records import Control, Entry
 from coffee_maker.core.state import Claim
 from coffee_maker.utils import observing
+from coffee_maker.utils.text import one_line
 from coffee_maker.work import accounts, attempts, space, steps
+from coffee_maker.work.asking import take_back
 from coffee_maker.work.job import END, REPORT, Desk, Job, Left, Result, Slots, Stopped
 from coffee_maker.work.supervisor import Hold
 
@@ -70,21 +73,33 @@ def claim(desk: Desk, item: Item) -> Taken | None:
             tx.claims.release(held)
         return None
     results = {entry.step: entry.result for entry in entries}
-    if not entries or END in results:  # only now: one that was finished by others meanwhile is not begun again
-        return _begun(desk, held)
-    return Taken(held, entries[0].pipeline, results, entries[0].at)
+    if entries and END not in results:
+        title = results["claim"].get("title")
+        if not isinstance(title, str) or not titles_differ(title, item.title):
+            return Taken(held, entries[0].pipeline, results, entries[0].at)
+        return _begun(desk, held, item.title, (entries[0].pipeline, title))
+    return _begun(desk, held, item.title)  # only now: one that was finished by others meanwhile is not begun again
 
 
-def _begun(desk: Desk, held: Claim) -> Taken | None:
-    """A new pipeline; None when the claim was lost in between."""
-    found: Result = {"agent": desk.agent.name, "daemon": desk.owner}
-    first = Entry(held.item, held.fence, "claim", found, held.fence, desk.clock.now())
+def _begun(desk: Desk, held: Claim, title: str, other: tuple[int, str] | None = None) -> Taken | None:
+    """A new pipeline; None when the claim was lost in between. `other` is the open pipeline, and the title, of another
+    item that had the number, on another branch perhaps: what a person approved there they did not approve here."""
+    found: Result = {"agent": desk.agent.name, "daemon": desk.owner, "title": title}
+    now = desk.clock.now()
+    first = Entry(held.item, held.fence, "claim", found, held.fence, now)
     try:
         with desk.store.writing() as tx:
-            tx.claims.check(held, desk.clock.now())
+            tx.claims.check(held, now)
+            if other is not None:
+                tx.journal.record(Entry(held.item, other[0], END, {"outcome": "left"}, held.fence, now))
+                take_back(tx, held.item, other[0], by=desk.owner, at=now)
             tx.journal.record(first)
     except ClaimLost:
         return None
+    if other is not None:
+        accounts.close_left_open(desk, held.item, lambda _run: False)
+        words = f"{held.item} is another item now; what was begun for {one_line(other[1], 120)} is left as it is"
+        desk.tell(words, item=held.item)
     return Taken(held, held.fence, {"claim": found}, first.at)
 
 
@@ -114,7 +129,7 @@ def run(job: Job) -> Done:
         except Left as left:
             done = _leave(job, str(left), left.skip)
         except ClaimLost as lost:
-            done = _lose(job, lost.message)
+            done = _lose(job, job.hold.lost or lost.message)
         except Stopped as stopped:
             done = _put_back(job, str(stopped))
         seen.note(outcome=done.outcome)
