@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shlex
 import signal
@@ -254,6 +255,34 @@ def test_nothing_that_it_started_is_left(bench: Bench, mark: Callable[[], list[s
     assert result == AgentResult(True, 0, None, "over")
     assert mark() == []
     assert b"still running and were ended" in bench.log
+
+
+WITHOUT_ITS_FIRST_THREAD = """
+import ctypes, fcntl, os, threading, time
+
+held = os.open("held", os.O_RDWR | os.O_CREAT)
+pid = os.fork()
+if pid == 0:
+    os.setsid()
+    for fd in (0, 1, 2):
+        os.close(fd)
+    fcntl.flock(held, fcntl.LOCK_EX)
+    threading.Thread(target=time.sleep, args=(60,)).start()
+    ctypes.CDLL(None).pthread_exit(None)
+while open(f"/proc/{pid}/stat").read().rpartition(")")[2].split()[0] != "Z":
+    time.sleep(0.01)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the keeper is a subreaper on Linux alone")
+def test_one_whose_first_thread_has_ended_is_no_dead_one(bench: Bench) -> None:
+    """/proc shows it as a zombie; its other threads work on."""
+    (bench.home / "threads.py").write_text(WITHOUT_ITS_FIRST_THREAD)
+    result = bench.run(f"{sys.executable} {bench.home}/threads.py")
+    assert result == AgentResult(True, 0, None, "")
+    assert bench.log == b"\n[1 processes were still running and were ended]\n"
+    with (bench.work / "held").open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def test_huge_output_is_bounded_and_its_end_is_kept(bench: Bench) -> None:

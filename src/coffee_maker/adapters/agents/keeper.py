@@ -185,9 +185,11 @@ def _descendants(agent: int) -> list[int]:
     parents, dead = {}, set()
     for name in filter(str.isdigit, entries):
         with suppress(OSError), open(f"/proc/{name}/stat", "rb") as file:
-            state, parent = file.read().rpartition(b")")[2].split()[:2]
-            parents[int(name)] = int(parent)
-            if state in (b"Z", b"X"):  # what was read before it died names it as its parent still
+            facts = file.read().rpartition(b")")[2].split()
+            parents[int(name)] = int(facts[1])
+            # What was read before it died names it as its parent still. One whose first thread alone has ended is shown
+            # as dead, too, and is at work in its others.
+            if facts[0] in (b"Z", b"X") and int(facts[17]) < 2:
                 dead.add(int(name))
     found: list[int] = []
     level = {os.getpid()}
