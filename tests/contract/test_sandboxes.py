@@ -265,6 +265,18 @@ def _has_cgroups() -> bool:
     return any(os.access(f"/sys/fs/cgroup/{name}", os.W_OK) for name in ("pids", "cgroup.subtree_control"))
 
 
+def test_a_group_that_a_killed_one_of_the_same_number_left_is_no_bar(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The box would have no bounds, without a word."""
+    monkeypatch.setattr(launcher, "_CGROUPS", str(tmp_path))
+    (tmp_path / "cgroup.controllers").touch()
+    group = tmp_path / f"coffee-roadmap-{os.getpid()}"
+    group.mkdir()
+    assert launcher._cgroups(100_000_000, 20) == [str(group)]
+    assert (group / "pids.max").read_text() == "20"
+
+
 # --- the way out -----------------------------------------------------------------------------------------------
 
 

@@ -183,10 +183,11 @@ def _limit(group: str, name: str, value: int) -> None:
 
 
 def _clear_away(parent: str) -> None:
-    """Remove the empty groups of launchers that were killed; one that is in use cannot be removed."""
+    """Remove the empty groups of launchers that were killed; one that is in use cannot be removed. Also one of our own
+    number, which is that of an earlier launcher: the numbers of processes begin again."""
     for name in os.listdir(parent):
         pid = name.removeprefix("coffee-roadmap-")
-        if pid != name and pid.isdigit() and not os.path.exists(f"/proc/{pid}"):
+        if pid != name and pid.isdigit() and (int(pid) == os.getpid() or not os.path.exists(f"/proc/{pid}")):
             with suppress(OSError):
                 os.rmdir(os.path.join(parent, name))
 
