@@ -171,7 +171,9 @@ def test_silence_is_an_outage_where_the_last_word_was_of_a_service_that_is_away(
     if went_on:
         lines.append({"type": "item.completed", "item": {"id": "i", "type": "agent_message", "text": "on it"}})
     printed = "\n".join(json.dumps(line) for line in lines)
-    stand_in(place, "codex", f"print({printed!r}, flush=True); sys.stdin = None; import time; time.sleep(600)")
+    said = place.home / "said"
+    stand_in(place, "codex", f"print({printed!r}, flush=True); open({str(said)!r}, 'w'); import time; time.sleep(600)")
+    place.heard.waiting = lambda _look: not said.exists()  # its silence counts from then on
     result = run(place, "codex", stall=timedelta(seconds=0.3))
     assert (result.ok, result.outage) == (False, not went_on)
 

@@ -86,6 +86,8 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> None:
 class Bench:
     """One kind of agent, given a shell script to do."""
 
+    grace = 0.3
+
     def __init__(self, kind: str, tmp_path: Path) -> None:
         self.kind = kind
         self.home = tmp_path
@@ -95,13 +97,13 @@ class Bench:
 
     def agent(self, script: str) -> Agent:
         if self.kind == "runbook":
-            return RunbookAgent(names=MEASURED, grace=0.3)
+            return RunbookAgent(names=MEASURED, grace=self.grace)
         if self.kind == "claude":
             (self.home / "script.sh").write_text(script)
-            return ClaudeAgent(Settings(names=MEASURED, grace=0.3))
+            return ClaudeAgent(Settings(names=MEASURED, grace=self.grace))
         path = self.home / "script.sh"
         path.write_text(script)
-        return CommandAgent(["sh", "-eu", str(path)], names=MEASURED, grace=0.3)
+        return CommandAgent(["sh", "-eu", str(path)], names=MEASURED, grace=self.grace)
 
     def task(self, script: str = "true", *, timeout: float = 60, max_output: int = 100_000, title: str = "T") -> Task:
         return Task(
@@ -231,7 +233,9 @@ def test_a_stop_request(any_bench: Bench, mark: Callable[[], list[str]]) -> None
 
 
 def test_it_may_tidy_up_when_asked_to_end(bench: Bench) -> None:
-    bench.run("trap 'echo tidy > tidied; exit 0' TERM; echo ready; while :; do sleep 0.05; done", timeout=0.5)
+    bench.grace = 20.0
+    bench.heard.waiting = lambda _look: not (bench.work / "ready").exists()  # its time begins then
+    bench.run("trap 'echo tidy > tidied; exit 0' TERM; touch ready; while :; do sleep 0.05; done", timeout=0.1)
     assert (bench.work / "tidied").read_text() == "tidy\n"
 
 
@@ -382,7 +386,8 @@ def test_one_that_stops_its_keeper_is_ended_all_the_same(
     bench: Bench, mark: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(process, "_KEEPER_PATIENCE", 0.1)
-    assert not bench.run("kill -STOP $PPID; exec sleep 600", timeout=0.3).ok
+    bench.heard.waiting = lambda _look: not (bench.work / "stopped").exists()  # its time begins then
+    assert not bench.run("kill -STOP $PPID; touch stopped; exec sleep 600", timeout=0.1).ok
     until(lambda: not mark())
 
 
@@ -550,6 +555,8 @@ print(os.path.exists(f"/proc/{child}"))
 def test_one_that_says_nothing_is_ended(any_bench: Bench, mark: Callable[[], list[str]]) -> None:
     script = "echo first; sleep 600"
     task = any_bench.task(script)._replace(stall=timedelta(seconds=any_bench.short))
+    if any_bench.kind != "claude":
+        any_bench.heard.waiting = lambda _look: not any_bench.heard.words  # its silence counts from its word on
     result = any_bench.agent(script).run(task, NEVER, any_bench.heard)
     assert (result.ok, result.reason) == (False, f"it said nothing for {any_bench.short_in_words}")
     assert any_bench.kind == "claude" or any_bench.heard.words == ["first"]
@@ -576,10 +583,9 @@ def test_the_time_of_one_that_waits_for_a_person_stands_still(any_bench: Bench, 
     answer, started = any_bench.work / "answer", time.monotonic()
 
     def waiting(_look: int) -> bool:
-        waited = time.monotonic() - started > 4 * any_bench.short
-        if waited:
+        if time.monotonic() - started > 4 * any_bench.short:
             answer.touch()
-        return not waited
+        return True
 
     any_bench.heard.waiting = waiting
     short = timedelta(seconds=any_bench.short)
@@ -598,14 +604,14 @@ def test_one_whose_daemon_is_frozen_is_ended(any_bench: Bench, mark: Callable[[]
         "from tests.contract.test_agents import NEVER, Bench, Heard\n"
         f"bench = Bench.__new__(Bench); bench.heard = Heard(); bench.kind = {any_bench.kind!r}\n"
         f"bench.home = Path({str(any_bench.home)!r}); bench.work = Path({str(any_bench.work)!r})\n"
-        f"task = bench.task({script!r})._replace(watchdog=timedelta(seconds=1))\n"
+        f"task = bench.task({script!r})._replace(watchdog=timedelta(seconds=5))\n"
         f"bench.agent({script!r}).run(task, NEVER, bench.heard)\n"
     )
     daemon = subprocess.Popen([sys.executable, "-c", program], cwd=Path(__file__).parents[2])
     try:
         until(lambda: (any_bench.work / "pid").exists() and (any_bench.work / "pid").read_text().strip())
         agent = Path("/proc") / (any_bench.work / "pid").read_text().strip()
-        time.sleep(1.5)  # longer than the watchdog: as long as the daemon lives, so does its agent
+        time.sleep(6)  # longer than the watchdog: as long as the daemon lives, so does its agent
         assert agent.exists()
         daemon.send_signal(signal.SIGSTOP)
         until(lambda: not agent.exists())

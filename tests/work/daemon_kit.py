@@ -50,8 +50,11 @@ OK = AgentResult(True, 0, None, "")
 
 
 class RealClock:
+    def __init__(self, ahead: timedelta = timedelta()) -> None:
+        self.ahead = ahead
+
     def now(self) -> datetime:
-        return datetime.now(UTC)
+        return datetime.now(UTC) + self.ahead
 
 
 class System:
@@ -135,6 +138,10 @@ class Project:
 
     def daemon(self, agent: Agent, **rest: object) -> Daemon:
         return Daemon(self.desk(agent, **rest), System(), poll=timedelta(milliseconds=50))  # type: ignore[arg-type]
+
+    def later(self, ahead: timedelta) -> None:
+        """So much later: what ends by the clock has ended, for the desks that are made from now on."""
+        self.clock = RealClock(ahead)
 
     # --- looking
 

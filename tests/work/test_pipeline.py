@@ -396,7 +396,7 @@ def test_a_lost_claim_stops_the_agent_and_writes_nothing(shared: Project) -> Non
         until(stop.requested)
         return AgentResult(False, None, stop.requested(), "")
 
-    done = shared.daemon(Doing(waits), lease=timedelta(seconds=1)).run(once=True)
+    done = shared.daemon(Doing(waits), lease=timedelta(seconds=6)).run(once=True)
     assert done[0].outcome == "lost"
     assert shared.status(TWO) is Status.IN_PROGRESS
     assert (shared.tree(TWO) / "PRIORITY-2.txt").exists()
@@ -425,7 +425,7 @@ def test_a_long_agent_keeps_its_lease(shared: Project) -> None:
         until(lambda: shared.clock.now() > first + timedelta(seconds=0.5))
         assert stop.requested() is None
 
-    assert shared.daemon(Doing(long), lease=timedelta(seconds=1)).run(once=True)[0].outcome == "complete"
+    assert shared.daemon(Doing(long), lease=timedelta(seconds=6)).run(once=True)[0].outcome == "complete"
 
 
 def test_another_s_item_is_left_to_them(project: Project) -> None:
@@ -627,9 +627,11 @@ def test_something_unforeseen_keeps_the_claim_so_that_the_item_is_taken_up_again
         raise RuntimeError("a bug")
 
     with pytest.raises(RuntimeError):
-        project.daemon(Doing(breaks), lease=timedelta(milliseconds=200)).run(once=True)
+        project.daemon(Doing(breaks), lease=timedelta(minutes=5)).run(once=True)
     assert project.status(TWO) is Status.IN_PROGRESS
-    until(lambda: project.daemon(Doing(works)).run(once=True))
+    assert project.daemon(Doing(works)).run(once=True) == []
+    project.later(timedelta(minutes=6))
+    assert project.daemon(Doing(works)).run(once=True)[0].outcome == "complete"
     assert project.status(TWO) is Status.COMPLETE
 
 
@@ -645,12 +647,13 @@ def test_a_daemon_that_dies_while_it_sets_aside_what_changed_has_the_work_done_o
     def dies(*_: object, **__: object) -> bool:
         raise RuntimeError("as if killed")
 
-    first = shared.daemon(Doing(counted), lease=timedelta(milliseconds=200))
+    first = shared.daemon(Doing(counted), lease=timedelta(minutes=5))
     with monkeypatch.context() as dying:
         dying.setattr(shared.repository, "stage", dies)
         with pytest.raises(RuntimeError):
             first.run(once=True)
-    until(lambda: shared.daemon(Doing(counted)).run(once=True))
+    shared.later(timedelta(minutes=6))
+    assert shared.daemon(Doing(counted)).run(once=True)[0].outcome == "complete"
     assert (shared.status(TWO), len(runs)) == (Status.COMPLETE, 1)
     with shared.store.runs() as kept:
         assert [run.outcome for _number, run in kept.list(item=TWO)] == ["complete"]

@@ -263,11 +263,12 @@ def supervisor(project: Project, store: object, lease: timedelta) -> Supervisor:
 
 
 def test_a_database_that_is_away_for_longer_than_the_lease_ends_the_work(project: Project) -> None:
-    store, lease = Away(project.store), timedelta(milliseconds=400)
+    store, lease = Away(project.store), timedelta(seconds=6)
     desk = project.desk(Doing(works), lease=lease)
     job = claimed(project, desk)
     with supervisor(project, store, lease) as watched, watched.holding(job.hold.claim) as hold:
         store.away = True
+        until(lambda: hold.trouble != "no answer")
         until(hold.requested)
         store.away = False
     assert "not renewed in time: The database notifications is busy" in str(hold.requested())
@@ -285,7 +286,7 @@ def test_the_work_ends_in_time_also_when_the_renewal_itself_hangs(project: Proje
 
 
 def test_a_database_that_is_away_for_a_moment_costs_nothing(project: Project) -> None:
-    store, lease = Away(project.store), timedelta(seconds=2)
+    store, lease = Away(project.store), timedelta(seconds=8)
     desk = project.desk(Doing(works), lease=lease)
     job = claimed(project, desk)
     with supervisor(project, store, lease) as watched, watched.holding(job.hold.claim) as hold:

@@ -59,7 +59,7 @@ WAYS = {
 @pytest.mark.parametrize("how", WAYS)
 def test_it_is_ended_with_all_that_it_started(shared: Project, how: str) -> None:
     end, status, reason = WAYS[how]
-    daemon = shared.daemon(CommandAgent(SLEEPS), lease=timedelta(seconds=2 if how == "lost" else 60))
+    daemon = shared.daemon(CommandAgent(SLEEPS), lease=timedelta(seconds=6 if how == "lost" else 60))
     running = in_thread(daemon, once=True)
     pids = processes(shared)
     assert all(is_there(pid) for pid in pids)
@@ -86,7 +86,7 @@ def test_a_pause_lets_it_go_on(project: Project) -> None:
 
 
 def test_at_a_ceiling_it_is_ended_and_the_person_asked(project: Project) -> None:
-    daemon = project.daemon(CommandAgent(SLEEPS), ceilings=Ceilings(item_time=timedelta(milliseconds=100)))
+    daemon = project.daemon(CommandAgent(SLEEPS), ceilings=Ceilings(item_time=timedelta(seconds=3)))
     running = in_thread(daemon, once=True)
     pids = processes(project)
     one = question(project)
@@ -99,7 +99,7 @@ def test_at_a_ceiling_it_is_ended_and_the_person_asked(project: Project) -> None
 
 @pytest.mark.parametrize(
     ("options", "told"),
-    [({"stall": timedelta(milliseconds=300)}, "nothing"), ({"agent_timeout": timedelta(milliseconds=300)}, "time")],
+    [({"stall": timedelta(seconds=3)}, "nothing"), ({"agent_timeout": timedelta(seconds=3)}, "time")],
 )
 def test_one_that_is_silent_or_takes_too_long_has_failed_an_attempt(
     project: Project, options: dict[str, object], told: str
