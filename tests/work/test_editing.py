@@ -1153,9 +1153,11 @@ def test_an_editor_that_saves_again_and_again_is_given_up_on_and_nothing_is_lost
         return lambda text: re.sub("Told .*", f"Told {number} times.", text)
 
     desk = Desk(store, tmp_path, file=BusyEditor(str(tmp_path / "ROADMAP.md"), [save(n) for n in range(25)]))
-    with pytest.raises(RoadmapUnusable, match="again and again"):
+    with pytest.raises(RoadmapUnusable, match="again and again") as refused:
         complete(desk)
     quiet = Desk(store, tmp_path)
+    assert [one.item for one in quiet.editing.history() if one.change_type == "status_change"] == ["PRIORITY-2"]
+    assert "What `coffee-roadmap history` shows is recorded" in str(refused.value.hint)  # else one asks for it twice
     document = quiet.editing.reconcile()
     assert document.item("2").status is Status.COMPLETE
     assert "Told 19 times." in quiet.text

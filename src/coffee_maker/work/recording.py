@@ -208,7 +208,12 @@ class Recorder:
             if newly_staged is None:
                 return document
             staged, expected = newly_staged, before.digest if taken.placed else sha256(taken.content).hexdigest()
-        raise RoadmapUnusable(path=self._file.path, problem="another program saves it again and again meanwhile")
+        raise RoadmapUnusable(
+            path=self._file.path,
+            problem="another program saves it again and again meanwhile",
+            hint="Find that program. What `coffee-roadmap history` shows is recorded and gets into the file with the "
+            "next operation: ask again only for what it does not show.",
+        )
 
     def _merge_taken(
         self, taken: bytes, recorded: Document, base: str, staged: str, placed: bool, *, unread: bool = False
