@@ -54,6 +54,8 @@ class Race:
         self.acknowledged: list[str] = []
         self.refused: list[str] = []
         self.over = threading.Event()
+        self.changed = threading.Condition()
+        self.ended = 0  # commands
         assert self.run("init").returncode == 0
 
     def run(self, *args: str) -> subprocess.CompletedProcess[str]:
@@ -70,16 +72,25 @@ class Race:
                 self.acknowledged.append(line)
             else:
                 self.refused.append(done.stderr)
+            with self.changed:
+                self.ended += 1
+                self.changed.notify_all()
 
     def edit(self) -> None:
         rng = random.Random(3)
         number = 0
         while not self.over.is_set():
+            before = self.ended
             try:
                 text = self.path.read_text(encoding="utf-8")
             except FileNotFoundError:
                 continue
-            self.over.wait(rng.uniform(0, 0.3))  # the person types, and others write meanwhile
+            # The person types, and others write meanwhile: at least one, however slow the machine is. Who saves more
+            # often than a command takes is refused, rightly.
+            self.over.wait(rng.uniform(0, 0.3))
+            with self.changed:
+                while self.ended == before and not self.over.is_set():
+                    self.changed.wait()
             number += 1
             line = f"typed {number}."
             place = f"Text of item {rng.randint(10, ITEMS)}.\n"
@@ -97,7 +108,9 @@ def test_commands_and_an_editor_lose_nothing_of_each_other(tmp_path: Path, save:
         thread.start()
     for thread in workers:
         thread.join()
-    race.over.set()
+    with race.changed:
+        race.over.set()
+        race.changed.notify_all()
     editor.join()
     assert race.refused == []
     assert race.run("history", "--json").returncode == 0  # records the editor's last save

@@ -20,6 +20,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -198,8 +199,9 @@ class Tormentor(threading.Thread):
             agents = [one for one in self.project.processes() if one[1] == "claude" and one[2] not in self.agents]
             if agents and self._chance.random() < 0.4:
                 pid, _program, item = self._chance.choice(agents)
-                self.agents.append(item)
-                os.kill(pid, signal.SIGKILL)
+                with suppress(ProcessLookupError):  # it has ended since: another one, then
+                    os.kill(pid, signal.SIGKILL)
+                    self.agents.append(item)
             elif self.project.daemon is not None:
                 self.project.daemon.kill()
                 self.project.daemon.wait()

@@ -407,7 +407,8 @@ def test_a_stall_of_the_service_is_an_outage(claude: Claude) -> None:
 
 
 def test_a_stall_of_a_command_is_the_agent_s_own(claude: Claude) -> None:
-    with claude.api(use(bash("tail -f /dev/null"))):
+    claude.heard.waiting = lambda _look: not (claude.work / "begun").exists()  # its silence counts from then on
+    with claude.api(use(bash("touch begun; tail -f /dev/null"))):
         result = claude.run(stall=timedelta(seconds=4))
     assert (result.ok, result.outage, result.reason) == (False, False, "it said nothing for 4s")
 
