@@ -21,7 +21,7 @@ from coffee_maker.utils import locks
 ITEMS = 8
 SETTINGS = """\
 [daemon]
-lease = "2s"
+lease = "6s"
 poll = "100ms"
 
 [agent]
@@ -199,7 +199,7 @@ def test_ctrl_c_ends_the_agent_and_plans_the_item_again(place: Place, started: l
 def test_a_second_ctrl_c_leaves_the_item_to_the_next_daemon_at_once(
     place: Place, started: list[subprocess.Popen[str]]
 ) -> None:
-    settings = SETTINGS.replace('lease = "2s"', 'lease = "1h"')
+    settings = SETTINGS.replace('lease = "6s"', 'lease = "1h"')
     stubborn = 'trap "" TERM INT; echo "begin $COFFEE_ITEM $$" >> "$TRACES/log"; while :; do sleep 0.1; done'
     write(place.root / "coffee-roadmap.toml", settings.format(agent=write(place.root.parent / "s.sh", stubborn)))
     daemon = place.start("daemon", "run", "--yes")

@@ -53,7 +53,7 @@ class Claude:
             branch="roadmap/PRIORITY-1-write-it",
             item_file=str(self.home / "scratch/item.md"),
             log=str(self.home / "scratch/run.log"),
-            timeout=timedelta(seconds=50),
+            timeout=timedelta(seconds=150),
             max_output=200_000,
             answers={},
         )
@@ -100,7 +100,7 @@ class Running:
         self._thread.start()
 
     def result(self) -> AgentResult:
-        self._thread.join(60)
+        self._thread.join(200)
         return self._found[0]
 
 

@@ -73,7 +73,7 @@ def test_whoever_looks_holds_nothing_afterwards(path: str) -> None:
 def test_it_runs_in_a_session_of_its_own_and_what_it_prints_is_kept(tmp_path: Path) -> None:
     log = str(tmp_path / "new" / "daemon.log")
     started = background.start(["--help"], str(tmp_path), log)
-    assert started.process.wait(20) == 0
+    assert started.process.wait(60) == 0
     assert "daemon" in Path(started.errors).read_text()
     assert started.errors == f"{log}.err"
     assert os.stat(tmp_path / "new").st_mode & 0o777 == 0o700
@@ -112,7 +112,7 @@ def test_one_that_gives_no_sign_is_ended(tmp_path: Path, monkeypatch: pytest.Mon
     started = child(tmp_path, "import time; time.sleep(60)")
     with pytest.raises(DaemonFailed, match="it gives no sign of life"):
         background.wait(started, lambda: False)
-    assert started.process.wait(20) == -signal.SIGTERM
+    assert started.process.wait(60) == -signal.SIGTERM
 
 
 def test_a_sign_of_life_ends_the_wait(tmp_path: Path) -> None:
@@ -123,4 +123,4 @@ def test_a_sign_of_life_ends_the_wait(tmp_path: Path) -> None:
     background.wait(started, up.is_set)
     assert started.process.poll() is None
     os.killpg(started.pid, signal.SIGKILL)
-    started.process.wait(20)
+    started.process.wait(60)

@@ -262,11 +262,11 @@ class Follower:
 
     def wait_for(self, words: str) -> None:
         with self.changed:
-            assert self.changed.wait_for(lambda: words in self.seen, 20), self.seen
+            assert self.changed.wait_for(lambda: words in self.seen, 60), self.seen
 
     def close(self) -> list[str]:
         self.stop.set()
-        self.thread.join(20)
+        self.thread.join(60)
         assert not self.thread.is_alive()
         return self.seen
 
@@ -335,7 +335,7 @@ def log_was_read(follower: Follower) -> None:
         return real(timeout)
 
     follower.stop.wait = wait  # type: ignore[method-assign]
-    assert looked.wait(20)
+    assert looked.wait(60)
 
 
 def test_what_is_there_and_what_comes_in_one_go(path: str, following: Callable[..., Follower]) -> None:

@@ -148,6 +148,6 @@ def test_a_lock_that_a_living_process_has_open_is_waited_for(root: Path, reposit
         assert not done.wait(1.0)  # five times as long as one that nobody has open is left there
         assert lock.exists()
         lock.unlink()
-    thread.join(20)
+    thread.join(60)
     assert done.is_set()
     assert not lock.exists()

@@ -30,7 +30,7 @@ class Place:
 
     def wait(self, line: str) -> None:
         with self.came:
-            assert self.came.wait_for(lambda: line in self.lines, 20)
+            assert self.came.wait_for(lambda: line in self.lines, 60)
 
     def run(self, script: str, talk: Talk, stop: Flag = NEVER, **bounds: float) -> AgentResult:
         program = process.Program(

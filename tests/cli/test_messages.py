@@ -159,7 +159,7 @@ def test_wait_prints_the_answer_that_another_process_gives(project: Project) -> 
         assert waiting.stderr is not None
         assert waiting.stderr.readline().startswith("Question 1 waits")
         assert project.real("notifications", "respond", "1", "YES").code == 0
-        out, err = waiting.communicate(timeout=20)
+        out, err = waiting.communicate(timeout=60)
     assert (waiting.returncode, out, err) == (0, "yes\n", "")
 
 
@@ -203,7 +203,7 @@ def test_watch_shows_what_is_open_and_what_comes(project: Project) -> None:
         project.real("notify", "second")
         assert json.loads(watching.stdout.readline())["data"]["message"] == "second"
         watching.send_signal(2)
-        _, err = watching.communicate(timeout=20)
+        _, err = watching.communicate(timeout=60)
     assert (watching.returncode, err) == (130, "Interrupted.\n")
 
 

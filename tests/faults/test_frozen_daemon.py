@@ -171,7 +171,7 @@ def test_killed_while_it_asks(stage: Callable[..., Stage]) -> None:
 
 
 def test_killed_before_the_next_attempt(stage: Callable[..., Stage]) -> None:
-    place = stage(backoff="2s", tests=FAIL_ONCE)
+    place = stage(backoff="15s", tests=FAIL_ONCE)  # long enough for a look at it on a busy machine
     first = place.daemon("--yes")
     place.began("tests")
     until(lambda: json_state(place) == "waiting", 60)

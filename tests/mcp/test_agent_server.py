@@ -173,7 +173,7 @@ def test_it_ends_when_its_input_is_closed_also_while_a_call_waits(sqlite_project
         server.send("tools/call", {"name": "answer", "arguments": {"id": number, "wait": 50}})
         server.call("view")
         server.hang_up()
-        assert server.process.wait(20) == 0
+        assert server.process.wait(60) == 0
         assert server.process.stderr is not None
         assert server.process.stderr.read() == b""
 
@@ -183,7 +183,7 @@ def test_ctrl_c_ends_it_at_once(sqlite_project: Project) -> None:
     with sqlite_project.raw() as server:
         server.greet()
         server.process.send_signal(signal.SIGINT)
-        assert server.process.wait(20) == -signal.SIGINT
+        assert server.process.wait(60) == -signal.SIGINT
 
 
 def test_garbage_does_not_end_it_nor_reach_its_output(sqlite_project: Project) -> None:

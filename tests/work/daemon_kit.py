@@ -179,7 +179,7 @@ def in_thread(daemon: Daemon, *, once: bool = False) -> threading.Thread:
     return thread
 
 
-def until(condition: Callable[[], object], seconds: float = 20) -> None:
+def until(condition: Callable[[], object], seconds: float = 60) -> None:
     import time
 
     end = time.monotonic() + seconds

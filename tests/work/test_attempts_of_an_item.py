@@ -150,7 +150,7 @@ def test_between_attempts_it_waits_twice_as_long_each_time_and_leaves_its_place(
     assert any("attempt 1 failed, again in 30m: the doing agent" in line for line in project.told)
     until(lambda: _waiting(project) == [[(TWO, "the next attempt")]])
     daemon.stop("enough")
-    running.join(20)
+    running.join(60)
     assert project.status(TWO) is Status.PLANNED
     assert len(project.runs(TWO)) == 1
 
@@ -269,7 +269,7 @@ def test_the_person_is_asked_before_a_push(
         project.messages.dismiss(one.id, by="ada")
     else:
         project.messages.respond(one.id, answer, by="ada", via="terminal")
-    running.join(20)
+    running.join(60)
     assert bool(pushed(remote)) is is_pushed
     assert project.status(TWO) is Status.COMPLETE
 
@@ -310,7 +310,7 @@ def test_words_of_the_person_are_given_to_the_agent(project: Project) -> None:
     agent = Talking(working)
     running = in_thread(project.daemon(agent, ask_approval=True), once=True)
     project.messages.respond(question(project).id, "change: in Rust, please", by="ada", via="terminal")
-    running.join(20)
+    running.join(60)
     assert dict(agent.tasks[0].answers) == {"What the person wants changed": "in Rust, please"}
 
 
@@ -324,7 +324,7 @@ def test_an_item_that_says_too_little_is_asked_about_first(shared: Project) -> N
     assert (one.title, one.options) == (f"What is {TWO} to deliver?", ())
     assert shared.status(TWO) is Status.PLANNED
     shared.messages.respond(one.id, "a parser that reads its own output", by="ada", via="terminal")
-    running.join(20)
+    running.join(60)
     assert dict(agent.tasks[0].answers) == {one.title: "a parser that reads its own output"}
     assert shared.status(TWO) is Status.COMPLETE
 
@@ -332,7 +332,7 @@ def test_an_item_that_says_too_little_is_asked_about_first(shared: Project) -> N
 def test_without_an_answer_a_vague_item_stays_planned(project: Project) -> None:
     running = in_thread(project.daemon(Talking(working), ask_when_vague=True), once=True)
     project.messages.dismiss(question(project).id, by="ada")
-    running.join(20)
+    running.join(60)
     assert project.status(TWO) is Status.PLANNED
 
 
@@ -340,7 +340,7 @@ def test_who_has_said_what_to_change_is_not_asked_what_is_to_come_out(project: P
     daemon = project.daemon(Talking(working), ask_approval=True, ask_when_vague=True)
     running = in_thread(daemon, once=True)
     project.messages.respond(question(project).id, "change: it must read JSON", by="ada", via="terminal")
-    running.join(20)
+    running.join(60)
     assert project.status(TWO) is Status.COMPLETE
     assert not questions(project)
 
@@ -352,7 +352,7 @@ def test_a_stop_while_it_pushes_is_heard(project: Project, remote: Path) -> None
     running = in_thread(daemon, once=True)
     one = question(project)
     daemon.stop("Ctrl-C")
-    running.join(20)
+    running.join(60)
     assert project.status(TWO) is Status.PLANNED
     project.messages.respond(one.id, "push", by="ada", via="terminal")
     assert project.daemon(agent, owner="daemon-2", **options("ask")).run(once=True)[0].outcome == "complete"
@@ -368,7 +368,7 @@ def test_a_stop_while_the_remote_hangs_is_heard(project: Project) -> None:
     running = in_thread(daemon, once=True)
     until(lambda: (project.home / "pid").exists() and (project.home / "pid").read_text())
     daemon.stop("Ctrl-C")
-    running.join(20)
+    running.join(60)
     assert not running.is_alive()
     assert project.status(TWO) is Status.PLANNED
     until(lambda: not Path(f"/proc/{(project.home / 'pid').read_text().strip()}").exists())
@@ -392,5 +392,5 @@ def test_a_stop_while_an_agent_waits_for_its_place(project: Project) -> None:
     until(lambda: "a free place for its agent" in [why for jobs in _waiting(project) for _item, why in jobs])
     assert len(project.runs()) == 1
     daemon.stop("enough")
-    running.join(20)
+    running.join(60)
     assert (project.status(TWO), project.status(THREE)) == (Status.PLANNED, Status.PLANNED)

@@ -53,12 +53,12 @@ def unfinished(shared: Project) -> dict[str, int]:
 def test_stop_ends_the_agent_plans_the_item_again_and_waits_until_the_daemon_is_gone(shared: Project) -> None:
     held = Held()
     running = in_thread(shared.daemon(Doing(held)))
-    assert held.begun.wait(20)
+    assert held.begun.wait(60)
     told: list[list[str]] = []
     asked = controlling(shared).stop(
         Control("stop", "ada", reason="lunch"), patience=30, tell=lambda left: told.append(list(left))
     )
-    running.join(20)
+    running.join(60)
     assert (asked.gone, dict(asked.replies)) == (("daemon-1",), {"daemon-1": "stopping"})
     assert told == [["daemon-1"], []]
     assert held.stopped == "stopped by ada: lunch"
@@ -70,12 +70,12 @@ def test_stop_ends_the_agent_plans_the_item_again_and_waits_until_the_daemon_is_
 def test_stop_after_the_item_lets_it_be_done_and_takes_no_other(shared: Project) -> None:
     held = Held()
     running = in_thread(shared.daemon(Doing(held)))
-    assert held.begun.wait(20)
+    assert held.begun.wait(60)
     asked = controlling(shared).stop(Control("stop", "ada", how="after-item"), patience=0)
     assert asked.gone == ()
     until(lambda: [beat.state for beat in controlling(shared).daemons()] == ["stopping"])
     held.let_go.set()
-    running.join(20)
+    running.join(60)
     assert not running.is_alive()
     assert (shared.status(TWO), shared.status(THREE)) == (Status.COMPLETE, Status.PLANNED)
 
@@ -86,14 +86,14 @@ def test_stop_by_force_answers_first(project: Project) -> None:
     daemon = project.daemon(Doing(held))
     daemon._controls = Controls(daemon._desk, daemon, end=ended.set)
     running = in_thread(daemon)
-    assert held.begun.wait(20)
+    assert held.begun.wait(60)
     asked = controlling(project).stop(Control("stop", "ada", how="force"), patience=0)
-    assert ended.wait(20)
+    assert ended.wait(60)
     with project.store.reading() as tx:
         assert dict(tx.controls.replies(asked.control.id)) == {"daemon-1": "killed"}
     assert held.stopped is None
     daemon.stop("enough")
-    running.join(20)
+    running.join(60)
 
 
 def test_a_stop_by_force_is_heard_while_an_earlier_stop_waits_for_a_long_step(project: Project) -> None:
@@ -107,11 +107,11 @@ def test_a_stop_by_force_is_heard_while_an_earlier_stop_waits_for_a_long_step(pr
     daemon = project.daemon(Doing(deaf))
     daemon._controls = Controls(daemon._desk, daemon, end=ended.set)
     running = in_thread(daemon)
-    assert begun.wait(20)
+    assert begun.wait(60)
     controlling(project).stop(Control("stop", "ada"), patience=0.0)
     until(lambda: daemon._supervisor.sign.requested())
     controlling(project).stop(Control("stop", "ada", how="force"), patience=0.0)
-    assert ended.wait(20)
+    assert ended.wait(60)
     let_go.set()
     running.join()
 
@@ -136,7 +136,7 @@ def test_stop_of_one_of_two(shared: Project) -> None:
     assert [beat.daemon for beat in controlling(shared).daemons()] == ["two"]
     second.stop("enough")
     for thread in threads:
-        thread.join(20)
+        thread.join(60)
 
 
 def test_what_was_asked_before_a_daemon_came_is_not_for_it(shared: Project) -> None:
@@ -152,7 +152,7 @@ def test_a_database_that_is_away_while_it_answers_does_not_end_the_daemon(projec
     daemon = Daemon(desk, System(), poll=timedelta(milliseconds=50))
     daemon._controls = Controls(desk._replace(store=away), daemon)  # type: ignore[arg-type]
     running = in_thread(daemon)
-    assert held.begun.wait(20)
+    assert held.begun.wait(60)
     away.away = True
     controlling(project).ask(Control("pause", "ada"))
     until(lambda: daemon.paused)
@@ -162,7 +162,7 @@ def test_a_database_that_is_away_while_it_answers_does_not_end_the_daemon(projec
     held.let_go.set()
     until(lambda: project.status(TWO) is Status.COMPLETE)
     daemon.stop("enough")
-    running.join(20)
+    running.join(60)
     assert not running.is_alive()
 
 
@@ -173,7 +173,7 @@ def test_pause_lets_what_is_in_hand_go_on_and_nothing_new_begin(shared: Project)
     held = Held()
     daemon = shared.daemon(Doing(held))
     running = in_thread(daemon)
-    assert held.begun.wait(20)
+    assert held.begun.wait(60)
     controlling(shared).ask(Control("pause", "ada"))
     until(lambda: "paused by ada" in shared.told)
     held.let_go.set()
@@ -183,7 +183,7 @@ def test_pause_lets_what_is_in_hand_go_on_and_nothing_new_begin(shared: Project)
     controlling(shared).ask(Control("resume", "ada"))
     until(lambda: shared.status(THREE) is Status.COMPLETE)
     daemon.stop("enough")
-    running.join(20)
+    running.join(60)
 
 
 def test_a_pause_stands_for_a_daemon_that_comes_later(shared: Project) -> None:
@@ -209,7 +209,7 @@ def test_skip_of_an_item_in_hand_makes_the_daemon_leave_it(shared: Project) -> N
     held = Held()
     daemon = shared.daemon(Doing(held))
     running = in_thread(daemon)
-    assert held.begun.wait(20)
+    assert held.begun.wait(60)
     number = controlling(shared).skip("2", by="ada", reason="keys").control.id
     until(lambda: shared.status(TWO) is Status.PLANNED)
     until(lambda: any("every planned item waits" in line for line in shared.told))
@@ -221,7 +221,7 @@ def test_skip_of_an_item_in_hand_makes_the_daemon_leave_it(shared: Project) -> N
     assert not unfinished(shared)
     assert (shared.tree(TWO) / f"{TWO}.txt").exists()  # nothing that was done is thrown away
     daemon.stop("enough")
-    running.join(20)
+    running.join(60)
 
 
 def test_skip_of_an_item_that_nobody_has_in_hand(shared: Project) -> None:
@@ -241,7 +241,7 @@ def test_skip_of_an_item_that_is_being_asked_about_takes_the_question_back(share
     until(lambda: any("every planned item waits" in line for line in shared.told))
     assert [one.state for one in shared.news()] == [State.DISMISSED]
     daemon.stop("enough")
-    running.join(20)
+    running.join(60)
 
 
 # --- retry -------------------------------------------------------------------------------------------------------
@@ -268,7 +268,7 @@ def test_retry_closes_what_was_begun_and_takes_a_skip_and_its_question_back(shar
     running = in_thread(daemon, once=True)
     until(shared.news)
     daemon.stop("enough")
-    running.join(20)
+    running.join(60)
     assert TWO in unfinished(shared)
     controlling(shared).skip("2", by="ada", reason=None)
     controlling(shared).retry("2", by="ada", reason=None)
@@ -278,7 +278,7 @@ def test_retry_closes_what_was_begun_and_takes_a_skip_and_its_question_back(shar
     until(lambda: shared.messages.listing(states=OPEN))
     (question,) = shared.messages.listing(states=OPEN)
     shared.messages.respond(question.id, "approve", by="ada", via="terminal")
-    running.join(20)
+    running.join(60)
     assert shared.status(TWO) is Status.COMPLETE
 
 
@@ -286,13 +286,13 @@ def test_retry_of_an_item_in_hand_is_refused(shared: Project) -> None:
     held = Held()
     daemon = shared.daemon(Doing(held))
     running = in_thread(daemon)
-    assert held.begun.wait(20)
+    assert held.begun.wait(60)
     with pytest.raises(ItemInHand) as refused:
         controlling(shared).retry("2", by="ada", reason=None)
     assert refused.value.exit_code == 5
     assert shared.status(TWO) is Status.IN_PROGRESS
     daemon.stop("enough")
-    running.join(20)
+    running.join(60)
 
 
 def test_retry_is_heard_by_a_daemon_that_had_left_the_item_alone(shared: Project) -> None:
@@ -306,7 +306,7 @@ def test_retry_is_heard_by_a_daemon_that_had_left_the_item_alone(shared: Project
     shared.messages.respond(shared.news()[-1].id, "approve", by="ada", via="terminal")
     until(lambda: shared.status(TWO) is Status.COMPLETE)
     daemon.stop("enough")
-    running.join(20)
+    running.join(60)
 
 
 def test_an_agent_that_does_nothing_at_the_retry_is_not_credited_with_what_was_done_before(shared: Project) -> None:
@@ -326,9 +326,9 @@ def stopped_in_the_middle(shared: Project) -> None:
     held = Held()
     daemon = shared.daemon(Doing(held))
     running = in_thread(daemon)
-    assert held.begun.wait(20)
+    assert held.begun.wait(60)
     daemon.stop("Ctrl-C")
-    running.join(20)
+    running.join(60)
     assert TWO in unfinished(shared)
 
 

@@ -58,7 +58,7 @@ def test_going_on_runs_it_again_with_as_much_again(shared: Project) -> None:
     assert one.message.startswith("The agent was stopped: 10 turns of 10 turns for this run.")
     assert shared.status(TWO) is Status.IN_PROGRESS
     answer(shared, "go on")
-    running.join(20)
+    running.join(60)
     assert shared.status(TWO) is Status.COMPLETE
     assert [task.max_turns for task in agent.tasks] == [10, 20]
     assert [(task.session, task.taken.turns) for task in agent.tasks] == [(None, 0), ("s-1", 10)]
@@ -69,7 +69,7 @@ def test_stopping_there_leaves_it_to_the_person(project: Project) -> None:
     agent = takes(Usage(cost=3.0))
     running = in_thread(project.daemon(agent, ceilings=Ceilings(item_cost=2.0)), once=True)
     answer(project, "stop here")
-    running.join(20)
+    running.join(60)
     assert project.status(TWO) is Status.MANUAL_REVIEW
     words = "it reached its limit: $3.00 of $2.00 for this item. ada said stop here"
     assert project.reasons(TWO)[-1] == ("manual_review", words)
@@ -79,7 +79,7 @@ def test_stopping_there_leaves_it_to_the_person(project: Project) -> None:
 def test_a_question_that_is_put_aside_is_no_leave_to_go_on(project: Project) -> None:
     running = in_thread(project.daemon(takes(Usage(cost=3.0)), ceilings=Ceilings(item_cost=2.0)), once=True)
     project.messages.dismiss(question(project).id, by="ada")
-    running.join(20)
+    running.join(60)
     assert project.status(TWO) is Status.MANUAL_REVIEW
 
 
@@ -91,7 +91,7 @@ def test_each_height_and_each_ceiling_is_asked_about(project: Project) -> None:
     until(lambda: len(titles(project)) == 2)
     assert "$2.00 of $2.00 for this item" in question(project).message
     answer(project, "go on")
-    running.join(20)
+    running.join(60)
     assert project.status(TWO) is Status.COMPLETE
     assert len(agent.tasks) == 3
 
@@ -102,7 +102,7 @@ def test_an_answer_that_came_while_no_daemon_was_there_counts(shared: Project) -
     running = in_thread(daemon, once=True)
     question(shared)
     daemon.stop("Ctrl-C")
-    running.join(20)
+    running.join(60)
     answer(shared, "go on")
     agent = Talking(lambda task, watch: works(task, watch))
     assert shared.daemon(agent, owner="daemon-2", ceilings=limits).run(once=True)[0].outcome == "complete"
@@ -116,7 +116,7 @@ def test_a_ceiling_that_the_agent_s_own_program_has_noticed(project: Project, li
     running = in_thread(project.daemon(agent, ceilings=Ceilings(run_turns=10, run_cost=1.0)), once=True)
     assert f"all {limit} of this run" in question(project).message
     answer(project, "go on")
-    running.join(20)
+    running.join(60)
     raised = {"turns": (20, 1.0), "cost": (10, 2.0)}[limit]
     assert (agent.tasks[1].max_turns, agent.tasks[1].max_cost) == raised
     assert project.status(TWO) is Status.COMPLETE
@@ -136,7 +136,7 @@ def test_an_item_that_waits_at_its_limit_leaves_its_place_to_others(project: Pro
     until(lambda: project.status(THREE) is Status.COMPLETE)
     assert question(project).item == TWO
     daemon.stop("enough")
-    running.join(20)
+    running.join(60)
 
 
 def _free() -> object:
@@ -324,7 +324,7 @@ def test_a_daemon_on_a_day_that_is_used_up_says_so_and_goes_on_when_it_may(share
     answer(shared, "go on")
     until(lambda: shared.status(THREE) is Status.COMPLETE)
     daemon.stop("enough")
-    running.join(20)
+    running.join(60)
     assert len(titles(shared)) == 1
 
 
@@ -344,7 +344,7 @@ def test_a_day_that_is_used_up_in_the_middle_of_a_run_puts_the_item_back_and_ask
     answer(shared, "go on")
     until(lambda: shared.status(TWO) is Status.COMPLETE)
     daemon.stop("enough")
-    running.join(20)
+    running.join(60)
     assert agent.tasks[1].session == "s-1"  # it goes on, and does not begin anew
     assert len(titles(shared)) == 1
 

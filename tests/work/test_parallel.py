@@ -85,7 +85,7 @@ def test_as_many_agents_as_there_are_places(shared: Project) -> None:
         gate.set()
     until(lambda: all(shared.status(key) is Status.COMPLETE for key in (ONE, TWO, THREE, FOUR)))
     daemon.stop("enough")
-    running.join(20)
+    running.join(60)
     assert crowd.most == 2
     assert len(shared.runs()) == 4
 
@@ -105,7 +105,7 @@ def test_while_one_waits_for_its_answer_what_does_not_depend_on_it_goes_on(share
     until(lambda: [one.item for one in questions(shared)] == [TWO])  # what depends on it comes after it
     assert shared.status(ONE) is Status.COMPLETE
     daemon.stop("enough")
-    running.join(20)
+    running.join(60)
 
 
 def test_no_more_than_so_many_wait_at_once(project: Project) -> None:
@@ -117,7 +117,7 @@ def test_no_more_than_so_many_wait_at_once(project: Project) -> None:
     project.messages.respond(questions(project)[0].id, "skip", by="ada", via="terminal")
     until(lambda: [one.item for one in questions(project)] == [THREE])
     daemon.stop("enough")
-    running.join(20)
+    running.join(60)
 
 
 def test_one_that_is_skipped_while_others_work_gives_its_place_up(project: Project) -> None:
@@ -130,7 +130,7 @@ def test_one_that_is_skipped_while_others_work_gives_its_place_up(project: Proje
     until(lambda: crowd.at_work == {ONE, FOUR})
     assert project.status(THREE) is Status.PLANNED
     daemon.stop("enough")
-    running.join(20)
+    running.join(60)
     assert {project.status(key) for key in (ONE, THREE, FOUR)} == {Status.PLANNED}
 
 
@@ -146,7 +146,7 @@ def test_one_that_loses_its_claim_stops_and_the_others_go_on(project: Project) -
     until(lambda: project.status(THREE) is Status.COMPLETE)
     assert project.status(ONE) is Status.IN_PROGRESS  # whose it is now
     daemon.stop("enough")
-    running.join(20)
+    running.join(60)
 
 
 def test_that_as_many_wait_as_may_is_told(project: Project) -> None:
@@ -171,7 +171,7 @@ def test_tests_come_at_once_whoever_waits_for_a_place(project: Project) -> None:
 
     def agent(task: Task, stop: Stop) -> AgentResult | None:
         order.append(f"agent {task.key}")
-        assert both.wait(20)
+        assert both.wait(60)
         return works(task, stop)
 
     def tests(task: Task, _stop: Stop) -> AgentResult | None:
@@ -221,10 +221,10 @@ def test_who_is_to_end_takes_no_place_that_others_leave(project: Project) -> Non
 
     thread = threading.Thread(target=wait)
     thread.start()
-    assert waits.wait(20)
+    assert waits.wait(60)
     other.skip.set("enough")
     job.leave_place()
-    thread.join(20)
+    thread.join(60)
     assert [str(one) for one in ended] == ["enough"]
     job.take_place("agent")  # the place is free
 

@@ -749,7 +749,7 @@ def test_an_item_that_a_person_decides_about_while_it_is_built_is_left_to_them(
 
     daemon = project.daemon(Doing(slow))
     running = in_thread(daemon)
-    assert begun.wait(20)
+    assert begun.wait(60)
     project.editing().set_status(TWO, status, by="ada")
     until(lambda: any(line.startswith(f"{TWO}: left alone") for line in project.told))
     assert project.status(TWO) is status
@@ -760,7 +760,7 @@ def test_an_item_that_a_person_decides_about_while_it_is_built_is_left_to_them(
     project.editing().set_status(TWO, Status.PLANNED, by="ada")  # and when it is to be done after all, it is
     until(lambda: project.status(TWO) is Status.COMPLETE)
     daemon.stop("enough")
-    running.join(20)
+    running.join(60)
 
 
 @pytest.mark.parametrize("how", ["planned again", "of another branch"])
@@ -773,13 +773,13 @@ def test_an_item_that_is_away_for_a_moment_is_gone_on_with(
 
     def slow(task: Task, stop: Stop) -> AgentResult | None:
         begun.set()
-        assert changed.wait(20)
+        assert changed.wait(60)
         reasons.append(stop.requested())
         looked.set()
         return works(task, stop)
 
     running = in_thread(project.daemon(Doing(slow)), once=True)
-    assert begun.wait(20)
+    assert begun.wait(60)
     path = project.root / "ROADMAP.md"
     text = path.read_text()
     if how == "planned again":
@@ -787,9 +787,9 @@ def test_an_item_that_is_away_for_a_moment_is_gone_on_with(
     else:
         write(path, "# Roadmap of another branch\n")
     changed.set()
-    assert looked.wait(20)
+    assert looked.wait(60)
     write(path, text)
-    running.join(20)
+    running.join(60)
     assert (reasons, project.status(TWO)) == ([None], Status.COMPLETE)
 
 

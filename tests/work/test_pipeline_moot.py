@@ -50,7 +50,7 @@ def test_an_item_that_is_taken_away_is_left_with_its_question(project: Project, 
     else:
         path = Path(project.file.path)
         path.write_text(path.read_text().replace("PRIORITY 2: Write the parser", "Notes on the parser"))
-    thread.join(20)
+    thread.join(60)
     assert not thread.is_alive()
     assert [note.state for note in project.news()] == [State.DISMISSED]
     assert unfinished(project) == []
@@ -61,7 +61,7 @@ def test_one_that_is_skipped_takes_its_question_along(project: Project) -> None:
     thread = in_thread(daemon, once=True)
     until(lambda: project.messages.listing(states=OPEN))
     until(lambda: daemon.skip(KEY, "skipped by ada"))
-    thread.join(20)
+    thread.join(60)
     assert [note.state for note in project.news()] == [State.DISMISSED]
     assert unfinished(project) == []
 
@@ -82,11 +82,11 @@ def test_a_roadmap_that_is_away_for_a_while_changes_nothing(project: Project, mo
     until(lambda: project.messages.listing(states=OPEN))
     path = Path(project.file.path)
     path.rename(path.with_name("away.md"))
-    assert missed.wait(20)
+    assert missed.wait(60)
     path.with_name("away.md").rename(path)
     (question,) = project.messages.listing(states=OPEN)
     project.messages.respond(question.id, "approve", by="ada", via="terminal")
-    thread.join(20)
+    thread.join(60)
     assert project.status(KEY) is Status.COMPLETE
 
 
@@ -96,7 +96,7 @@ def test_who_ends_after_the_items_in_hand_waits_for_no_approval(project: Project
     thread = in_thread(daemon)
     until(lambda: project.messages.listing(states=OPEN))
     daemon.stop("stopped by ada", after_items=True)
-    thread.join(20)
+    thread.join(60)
     assert not thread.is_alive()
     (question,) = project.messages.listing(states=OPEN)
     assert project.status(KEY) is Status.PLANNED

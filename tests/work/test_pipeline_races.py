@@ -292,7 +292,7 @@ def test_a_database_that_is_away_for_a_moment_costs_nothing(project: Project) ->
     with supervisor(project, store, lease) as watched, watched.holding(job.hold.claim) as hold:
         first = hold.claim.until
         store.away = True
-        assert store.refused.wait(20)
+        assert store.refused.wait(60)
         watched.beat()
         store.away = False
         until(lambda: hold.claim.until > first)

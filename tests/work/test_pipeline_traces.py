@@ -86,9 +86,9 @@ def test_a_daemon_that_is_stopped_leaves_its_trace_to_the_next(project: Project,
     agent = Doing(hang)
     daemon = project.daemon(agent)
     thread = in_thread(daemon)
-    assert at_work.wait(20)
+    assert at_work.wait(60)
     daemon.stop("enough")
-    thread.join(20)
+    thread.join(60)
     spans = collector.wait_for(lambda spans: costs(spans) and any(span.name.startswith("agent") for span in spans))
     assert not [span for span in spans if span.name in ("item", "run")]
 

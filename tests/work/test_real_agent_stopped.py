@@ -64,7 +64,7 @@ def test_it_is_ended_with_all_that_it_started(shared: Project, how: str) -> None
     pids = processes(shared)
     assert all(is_there(pid) for pid in pids)
     end(shared, daemon)
-    running.join(20)
+    running.join(60)
     assert not running.is_alive()
     assert not any(is_there(pid) for pid in pids)
     assert shared.status(TWO) is status
@@ -81,7 +81,7 @@ def test_a_pause_lets_it_go_on(project: Project) -> None:
     until(lambda: daemon.paused)
     assert all(is_there(pid) for pid in pids)
     daemon.stop("enough")
-    running.join(20)
+    running.join(60)
     assert not any(is_there(pid) for pid in pids)
 
 
@@ -93,7 +93,7 @@ def test_at_a_ceiling_it_is_ended_and_the_person_asked(project: Project) -> None
     assert not any(is_there(pid) for pid in pids)
     assert one.title == f"{TWO} reached a limit: go on?"
     project.messages.respond(one.id, "stop here", by="ada", via="terminal")
-    running.join(20)
+    running.join(60)
     assert project.status(TWO) is Status.MANUAL_REVIEW
 
 

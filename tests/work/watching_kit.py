@@ -54,7 +54,7 @@ def aside(do: Callable[[], Answer]) -> Iterator[list[Answer]]:
     thread = threading.Thread(target=lambda: found.append(do()), daemon=True)
     thread.start()
     yield found
-    thread.join(20)
+    thread.join(60)
     assert not thread.is_alive(), "it still waits"
 
 
