@@ -47,7 +47,8 @@ class Wall:
         self.logs = home / "logs"
         self.logs.mkdir()
         outside = {"XDG_STATE_HOME": str(home / "state"), "XDG_CONFIG_HOME": str(home / "none"), "NO_COLOR": "1"}
-        self.environment = {**os.environ, **PERSON, **outside}
+        self.mark = {"LC_TEST_WALL": str(home)}  # in the environment of what runs for this test, on either side
+        self.environment = {**os.environ, **PERSON, **outside, **self.mark}
         self.ask("init")
 
     # --- this side
@@ -94,7 +95,7 @@ class Container(Wall):
         variables = {
             "COFFEE_ROADMAP": "/project/docs/ROADMAP.md", "COFFEE_DATA_DIR": "/data", "COFFEE_GIT_LOG": "false",
             "HOME": "/tmp", "XDG_STATE_HOME": "/tmp/state", "NO_COLOR": "1", "PYTHONPATH": str(REPOSITORY / "src"),
-            **{key: value for key, value in PERSON.items() if key.startswith("GIT_")},
+            **self.mark, **{key: value for key, value in PERSON.items() if key.startswith("GIT_")},
         }  # fmt: skip
         return self._popen(
             [
@@ -158,13 +159,17 @@ def _data(process: subprocess.Popen[str], *, code: int = 0) -> object:
 # --- nothing is lost -------------------------------------------------------------------------------------------
 
 
-def _killable() -> list[int]:
-    """The commands that are at work on either side, as the host sees them."""
+def _killable(wall: Wall) -> list[int]:
+    """The commands of this test that are at work on either side, as the host sees them."""
+    ((name, value),) = wall.mark.items()
+    mark = f"{name}={value}".encode()
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             words = (entry / "cmdline").read_bytes().split(b"\0")
-            if b"coffee_maker.cli.roadmap_cli" in words and b"add" in words and b"docker" not in words[0]:
+            if b"coffee_maker.cli.roadmap_cli" not in words or b"add" not in words or b"docker" in words[0]:
+                continue
+            if mark in (entry / "environ").read_bytes().split(b"\0"):
                 found.append(int(entry.name))
     return found
 
@@ -181,14 +186,14 @@ def test_ten_writers_on_each_side_lose_nothing_and_see_no_lock(wall: Wall) -> No
     until(lambda: sum("ready" in entry for entry in _entries(wall)) == 2 * WRITERS, seconds=60)
     (wall.logs / "go").touch()
     chance, kills, whole = random.Random(7), 0, False
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + 300
     while any(writer.poll() is None for writer in writers):
         assert time.monotonic() < deadline, "the writers did not come to their end"
         entries = _entries(wall)
         if not whole and len(_acknowledged(entries, "in-")) > WRITERS:
             whole = True
             wall.kill()  # all that is inside, in the middle of its work
-        elif (victims := _killable()) and kills < sum("ended" in entry for entry in entries) // 5:
+        elif (victims := _killable(wall)) and kills < sum("ended" in entry for entry in entries) // 5:
             with suppress(ProcessLookupError):
                 os.kill(chance.choice(victims), signal.SIGKILL)
                 kills += 1
