@@ -79,6 +79,16 @@ class Place:
     def statuses(self) -> dict[str, str]:
         return {item["key"]: item["status"] for item in self.ask("view")["items"]}  # type: ignore[index]
 
+    def alive(self, pid: str) -> bool:
+        """Whether a program of an agent's or tests lives; another process that has got its number since is none."""
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+            given = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+        except OSError:
+            return False
+        ours = f"TRACES={self.traces}".encode() in given and any(one.startswith(b"COFFEE_ITEM=") for one in given)
+        return ours and state not in "ZX"
+
     def log(self) -> list[list[str]]:
         path = self.traces / "log"
         return [line.split() for line in path.read_text().splitlines()] if path.exists() else []
@@ -138,16 +148,9 @@ def test_an_item_of_a_killed_daemon_is_taken_up_by_another(place: Place, started
     for daemon in started[1:]:
         ended_in_order(daemon)
     shared_out(place.log(), twice="PRIORITY-1")
-    assert not alive(place.log()[0][2])
+    assert not place.alive(place.log()[0][2])
     by = [change["changed_by"] for change in place.ask("history", "PRIORITY-1")["changes"]]  # type: ignore[index]
     assert len(set(by)) == 2
-
-
-def alive(pid: str) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except OSError:
-        return False
 
 
 def test_a_question_is_answered_from_another_terminal(place: Place, started: list[subprocess.Popen[str]]) -> None:
@@ -192,7 +195,7 @@ def test_ctrl_c_ends_the_agent_and_plans_the_item_again(place: Place, started: l
     _out, err = daemon.communicate(timeout=60)
     assert daemon.returncode == 130, err
     assert "Traceback" not in err
-    assert not alive(place.log()[0][2])
+    assert not place.alive(place.log()[0][2])
     assert place.statuses()["PRIORITY-1"] == "planned"
 
 
@@ -216,7 +219,7 @@ def test_a_second_ctrl_c_leaves_the_item_to_the_next_daemon_at_once(
     daemon.send_signal(signal.SIGINT)
     _out, err = daemon.communicate(timeout=60)
     assert daemon.returncode == 130, err
-    until(lambda: not alive(place.log()[0][2]))
+    until(lambda: not place.alive(place.log()[0][2]))
     write(place.root / "coffee-roadmap.toml", settings.format(agent=place.root.parent / "agent.sh"))
     again = place.start("daemon", "run", "--yes", "--once")
     started.append(again)
@@ -242,7 +245,7 @@ def test_one_that_cannot_end_in_order_ends_all_the_same(place: Place, started: l
         daemon.send_signal(signal.SIGTERM)
         _out, err = daemon.communicate(timeout=60)
         assert (daemon.returncode, "no end in order within 1 s" in err) == (1, True), err
-        until(lambda: not alive(place.log()[0][2]))
+        until(lambda: not place.alive(place.log()[0][2]))
     (place.traces / "stuck-PRIORITY-1").unlink()
     again = place.start("daemon", "run", "--yes", "--once")
     started.append(again)

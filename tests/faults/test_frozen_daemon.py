@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.acceptance.test_daemon_processes import Place, alive, ended_in_order
+from tests.acceptance.test_daemon_processes import Place, ended_in_order
 from tests.adapters.git_states import git, write
 from tests.work.daemon_kit import until
 
@@ -82,7 +82,7 @@ class Stage(Place):
         branch = git(self.root, "for-each-ref", "--format=%(refname:short)", "refs/heads/roadmap")
         assert git(self.root, "rev-list", "--count", f"main..{branch}") == "1"
         assert [one["type"] for one in self.news()].count("status") == 1
-        assert not [pid for _event, _what, pid in self.log() if alive(pid)]
+        assert not [pid for _event, _what, pid in self.log() if self.alive(pid)]
 
     def news(self) -> list[dict[str, object]]:
         return list(self.ask("notifications", "--all")["notifications"])  # type: ignore[index]
@@ -123,7 +123,7 @@ def test_one_that_was_frozen_writes_nothing_when_it_wakes(stage: Callable[..., S
     first.send_signal(signal.SIGSTOP)
     second = place.daemon("--yes")
     again = place.began("agent", 2)  # when its lease is over; a lock that a frozen one holds says that it is not gone
-    assert not alive(agent)  # its keeper has ended it before
+    assert not place.alive(agent)  # its keeper has ended it before
     hold.unlink()
     place.done_once()
     assert again != agent
@@ -144,7 +144,7 @@ def test_killed_while_its_programs_run(stage: Callable[..., Stage], what: str) -
     program = place.began(what)
     first.kill()
     first.communicate()
-    until(lambda: not alive(program))
+    until(lambda: not place.alive(program))
     hold.unlink()
     second = place.daemon("--yes")
     place.done_once()
@@ -200,7 +200,7 @@ def test_stopped_by_force_it_is_gone_on_with_at_once(stage: Callable[..., Stage]
     first.communicate(timeout=60)
     assert (stopping.returncode, first.returncode) == (0, 1), err
     assert list(json.loads(out)["data"]["replies"].values()) == ["killed"]
-    until(lambda: not alive(program))
+    until(lambda: not place.alive(program))
     assert place.statuses()[KEY] == "in_progress"
     hold.unlink()
     second = place.daemon("--yes")
@@ -216,7 +216,7 @@ def test_one_that_was_killed_is_known_to_be_gone(stage: Callable[..., Stage]) ->
     program = place.began("agent")
     first.kill()
     first.communicate()
-    until(lambda: not alive(program))
+    until(lambda: not place.alive(program))
     until(lambda: [one["alive"] for one in place.daemons()] == [False], 20)
     stopping = place.start("daemon", "stop", "--json")
     _out, err = stopping.communicate(timeout=20)
@@ -240,7 +240,7 @@ def test_nothing_is_left_of_a_stopped_background_daemon(stage: Callable[..., Sta
     os.kill(started["pid"], 0)  # type: ignore[index]
     stopped = place.ask("daemon", "stop")
     assert stopped["gone"]  # type: ignore[index]
-    assert not alive(program)
+    assert not place.alive(program)
     assert place.statuses()[KEY] == "planned"
     assert not place.ask("daemon", "status")["daemons"]  # type: ignore[index]
 

@@ -8,7 +8,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from tests.acceptance.test_daemon_processes import ITEMS, Place, alive, all_complete, ended_in_order
+from tests.acceptance.test_daemon_processes import ITEMS, Place, all_complete, ended_in_order
 from tests.adapters.git_states import git, write
 from tests.work.daemon_kit import until
 
@@ -62,7 +62,7 @@ def test_no_item_is_in_two_hands(tmp_path: Path) -> None:
             daemon.communicate()
     log = place.log()
     assert not [line for line in log if line[0] == "overlap"], f"seed {seed}"
-    assert not [pid for _event, _item, pid in log if alive(pid)]
+    assert not [pid for _event, _item, pid in log if place.alive(pid)]
     assert not [words for words in errors if "Traceback" in words]
     for number in range(1, ITEMS + 1):
         key = f"PRIORITY-{number}"
