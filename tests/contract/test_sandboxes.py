@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -169,6 +170,30 @@ def test_it_dies_with_the_daemon(cell: Cell, mark: Callable[[], list[str]]) -> N
 # --- the walls -------------------------------------------------------------------------------------------------
 
 
+# Notes a signal that nobody else minds; it ends when its input does, with all signals heard that were sent before.
+STRANGER = """
+import signal, sys
+signal.signal(signal.SIGWINCH, lambda *_: open(sys.argv[1], "w"))
+print("ready", flush=True)
+sys.stdin.read()
+"""
+
+
+@contextmanager
+def stranger(note: Path) -> Iterator[int]:
+    """A process outside of the box; its number."""
+    with subprocess.Popen(
+        [sys.executable, "-c", STRANGER, str(note)],
+        env={**os.environ, "SECRET_OF_THE_HOST": "1"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        yield process.pid
+
+
 ATTEMPTS = (
     "echo x >'{outside}/new'",
     "cat '{outside}/secret'",
@@ -186,8 +211,8 @@ ATTEMPTS = (
     "echo x >/run/coffee-box/inner.py",
     "mv '{tree}' '{tree}-moved'",
     "cat /etc/shadow",
-    "kill -0 {pid}",
-    "cat /proc/{pid}/environ",
+    "kill -WINCH {pid} && false",  # its effect is looked at: the number may be that of a process in the box
+    "grep -q SECRET_OF_THE_HOST /proc/{pid}/environ",
     "test -S /run/docker.sock -o -S /var/run/docker.sock",
     "ls /sys/fs/cgroup/*/coffee* /sys/fs/cgroup/coffee* | grep .",
     "grep -q 'CapEff:.*[1-9a-f]' /proc/self/status",
@@ -204,9 +229,15 @@ ATTEMPTS = (
 
 
 def test_it_cannot_get_out(cell: Cell, listening: int) -> None:
+    with stranger(cell.home / "signalled") as pid:
+        _stays_inside(cell, listening, pid)
+    assert not (cell.home / "signalled").exists()
+
+
+def _stays_inside(cell: Cell, listening: int, pid: int) -> None:
     words = {
         "outside": cell.outside, "scratch": cell.home / "scratch", "log": cell.task().log, "tree": cell.tree,
-        "pid": os.getpid(), "port": listening, "user": "root", "home_of_user": Path.home(),
+        "pid": pid, "port": listening, "user": "root", "home_of_user": Path.home(),
     }  # fmt: skip
     own = {"scratch", f"{cell.tree.name}.box"}
     before = sorted(path for path in cell.home.rglob("*") if not own & set(path.parts))
@@ -224,11 +255,14 @@ def test_the_attempts_would_be_seen(tmp_path: Path, listening: int) -> None:
     """Without a box the same attempts succeed, so that they say something."""
     cell = Cell("none", tmp_path)
     cell.sandbox = lambda **_: None  # type: ignore[assignment,method-assign]
-    script = (
-        f"cat {cell.outside}/secret; echo x >{cell.outside}/new; kill -0 {os.getpid()}; "
-        f"bash -c 'echo x >/dev/tcp/127.0.0.1/{listening}' && echo reached"
-    )
-    assert cell.run(script).output_tail.split() == ["top", "secret", "reached"]
+    with stranger(cell.home / "signalled") as pid:
+        script = (
+            f"cat {cell.outside}/secret; echo x >{cell.outside}/new; kill -WINCH {pid}; "
+            f"grep -q SECRET_OF_THE_HOST /proc/{pid}/environ; "
+            f"bash -c 'echo x >/dev/tcp/127.0.0.1/{listening}' && echo reached"
+        )
+        assert cell.run(script).output_tail.split() == ["top", "secret", "reached"]
+    assert (cell.home / "signalled").exists()
 
 
 @pytest.fixture
