@@ -152,6 +152,14 @@ def test_a_program_that_cannot_be_started(tmp_path: Path) -> None:
         assert refused.value.message == f"Channel mine could not deliver: {said}."
 
 
+def test_a_path_that_may_not_be_looked_into_hides_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A directory of the program's name stands for one that is closed to us, which there is none of for root."""
+    (tmp_path / "bin/no-such-program").mkdir(parents=True)
+    monkeypatch.setenv("PATH", f"{tmp_path}/bin{os.pathsep}{os.environ['PATH']}")
+    with pytest.raises(ChannelFailed, match="there is no program no-such-program"):
+        channel("no-such-program").send(NOTIFICATION)
+
+
 def gone(pid: int) -> bool:
     """Whether a process has ended; a killed orphan may linger as a zombie until its new parent looks."""
     try:

@@ -168,7 +168,9 @@ def _placeholders(element: str, where: str) -> list[str]:
 
 
 def _not_started(program: str, error: OSError) -> str:
-    if isinstance(error, FileNotFoundError):
+    # The kernel says of a directory on the PATH that is closed to us what it says of a program that may not be run.
+    found = os.sep in program or any(os.path.isfile(os.path.join(one, program)) for one in os.get_exec_path())
+    if isinstance(error, FileNotFoundError) or not found:
         return f"there is no program {program}"
     if isinstance(error, PermissionError):
         return f"the program {program} may not be run"
