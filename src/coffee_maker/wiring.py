@@ -158,6 +158,11 @@ class Operations:
         """Make the data directory for the first change, or refuse with the reason; its lock is the first file in it."""
         from coffee_maker.utils import data_directory
 
+        if data_directory.is_ours(self.settings.data.dir):
+            return
+        from coffee_maker.work.project import refuse_second_database
+
+        refuse_second_database(self.settings)
         data_directory.ensure(self.settings.data.dir)
 
     @cached_property

@@ -73,6 +73,16 @@ def test_bash_offers_what_fits(project: Project, shell: dict[str, str], line: st
     assert offered <= set(in_bash(line, project, shell))
 
 
+def test_only_what_takes_an_answer_is_offered_for_one(project: Project, shell: dict[str, str]) -> None:
+    project.real("notify", "Just so that it is said")
+    project.real("notify", "Which wood?", "--option", "oak", "--option", "pine")
+    offered = {
+        action: in_bash(f"coffee-roadmap notifications {action} ", project, shell) for action in ("respond", "show")
+    }
+    numbers = {action: [word for word in words if word.isdecimal()] for action, words in offered.items()}
+    assert numbers == {"respond": ["2"], "show": ["1", "2"]}
+
+
 def test_an_option_that_takes_a_file_is_offered_files(project: Project, shell: dict[str, str]) -> None:
     assert any(word.startswith("docs") for word in in_bash("coffee-roadmap --roadmap do", project, shell))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -51,6 +52,39 @@ def test_every_line_of_the_new_settings_can_be_switched_on_by_itself(run: Run, p
     assert run("notify", "Hello", "--channel", "nobody").err.startswith(
         "coffee-roadmap: There is no channel nobody; the configured ones are: terminal, desktop."
     )
+
+
+def test_a_linked_work_tree_gets_no_second_database_without_a_word(project: Project) -> None:
+    git(project, "init", "-q", "-b", "main")
+    git(project, "add", "-A")
+    git(project, "commit", "-qm", "first")
+    git(project, "worktree", "add", "-q", "../linked", "-b", "side")
+    linked = project.root.parent / "linked"
+    assert project.real("add", "Before there is any", cwd=linked).code == 0  # nothing to meet yet
+    shutil.rmtree(linked / "data")
+    project.real("init")
+    for words in (["add", "Second"], ["status", "1", "complete"], ["notify", "Hello"], ["daemon", "run", "--once"]):
+        refused = project.real(*words, cwd=linked)
+        assert refused.code == 1, words
+        assert f"is a linked git work tree of {project.root}, whose database" in refused.err
+        assert f"COFFEE_ROADMAP={project.root}/docs/ROADMAP.md COFFEE_DATA_DIR={project.root}/data" in refused.err
+    assert not (linked / "data").exists()
+    assert project.real("view", cwd=linked).code == 0
+    shared = {"COFFEE_ROADMAP": str(project.roadmap), "COFFEE_DATA_DIR": str(project.root / "data")}
+    assert project.real("add", "Shared", cwd=linked, environ=shared).code == 0
+    assert "Shared" in project.roadmap.read_text()
+    assert project.real("init", cwd=linked).code == 0
+    assert project.real("add", "Its own", cwd=linked).code == 0
+    assert "Its own" not in project.roadmap.read_text()
+    assert "Versions go to refs/worktree/roadmap/log" in project.real("doctor", cwd=linked).out
+    assert "Versions go to refs/roadmap/log" in project.real("doctor").out
+    logs = [
+        subprocess.run(
+            ["git", "log", "--format=%s", name], cwd=where, capture_output=True, text=True, check=True
+        ).stdout
+        for name, where in (("refs/roadmap/log", project.root), ("refs/worktree/roadmap/log", linked))
+    ]
+    assert not any("went back" in log for log in logs)
 
 
 def test_init_makes_what_is_missing_and_nothing_twice(run: Run, project: Project) -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
-from tests.work.messages_kit import HOUR, START, Post, Told, draft
+from tests.work.messages_kit import HOUR, START, Post, Sleepless, Told, draft
 
 from coffee_maker.core.errors import (
     AlreadyAnswered,
     BadAnswer,
     BadNotification,
+    DatabaseUnusable,
     NoAnswerYet,
     NotAnOption,
     NotAnswerable,
@@ -109,6 +112,20 @@ def test_what_the_terminal_has_shown_counts_as_sent(post: Post) -> None:
     assert post.messages.get(b.id).state is State.RESPONDED
     post.messages.shown([post.messages.get(a.id)])
     assert post.messages.get(a.id).updated == START
+
+
+def test_who_may_only_read_is_shown_them_all_the_same(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = post.ask()
+
+    @contextmanager
+    def refused(_store: object) -> Iterator[None]:
+        raise DatabaseUnusable(name="notifications", problem="it is read-only for you")
+        yield
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Sleepless, "writing", refused)
+        post.messages.shown([asked])
+    assert post.messages.get(asked.id).state is State.PENDING
 
 
 # --- answering ---

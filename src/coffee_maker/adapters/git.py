@@ -83,6 +83,11 @@ class GitRepository:
         git, _path = self._place_of_roadmap()
         return git_log.newest_message(git)
 
+    def log_ref(self) -> str:
+        """See the port."""
+        git, _path = self._place_of_roadmap()
+        return git_log.ref_of(git)
+
     def publish(self, content: bytes, message: str) -> str | None:
         """See the port and `git_log.publish` for what is in the way."""
         git, path = self._place_of_roadmap()

@@ -18,6 +18,7 @@ from coffee_maker.adapters.git_program import Git, in_a_line
 from coffee_maker.core.errors import GitFailed
 
 LOG_REF = "refs/roadmap/log"
+LINKED_LOG_REF = "refs/worktree/roadmap/log"  # git keeps what is below refs/worktree/ apart for each work tree
 PUBLISHING_REF = "refs/roadmap/publishing"  # the blob that a publication puts (or was putting) into the index
 _TRIES = 50  # each lost race means that another process's version got in
 _PLAIN_FILE = "100644"
@@ -43,6 +44,15 @@ class _Entry(NamedTuple):
 # --- the log ---------------------------------------------------------------------------------------------------
 
 
+def ref_of(git: Git) -> str:
+    """The ref of the log: a linked work tree with a roadmap of its own has a log of its own."""
+    try:
+        with open(os.path.join(git.directory, ".git"), "rb") as file:
+            return LINKED_LOG_REF if b"/worktrees/" in file.read(4096) else LOG_REF
+    except OSError:  # the usual directory, or one that is named by a variable
+        return LOG_REF
+
+
 def append(git: Git, path: str, content: bytes, message: str) -> str:
     """Append `content` under `path` to the log; the commit, or the newest one when that holds the same content."""
     blob = git.must("hash-object", "-w", "--stdin", stdin=content)
@@ -53,7 +63,7 @@ def append(git: Git, path: str, content: bytes, message: str) -> str:
             return tip
         tree = tree_with(git, None, path, _Entry(_PLAIN_FILE, blob))
         commit = git.commit_tree(tree, message, parent=tip)
-        swap = git.ask("update-ref", "-m", "roadmap version", LOG_REF, commit, tip or "0" * len(commit))
+        swap = git.ask("update-ref", "-m", "roadmap version", ref_of(git), commit, tip or "0" * len(commit))
         if swap.code == 0:
             return commit
         problem = in_a_line(swap.err)
@@ -63,13 +73,13 @@ def append(git: Git, path: str, content: bytes, message: str) -> str:
 
 def newest_message(git: Git) -> str | None:
     """The message of the log's newest commit; None when there is no log yet."""
-    commit = git.ask("rev-parse", "--verify", "--quiet", f"{LOG_REF}^0")
+    commit = git.ask("rev-parse", "--verify", "--quiet", f"{ref_of(git)}^0")
     return git.must("show", "--no-patch", "--format=%B", commit.text) if commit.code == 0 else None
 
 
 def _tip(git: Git, path: str) -> tuple[str | None, str | None]:
     """The newest commit of the log and the blob that it holds at `path`."""
-    commit = git.ask("rev-parse", "--verify", "--quiet", f"{LOG_REF}^0")
+    commit = git.ask("rev-parse", "--verify", "--quiet", f"{ref_of(git)}^0")
     if commit.code != 0:
         return None, None
     blob = git.ask("rev-parse", "--verify", "--quiet", f"{commit.text}:{path}")

@@ -85,15 +85,16 @@ def _statuses(**_: Any) -> tuple[str, ...]:
     return tuple(status.value for status in Status)
 
 
-def _questions(**_: Any) -> dict[str, str]:
-    """Numbers of what is open, each with its first words."""
+def _questions(*, parsed_args: Any, **_: Any) -> dict[str, str]:
+    """Numbers of what is open, each with its first words; behind `respond` of what takes an answer."""
     from coffee_maker import wiring
-    from coffee_maker.core.questions import OPEN
+    from coffee_maker.core.questions import OPEN, Kind
     from coffee_maker.utils.text import one_line
 
     with wiring.open_project() as operations:
         found = operations.messages.listing(states=OPEN)
-        return {str(one.id): one_line(one.title or one.message, 60) for one in found}
+    wanted = [one for one in found if one.kind is Kind.QUESTION or getattr(parsed_args, "action", "") != "respond"]
+    return {str(one.id): one_line(one.title or one.message, 60) for one in wanted}
 
 
 def _answers(*, parsed_args: Any, **_: Any) -> tuple[str, ...]:

@@ -169,6 +169,16 @@ class NotThisRoadmap(Refusal):
     )
 
 
+class SecondDatabase(Refusal):
+    """{root} is a linked git work tree of {main}, whose database {directory} has: a change here would begin another."""
+
+    code = "second_database"
+    default_hint = (
+        "Work in {main}, or share its files: COFFEE_ROADMAP={roadmap} COFFEE_DATA_DIR={directory}. "
+        "`coffee-roadmap init` here begins a roadmap and a database of this work tree's own."
+    )
+
+
 class NothingToRestore(NotFound):
     """No recorded version of {path} is kept."""
 

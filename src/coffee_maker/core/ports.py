@@ -396,10 +396,13 @@ class Repository(Protocol):
     """The project's git repository. The person's index, HEAD, hooks and work tree are never touched."""
 
     def log_version(self, content: bytes, message: str) -> str:
-        """Append the roadmap's content to ``refs/roadmap/log`` by compare-and-swap; the commit."""
+        """Append the roadmap's content to the log (`log_ref`) by compare-and-swap; the commit."""
 
     def newest_logged(self) -> str | None:
         """The message of the newest commit in the log; None when there is no log yet."""
+
+    def log_ref(self) -> str:
+        """The log's ref: ``refs/roadmap/log``, in a linked work tree one of its own."""
 
     def publish(self, content: bytes, message: str) -> str | None:
         """Commit the roadmap to the current branch when nothing of the person's is in the way; None: not now."""

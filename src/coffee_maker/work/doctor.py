@@ -272,7 +272,7 @@ def _git(subject: Subject) -> Findings:
             yield _notice(f"Versions go to no git, for the roadmap lies behind a link: {elsewhere.message}", cure)
             return
         logged = (newest or "").strip().splitlines()
-        yield _ok(f"Versions go to refs/roadmap/log{f' (newest: {logged[0]})' if logged else ''}.")
+        yield _ok(f"Versions go to {repository.log_ref()}{f' (newest: {logged[0]})' if logged else ''}.")
 
 
 def _daemon(subject: Subject) -> Findings:

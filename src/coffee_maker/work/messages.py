@@ -139,11 +139,12 @@ class Messages:
             return tx.deliveries.of(_get(tx, notification_id).id)
 
     def shown(self, notifications: Iterable[Notification]) -> None:
-        """Note that the terminal has shown them: what was pending is sent now."""
+        """Note that the terminal has shown them: what was pending is sent now. Who may read and not write has been
+        shown them all the same."""
         fresh = [notification.id for notification in notifications if notification.state is State.PENDING]
         if not fresh:
             return
-        with self._store.writing() as tx:
+        with suppress(DatabaseUnusable), self._store.writing() as tx:
             now = self._clock.now()
             for notification_id in fresh:
                 tx.notifications.set_state(notification_id, State.SENT, now, only_from=(State.PENDING,))

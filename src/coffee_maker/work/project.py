@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 
-from coffee_maker.core.errors import BareRepository, NotARepository, OutOfReach
+from coffee_maker.core.errors import BareRepository, NotARepository, OutOfReach, SecondDatabase
 from coffee_maker.core.typed import NamedTuple
 from coffee_maker.utils import data_directory
 from coffee_maker.utils.places import PROJECT_FILE
@@ -119,6 +119,45 @@ def set_up(settings: Settings, file: RoadmapFile) -> list[Part]:
         Part("roadmap", settings.roadmap.path, _make_roadmap(settings.roadmap.path, file)),
         _make_settings(settings),
     ]
+
+
+def refuse_second_database(settings: Settings) -> None:
+    """Raise `SecondDatabase` where the first change in a linked git work tree would begin a database of its own without
+    a word: agents in two work trees of one project would not see each other, and work twice on one item."""
+    if data_directory.is_ours(settings.data.dir):
+        return
+    top = _top_of_linked(settings.root)
+    main = top and _main_work_tree(top)
+    if not top or not main:
+        return
+    directory, roadmap = (
+        os.path.join(main, os.path.relpath(path, top)) for path in (settings.data.dir, settings.roadmap.path)
+    )
+    if data_directory.is_ours(directory):
+        raise SecondDatabase(root=settings.root, main=main, directory=directory, roadmap=roadmap)
+
+
+def _top_of_linked(folder: str) -> str | None:
+    """The top of the work tree that a folder lies in, if its ``.git`` is a file."""
+    while not os.path.lexists(os.path.join(folder, ".git")):
+        parent = os.path.dirname(folder)
+        if parent == folder:
+            return None
+        folder = parent
+    return folder if os.path.isfile(os.path.join(folder, ".git")) else None
+
+
+def _main_work_tree(top: str) -> str | None:
+    """Where the repository of a linked work tree has its own; None where it has none (bare), or this is a submodule's.
+    Found without running git (gitrepository-layout(5): ``commondir``)."""
+    try:
+        with open(os.path.join(top, ".git"), encoding="utf-8", errors="surrogateescape") as file:
+            git_dir = os.path.join(top, file.read().strip().removeprefix("gitdir: "))
+        with open(os.path.join(git_dir, "commondir"), encoding="utf-8", errors="surrogateescape") as file:
+            common = os.path.realpath(os.path.join(git_dir, file.read().strip()))
+    except (OSError, ValueError):
+        return None
+    return os.path.dirname(common) if os.path.basename(common) == ".git" else None
 
 
 def is_lost(settings: Settings, file: RoadmapFile) -> bool:

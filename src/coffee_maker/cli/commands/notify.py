@@ -46,6 +46,7 @@ def arguments(parser: Parser) -> None:
 
 
 def run(args: Namespace, operations: Operations, output: Output) -> int:
+    operations.prepare()
     draft = _draft(args, operations)
     created, new = operations.messages.notify_once(draft)
     operations.messages.deliver_due()
