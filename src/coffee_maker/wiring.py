@@ -566,7 +566,14 @@ class Operations:
             return None
         from coffee_maker.work.publishing import Publishing
 
-        return Publishing(self.store, self.repository, directory=self.settings.data.dir, log=git.log, commit=git.commit)
+        return Publishing(
+            self.store,
+            self.repository,
+            directory=self.settings.data.dir,
+            log=git.log,
+            commit=git.commit,
+            tell=lambda draft: self.messages.notify(draft),
+        )
 
     def publish(self) -> None:
         """Bring what was recorded to git; never fails, `doctor` tells what went wrong."""

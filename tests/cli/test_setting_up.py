@@ -87,6 +87,24 @@ def test_a_linked_work_tree_gets_no_second_database_without_a_word(project: Proj
     assert not any("went back" in log for log in logs)
 
 
+@pytest.mark.parametrize("how", ["removed", "emptied"])
+def test_a_database_that_was_lost_is_told(project: Project, how: str) -> None:
+    """A new one is made by the next change; that the history and the answers are gone was said nowhere."""
+    git(project, "init", "-q", "-b", "main")
+    for status in ("blocked", "planned", "blocked"):
+        project.real("status", "3", status)
+    if how == "removed":
+        shutil.rmtree(project.data)
+    else:
+        for suffix in ("", "-wal", "-shm"):
+            (project.data / f"notifications.db{suffix}").write_bytes(b"")
+    for _ in range(2):
+        assert project.real("status", "2", "in_progress").code == 0
+    (told,) = project.real("notifications", "--json").data["notifications"]
+    assert (told["type"], told["title"]) == ("alert", "The database is an older one, or a new one")
+    assert "git has versions up to change 3 in refs/roadmap/log" in told["message"]
+
+
 def test_init_makes_what_is_missing_and_nothing_twice(run: Run, project: Project) -> None:
     project.roadmap.unlink()
     first = run("init", "--json").data

@@ -13,6 +13,7 @@ from coffee_maker.adapters.git import GitRepository
 from coffee_maker.core.errors import GitFailed
 from coffee_maker.core.items import Status
 from coffee_maker.core.ports import Store
+from coffee_maker.core.questions import Draft, Kind
 from coffee_maker.utils import locks
 from coffee_maker.work.publishing import Publishing
 
@@ -32,10 +33,12 @@ class Project:
         self.data = root / "data"
         self.data.mkdir()
         self.store = store
+        self.told: list[Draft] = []
         self.publishing = self.make(self.repository, log=log, commit=commit)
 
     def make(self, repository: GitRepository, *, log: bool = True, commit: bool = False) -> Publishing:
-        return Publishing(self.store, repository, directory=str(self.data), log=log, commit=commit)
+        tell = self.told.append
+        return Publishing(self.store, repository, directory=str(self.data), log=log, commit=commit, tell=tell)
 
     def set(self, ref: str, status: Status) -> None:
         self.desk.editing.set_status(ref, status, by="ann", reason="because")
@@ -172,3 +175,5 @@ def test_a_database_that_went_back_goes_on_logging(project: Project, tmp_path: P
     project.set("1", Status.BLOCKED)
     project.publishing.catch_up()
     assert project.subjects()[-2:] == ["The database went back", "PRIORITY-1: complete -> blocked"]
+    (told,) = project.told
+    assert (told.kind, told.idempotency_key) == (Kind.ALERT, "went-back:900:2")

@@ -16,8 +16,11 @@ from coffee_maker.utils import locks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from coffee_maker.core.history import Change
     from coffee_maker.core.ports import Repository, Store, Transaction
+    from coffee_maker.core.questions import Draft
 
 _CURSOR = on_demand(r"^Roadmap-Change: (\d+)$", re.MULTILINE)
 _ROUNDS = 5
@@ -26,9 +29,19 @@ _ROUNDS = 5
 class Publishing:
     """Brings ``refs/roadmap/log`` (and, when wanted, the current branch) up to the recorded history."""
 
-    def __init__(self, store: Store, repository: Repository, *, directory: str, log: bool, commit: bool) -> None:
+    def __init__(
+        self,
+        store: Store,
+        repository: Repository,
+        *,
+        directory: str,
+        log: bool,
+        commit: bool,
+        tell: Callable[[Draft], object] = lambda _draft: None,
+    ) -> None:
         self._store = store
         self._repository = repository
+        self._tell = tell
         self._lock = os.path.join(directory, "publishing.lock")
         self._note = os.path.join(directory, "publishing.problem")
         self._log = log
@@ -90,6 +103,7 @@ class Publishing:
         found = _CURSOR.findall(self._repository.newest_logged() or "")
         cursor = int(found[-1]) if found else None
         if cursor is not None and cursor > newest:  # the database is an older one again: the log goes on from there
+            self._tell(_went_back(cursor, newest, self._repository.log_ref()))
             self._repository.log_version(content, f"The database went back\n\nRoadmap-Change: {newest}\n")
             return
         changes = list(reversed(tx.roadmap.changes(after_id=cursor or 0)))
@@ -105,6 +119,24 @@ class Publishing:
             if version is not None:  # a step within one outside edit was never a version of its own
                 self._repository.log_version(version, _message(told))
                 told = []
+
+
+def _went_back(logged: int, newest: int, ref: str) -> Draft:
+    """Whoever restored a backup knows it; the others, and who has lost the files by accident, do not."""
+    from coffee_maker.core.questions import Draft, Kind, Level, Source
+
+    return Draft(
+        Source.DAEMON,
+        Kind.ALERT,
+        f"Its newest change is {newest}; git has versions up to change {logged} in {ref}. A backup was put in its "
+        "place, or its files were removed or emptied and a new one was made. Every version of the roadmap until then "
+        "is in git; questions, answers, runs and what the daemons noted since are not in the database. An item that "
+        "was in hand may be in progress with nobody at work on it: `coffee-roadmap status ITEM planned` has it taken "
+        "up again. `coffee-roadmap db restore FILE` brings a backup back.",
+        title="The database is an older one, or a new one",
+        level=Level.HIGH,
+        idempotency_key=f"went-back:{logged}:{newest}",
+    )
 
 
 def _message(changes: list[Change]) -> str:
