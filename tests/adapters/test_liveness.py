@@ -45,8 +45,13 @@ def test_it_is_gone_when_nothing_of_it_is_left(tmp_path: Path) -> None:
         daemon.kill()
         daemon.wait()
         assert not others.gone("d-1")  # its agent still lives
+        others.forget("d-1")
+        assert os.listdir(tmp_path / "data/daemons")
         (tmp_path / "end").touch()
         until(lambda: others.gone("d-1"))
+        others.forget("d-1")
+        assert not os.listdir(tmp_path / "data/daemons")
+        others.forget("d-1")
     finally:
         (tmp_path / "end").touch()
         daemon.kill()

@@ -61,6 +61,12 @@ class Liveness:
         finally:
             os.close(fd)
 
+    def forget(self, owner: str) -> None:
+        """See the port. The lock of one that is only silent stays."""
+        if self.gone(owner):
+            with suppress(OSError):
+                os.unlink(self._path(owner))
+
     def _path(self, owner: str) -> str:
         plain = "".join(sign if sign.isalnum() or sign in "-_" else "_" for sign in owner)[:80]
         return os.path.join(self._directory, f"{plain}-{sha256(owner.encode(errors='replace')).hexdigest()[:8]}.lock")

@@ -531,6 +531,9 @@ class Presence(Protocol):
     def gone(self, owner: str) -> bool:
         """Whether that daemon was here and is no more, nor anything of its agents; False when nothing is known."""
 
+    def forget(self, owner: str) -> None:
+        """Clear away what one that is gone has left here."""
+
 
 # --- channels --------------------------------------------------------------------------------------------------
 

@@ -269,6 +269,8 @@ class Daemon:
                 tx.claims.release(claim)
             for name in gone:
                 tx.heartbeats.forget(name)
+        for name in gone:
+            self._desk.presence.forget(name)
         for claim in left:
             self._desk.tell(f"{claim.item}: {claim.owner} is gone", item=claim.item, level="warning")
 
