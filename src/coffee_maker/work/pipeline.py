@@ -74,7 +74,7 @@ def claim(desk: Desk, item: Item) -> Taken | None:
         return None
     results = {entry.step: entry.result for entry in entries}
     if entries and END not in results:
-        title = results["claim"].get("title")
+        title = results.get("claim", {}).get("title")
         if not isinstance(title, str) or not titles_differ(title, item.title):
             return Taken(held, entries[0].pipeline, results, entries[0].at)
         return _begun(desk, held, item.title, (entries[0].pipeline, title))
@@ -129,7 +129,9 @@ def run(job: Job) -> Done:
         except Left as left:
             done = _leave(job, str(left), left.skip)
         except ClaimLost as lost:
-            done = _lose(job, job.hold.lost or lost.message)
+            trouble = job.hold.lost  # a database that was away for too long, or damaged: what is to be mended
+            told = lost.message if trouble in (None, lost.message) else f"{lost.message.removesuffix('.')}: {trouble}"
+            done = _lose(job, told)
         except Stopped as stopped:
             done = _put_back(job, str(stopped))
         seen.note(outcome=done.outcome)
