@@ -98,6 +98,42 @@ def test_what_was_approved_for_another_item_of_that_number_is_not_begun(
     assert (project.messages.get(number).state is State.DISMISSED) == another
 
 
+def test_an_approval_does_not_count_for_what_has_the_number_since_it_was_asked(project: Project) -> None:
+    """A checkout of another branch while the question waits: what is there now is asked about."""
+    agent = Doing(works)
+    daemon = project.daemon(agent, ask_approval=True)
+    thread = in_thread(daemon)
+    until(lambda: project.messages.listing())
+    text = project.root / "ROADMAP.md"
+    write(text, text.read_text().replace("Write the parser", "Delete the old tables"))
+    until(lambda: len(project.messages.listing()) > 1)
+    old, new = project.messages.listing()[:2]
+    assert old.state is State.DISMISSED
+    assert "Delete the old tables" in new.message
+    assert not agent.tasks
+    project.messages.respond(new.id, "approve", by="ada", via="terminal")
+    until(lambda: project.status(TWO) is Status.COMPLETE)
+    daemon.stop("enough")
+    thread.join(20)
+    assert [task.title for task in agent.tasks][:1] == ["Delete the old tables"]
+
+
+@pytest.mark.parametrize("answer", ["approve", "skip"])
+def test_one_that_got_another_title_while_its_daemon_was_dead_is_not_left_in_progress(
+    project: Project, answer: str
+) -> None:
+    job = claimed(project, project.desk(Doing(works)))
+    steps.begin(job)
+    steps.give_back(job)  # as a death, by which nothing was put back
+    text = project.root / "ROADMAP.md"
+    write(text, text.read_text().replace("Write the parser", "Delete the old tables"))
+    thread = in_thread(project.daemon(Doing(works), owner="second", ask_approval=True), once=True)
+    until(lambda: project.messages.listing())
+    project.messages.respond(project.messages.listing()[0].id, answer, by="ada", via="terminal")
+    thread.join(20)
+    assert project.status(TWO) is (Status.COMPLETE if answer == "approve" else Status.PLANNED)
+
+
 def test_nothing_is_taken_up_where_runs_cannot_be_recorded(project: Project, sqlite_databases: Databases) -> None:
     """Each item would fail on it, and all of them be the person's to set back."""
     with project.store.writing():

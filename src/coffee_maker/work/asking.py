@@ -5,11 +5,12 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from coffee_maker.core.ancestry import titles_differ
 from coffee_maker.core.errors import NoAnswerYet, NotAnswerable, Refusal, StillOpen
 from coffee_maker.core.items import Status
 from coffee_maker.core.questions import OPEN, Draft, Kind, Level, Notification, Source, taken
 from coffee_maker.utils.text import one_line
-from coffee_maker.work.job import NO_LONGER_PLANNED, SET_MEANWHILE, Left
+from coffee_maker.work.job import ANOTHER, NO_LONGER_PLANNED, SET_MEANWHILE, Left
 
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
@@ -111,7 +112,9 @@ def _why_moot(job: Job, document: Document) -> str | None:
     item = next((item for item in document.items if item.key == job.key), None)
     status = item.status if item else None
     if "begin" not in job.results:
-        return None if status is Status.PLANNED else NO_LONGER_PLANNED
+        if item is None or status is not Status.PLANNED:
+            return NO_LONGER_PLANNED
+        return ANOTHER if titles_differ(job.title, item.title) else None
     if status is None or status in (Status.PLANNED, Status.IN_PROGRESS):
         return None
     return SET_MEANWHILE[status]

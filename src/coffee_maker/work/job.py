@@ -30,10 +30,13 @@ END = "end"
 NO_LONGER_PLANNED = "it is no longer planned"
 """Why an item is left whose status a person has changed before it was begun."""
 
+ANOTHER = "another item has its number now"
+"""Why an item is left in whose place there is another, on another branch say, before it was begun."""
+
 SET_MEANWHILE = {status: f"it was set to {status.value} meanwhile" for status in Status}
 """Why an item is left whose status a person has changed since."""
 
-MOOT = frozenset({NO_LONGER_PLANNED, *SET_MEANWHILE.values()})
+MOOT = frozenset({NO_LONGER_PLANNED, ANOTHER, *SET_MEANWHILE.values()})
 """These reasons end with the status: when the person plans the item again, it is taken up."""
 
 _LOOK_UP = 0.2  # seconds between looks at whether the work is to end

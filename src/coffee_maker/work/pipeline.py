@@ -77,30 +77,40 @@ def claim(desk: Desk, item: Item) -> Taken | None:
         title = results.get("claim", {}).get("title")
         if not isinstance(title, str) or not titles_differ(title, item.title):
             return Taken(held, entries[0].pipeline, results, entries[0].at)
-        return _begun(desk, held, item.title, (entries[0].pipeline, title))
-    return _begun(desk, held, item.title)  # only now: one that was finished by others meanwhile is not begun again
+        return _begun(desk, held, item, _Other(entries[0].pipeline, title, results))
+    return _begun(desk, held, item)  # only now: one that was finished by others meanwhile is not begun again
 
 
-def _begun(desk: Desk, held: Claim, title: str, other: tuple[int, str] | None = None) -> Taken | None:
-    """A new pipeline; None when the claim was lost in between. `other` is the open pipeline, and the title, of another
-    item that had the number, on another branch perhaps: what a person approved there they did not approve here."""
-    found: Result = {"agent": desk.agent.name, "daemon": desk.owner, "title": title}
+class _Other(NamedTuple):
+    """The open pipeline of another item that had the number, on another branch perhaps, and that item's title: what a
+    person approved there they did not approve here."""
+
+    pipeline: int
+    title: str
+    results: dict[str, Result]
+
+
+def _begun(desk: Desk, held: Claim, item: Item, other: _Other | None = None) -> Taken | None:
+    """A new pipeline; None when the claim was lost in between."""
+    results: dict[str, Result] = {"claim": {"agent": desk.agent.name, "daemon": desk.owner, "title": item.title}}
+    if other is not None and item.status is Status.IN_PROGRESS and "begin" in other.results:
+        results["begin"] = other.results["begin"]  # it was given another title since: the status is a daemon's still
     now = desk.clock.now()
-    first = Entry(held.item, held.fence, "claim", found, held.fence, now)
     try:
         with desk.store.writing() as tx:
             tx.claims.check(held, now)
             if other is not None:
-                tx.journal.record(Entry(held.item, other[0], END, {"outcome": "left"}, held.fence, now))
-                take_back(tx, held.item, other[0], by=desk.owner, at=now)
-            tx.journal.record(first)
+                tx.journal.record(Entry(held.item, other.pipeline, END, {"outcome": "left"}, held.fence, now))
+                take_back(tx, held.item, other.pipeline, by=desk.owner, at=now)
+            for step, result in results.items():
+                tx.journal.record(Entry(held.item, held.fence, step, result, held.fence, now))
     except ClaimLost:
         return None
     if other is not None:
         accounts.close_left_open(desk, held.item, lambda _run: False)
-        words = f"{held.item} is another item now; what was begun for {one_line(other[1], 120)} is left as it is"
+        words = f"{held.item} is another item now; what was begun for {one_line(other.title, 120)} is left as it is"
         desk.tell(words, item=held.item)
-    return Taken(held, held.fence, {"claim": found}, first.at)
+    return Taken(held, held.fence, results, now)
 
 
 def set_by_a_daemon(tx: Transaction, item: str) -> bool:

@@ -10,6 +10,7 @@ import os
 import time
 from typing import TYPE_CHECKING
 
+from coffee_maker.core.ancestry import titles_differ
 from coffee_maker.core.errors import GitFailed, ItemNotFound, RevisionChanged, TryAgain
 from coffee_maker.core.items import Status
 from coffee_maker.core.questions import late
@@ -18,7 +19,7 @@ from coffee_maker.core.vague import is_vague
 from coffee_maker.utils.text import one_line
 from coffee_maker.work import accounts
 from coffee_maker.work.asking import Unanswered, ask, put_alerts_aside, said, take_back, withdraw
-from coffee_maker.work.job import END, NO_LONGER_PLANNED, REPORT, Job, Left, Result
+from coffee_maker.work.job import ANOTHER, END, NO_LONGER_PLANNED, REPORT, Job, Left, Result
 from coffee_maker.work.naming import branch_name, file_name
 
 if TYPE_CHECKING:
@@ -127,6 +128,8 @@ def begin(job: Job) -> None:
     item = find(job.desk.editing.read(), job.key)
     if item is not None and item.status is Status.IN_PROGRESS and "begin" in job.results:
         return
+    if item is not None and titles_differ(job.title, item.title):  # by a checkout, say, while the person was asked
+        raise Left(ANOTHER)
     if not set_status(job, Status.PLANNED, Status.IN_PROGRESS, taken_up_by(job.desk.owner), "begin"):
         raise Left(NO_LONGER_PLANNED)
 
