@@ -73,12 +73,16 @@ def test_the_log_works_before_the_first_commit(tmp_path: Path) -> None:
     assert GitRepository(str(tmp_path), str(tmp_path / "ROADMAP.md")).publish(b"x", "m") is None
 
 
-def test_a_linked_work_tree_and_its_origin_share_one_log(project: Path, tmp_path: Path) -> None:
+def test_a_linked_work_tree_has_a_log_of_its_own_that_outlives_it(project: Path, tmp_path: Path) -> None:
+    """Its roadmap is another file, and its history another one."""
     other = tmp_path / "linked"
     git(project, "worktree", "add", "-q", str(other), "-b", "other")
     repository(project).log_version(b"1", "from the origin")
     repository(other).log_version(b"2", "from the linked one")
-    assert log_of(project) == ["from the origin", "from the linked one"]
+    assert log_of(project) == ["from the origin"]
+    assert repository(other).log_ref() == "refs/roadmap/worktrees/linked"
+    git(project, "worktree", "remove", "--force", str(other))
+    assert git(project, "log", "--format=%s", "refs/roadmap/worktrees/linked") == "from the linked one"
 
 
 def test_a_roadmap_in_a_submodule_goes_to_the_submodule(project: Path, tmp_path: Path) -> None:

@@ -76,13 +76,13 @@ def test_a_linked_work_tree_gets_no_second_database_without_a_word(project: Proj
     assert project.real("init", cwd=linked).code == 0
     assert project.real("add", "Its own", cwd=linked).code == 0
     assert "Its own" not in project.roadmap.read_text()
-    assert "Versions go to refs/worktree/roadmap/log" in project.real("doctor", cwd=linked).out
+    assert "Versions go to refs/roadmap/worktrees/linked" in project.real("doctor", cwd=linked).out
     assert "Versions go to refs/roadmap/log" in project.real("doctor").out
     logs = [
         subprocess.run(
             ["git", "log", "--format=%s", name], cwd=where, capture_output=True, text=True, check=True
         ).stdout
-        for name, where in (("refs/roadmap/log", project.root), ("refs/worktree/roadmap/log", linked))
+        for name, where in (("refs/roadmap/log", project.root), ("refs/roadmap/worktrees/linked", linked))
     ]
     assert not any("went back" in log for log in logs)
 

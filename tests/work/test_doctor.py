@@ -92,6 +92,9 @@ def test_an_agent_that_is_missing_and_a_repository_that_is_busy(root: Path) -> N
         def newest_logged(self) -> str | None:
             return None
 
+        def log_ref(self) -> str:
+            return "refs/roadmap/log"
+
     busy = subject(root, repository=Busy)
     assert any("middle of a rebase" in finding.message for finding in found(busy, "daemon"))
     assert [finding.message for finding in found(busy, "git")] == ["Versions go to refs/roadmap/log."]

@@ -18,8 +18,9 @@ from coffee_maker.adapters.git_program import Git, in_a_line
 from coffee_maker.core.errors import GitFailed
 
 LOG_REF = "refs/roadmap/log"
-LINKED_LOG_REF = "refs/worktree/roadmap/log"  # git keeps what is below refs/worktree/ apart for each work tree
+LINKED_LOG_REF = "refs/roadmap/worktrees/{name}"  # not refs/worktree/: what is there goes with the work tree
 PUBLISHING_REF = "refs/roadmap/publishing"  # the blob that a publication puts (or was putting) into the index
+_LONGEST_PATH = 4096
 _TRIES = 50  # each lost race means that another process's version got in
 _PLAIN_FILE = "100644"
 
@@ -45,12 +46,14 @@ class _Entry(NamedTuple):
 
 
 def ref_of(git: Git) -> str:
-    """The ref of the log: a linked work tree with a roadmap of its own has a log of its own."""
+    """The ref of the log. A linked work tree, whose roadmap is another file, has one of its own, named as git names the
+    work tree (gitrepository-layout(5): a name that a ref can have)."""
     try:
         with open(os.path.join(git.directory, ".git"), "rb") as file:
-            return LINKED_LOG_REF if b"/worktrees/" in file.read(4096) else LOG_REF
+            folder, name = os.path.split(os.fsdecode(file.read(_LONGEST_PATH)).strip())
     except OSError:  # the usual directory, or one that is named by a variable
         return LOG_REF
+    return LINKED_LOG_REF.format(name=name) if os.path.basename(folder) == "worktrees" else LOG_REF
 
 
 def append(git: Git, path: str, content: bytes, message: str) -> str:

@@ -136,7 +136,7 @@ RULES = (
         "nothing_ready",
         10,
         10,
-        "that there is work left and no planned item that can be taken",
+        "that no planned item can be taken, and there is work left or no item at all",
         "`coffee-roadmap next` says what each planned item waits for; `coffee-roadmap add` adds one.",
     ),
 )

@@ -402,7 +402,7 @@ class Repository(Protocol):
         """The message of the newest commit in the log; None when there is no log yet."""
 
     def log_ref(self) -> str:
-        """The log's ref: ``refs/roadmap/log``, in a linked work tree one of its own."""
+        """The log's ref: ``refs/roadmap/log``, in a linked work tree ``refs/roadmap/worktrees/NAME``."""
 
     def publish(self, content: bytes, message: str) -> str | None:
         """Commit the roadmap to the current branch when nothing of the person's is in the way; None: not now."""
