@@ -145,16 +145,17 @@ def _pipfile(text: str) -> Iterator[str]:
 
 
 def _requirements(text: str) -> Iterator[str]:
-    begun = ""
+    begun: list[str] = []  # a text that grows by `+=` is copied each time where somebody looks on (a tracer)
     for line in text.splitlines():
         if line.lstrip().startswith("#"):
             continue
         if line.endswith("\\"):
-            begun += line[:-1] + " "
+            begun.append(line[:-1])
             continue
-        words, begun = (begun + line).partition(" #")[0].strip(), ""
+        words = " ".join([*begun, line]).partition(" #")[0].strip()
+        begun.clear()
         yield from _requirement(words)
-    yield from _requirement(begun.strip())
+    yield from _requirement(" ".join(begun).strip())
 
 
 def _requirement(words: str) -> Iterator[str]:
