@@ -231,11 +231,11 @@ HOSTILE = [
 
 @pytest.mark.parametrize(("path", "text"), HOSTILE, ids=range(len(HOSTILE)))
 def test_hostile_texts_cost_no_more_than_their_length(path: str, text: str) -> None:
-    """Ten times as long takes at most some thirty times as long, where the square would be a hundred."""
-    costs = [max(_best(path[: len(path) // part], text[: len(text) // part]), 0.001) for part in (10, 1)]
-    if len(path) < 100:
-        costs[0] = max(_best(path, text[: len(text) // 10]), 0.001)
-    assert costs[1] < 30 * costs[0]
+    """Ten times as long takes at most some thirty times as long, where the square would be a hundred: each time it is
+    measured, while what else the machine does is not the same again."""
+    short = (path[: len(path) // 10] if len(path) > 100 else path, text[: len(text) // 10])
+    times = [_best(path, text) / max(_best(*short), 0.001) for _ in range(3)]
+    assert min(times) < 30
 
 
 def _best(path: str, text: str) -> float:
