@@ -39,7 +39,7 @@ def test_every_setting_of_the_project_file_is_read(tmp_path: Path) -> None:
         r"""
         [roadmap]
         path = "PLAN.md"
-        item_pattern = '^## (?P<id>T\d+)'
+        item_pattern = '^(?P<id>T\d+) (?P<title>.+)'
         [data]
         dir = "../shared"
         [database]
@@ -110,7 +110,7 @@ def test_every_setting_of_the_project_file_is_read(tmp_path: Path) -> None:
         """,
     )
     assert found.roadmap.path == str(tmp_path / "PLAN.md")
-    assert found.roadmap.item_pattern == r"^## (?P<id>T\d+)"
+    assert found.roadmap.item_pattern == r"^(?P<id>T\d+) (?P<title>.+)"
     assert found.data.dir == str(tmp_path.parent / "shared")
     assert found.git == (False, True)
     assert found.history == (7, 8)
@@ -180,7 +180,7 @@ def test_flags_beat_environment_beats_project_file_beats_user_file(tmp_path: Pat
 def test_every_setting_can_come_from_the_environment(tmp_path: Path) -> None:
     given = {
         "roadmap.path": "R.md",
-        "roadmap.item_pattern": "x",
+        "roadmap.item_pattern": "(?P<id>x)(?P<title>y)",
         "data.dir": "d",
         "database.url": "postgresql://h/d",
         "git.log": "off",
@@ -276,6 +276,7 @@ def test_an_empty_variable_counts_as_none(tmp_path: Path) -> None:
         ("[agent]\nmax_output = true\n", 2, "expected a size"),
         ('[agent]\ncommand = [""]\n', 2, "expected a command"),
         ("[roadmap]\nitem_pattern = '('\n", 2, "no regular expression"),
+        ("[roadmap]\nitem_pattern = 'x'\n", 2, "expected the named group (?P<id>...) and (?P<title>...) in it"),
         (f"[roadmap]\nitem_pattern = '{'(' * 3000}'\n", 2, "no regular expression"),
         ("[channels]\ndesktop = 1\n", 1, "a section of its own"),
         ("[channels.desktop]\n", 1, "needs argv"),

@@ -34,10 +34,14 @@ def path(value: Any, base: str) -> str:
 
 
 def pattern(value: Any, base: str) -> str:
+    """A form of item headings; what it has to name is what `core.headings.compile_item_pattern` asks for."""
     try:
-        re.compile(text(value, base))
+        compiled = re.compile(text(value, base))
     except (re.error, RecursionError, OverflowError) as error:
         raise WrongValue(f"it is no regular expression ({error})") from None
+    if missing := {"id", "title"} - compiled.groupindex.keys():
+        names = " and ".join(f"(?P<{name}>...)" for name in sorted(missing))
+        raise WrongValue(f"expected the named group {names} in it, as in '(?P<id>TASK-\\d+): (?P<title>.+)'")
     return str(value)
 
 
