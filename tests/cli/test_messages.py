@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -205,6 +206,22 @@ def test_watch_shows_what_is_open_and_what_comes(project: Project) -> None:
         watching.send_signal(2)
         _, err = watching.communicate(timeout=60)
     assert (watching.returncode, err) == (130, "Interrupted.\n")
+
+
+def test_a_slow_channel_keeps_no_answer_back(project: Project) -> None:
+    os.mkfifo(project.root / "gate")
+    (project.root / "coffee-roadmap.toml").write_text(
+        '[channels.slow]\nargv = ["sh", "-c", "cat gate && touch brought"]\ntimeout = "30s"\n'
+    )
+    with start(project, "notify", "Merge?", "--option", "yes", "--option", "no", "--wait") as waiting:
+        assert waiting.stdout is not None
+        assert waiting.stderr is not None
+        with (project.root / "gate").open("w"):  # from now on the channel is at work until this is closed
+            assert waiting.stderr.readline().startswith("Question 1 waits:")
+            assert project.real("notifications", "respond", "1", "yes").code == 0
+            assert waiting.stdout.readline() == "yes\n"
+        assert waiting.wait(60) == 0
+    assert (project.root / "brought").exists()  # it was neither cut off nor did its time run out before the answer came
 
 
 def test_a_channel_of_the_settings_is_brought_the_message(run: Run, project: Project) -> None:

@@ -8,12 +8,13 @@ are given the notification's id to tell a repetition by. Nothing is lost, whenev
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from queue import SimpleQueue
 from typing import NamedTuple
 
-from coffee_maker.core.errors import ChannelFailed
+from coffee_maker.core.errors import ChannelFailed, Refusal
 from coffee_maker.core.ports import Channel, Clock, Store, Transaction
 from coffee_maker.core.questions import MAX_ATTEMPTS, SEND_LEASE, Delivery, Notification, State, retry_at
 from coffee_maker.utils.text import one_line
@@ -38,9 +39,10 @@ class Outbox:
         self._clock = clock
         self._channels = channels
 
-    def deliver_due(self) -> int:
+    def deliver_due(self, enough: Callable[[], bool] | None = None) -> int:
         """Attempt what is due; the number of attempts. Channels are worked side by side, each in its own order. One
-        that fails is left alone until the next call: a dead one costs one time limit and holds up no other."""
+        that fails is left alone until the next call: a dead one costs one time limit and holds up no other. What is
+        still due when there has been `enough` is left to the next one, too."""
         results: SimpleQueue[Sent] = SimpleQueue()
         attempts = 0
         under_way = sum(self._begin(name, results) for name in self._channels)
@@ -48,7 +50,8 @@ class Outbox:
             sent = results.get()
             self._record(sent)
             attempts += 1
-            if sent.error is not None or not self._begin(sent.delivery.channel, results):
+            done = sent.error is not None or (enough is not None and enough())
+            if done or not self._begin(sent.delivery.channel, results):
                 under_way -= 1
         return attempts
 
@@ -72,6 +75,35 @@ class Outbox:
             tx.deliveries.delivered(sent.delivery.id, sent.outside_id, now)
             unseen = (State.PENDING, State.FAILED)
             tx.notifications.set_state(sent.delivery.notification_id, State.SENT, now, only_from=unseen)
+
+
+@contextmanager
+def meanwhile(deliver: Callable[[Callable[[], bool]], int]) -> Iterator[None]:
+    """For the block, what is due is delivered beside it: who waits for an answer hears it when it comes, however long
+    a channel takes. Behind the block only the attempts that are under way are waited for, so that none is cut off."""
+    over = threading.Event()
+    bugs: list[Exception] = []
+
+    def work() -> None:
+        try:
+            deliver(over.is_set)
+        except Refusal:
+            pass  # the database is away: the wait says so, and what is due stays in the outbox
+        except Exception as bug:  # noqa: BLE001 - told by whoever began it, as any other
+            bugs.append(bug)
+
+    thread = threading.Thread(target=work, name="outbox", daemon=True)
+    thread.start()
+    try:
+        yield
+    except Exception:
+        over.set()
+        thread.join()
+        raise  # an interrupt waits for nothing
+    over.set()
+    thread.join()
+    if bugs:
+        raise bugs[0]
 
 
 def _take(tx: Transaction, channel: str, now: datetime) -> tuple[Delivery, Notification] | None:

@@ -276,9 +276,9 @@ class Messages:
             return sum(tx.notifications.set_state(one.id, State.EXPIRED, now, only_from=OPEN) for one in due)
 
     @observing.observed("messages.deliver_due")
-    def deliver_due(self) -> int:
+    def deliver_due(self, enough: Callable[[], bool] | None = None) -> int:
         """Attempt the deliveries that are due through this process's channels; how many (`work.delivery`)."""
-        return Outbox(self._store, self._clock, self._channels).deliver_due()
+        return Outbox(self._store, self._clock, self._channels).deliver_due(enough)
 
     def serve(self, stop: Callable[[], bool], wait: Callable[[Wakeup, float], bool] = _wait) -> None:
         """Be the outbox's worker until `stop`: deliver and expire, woken by every commit, else every few seconds.

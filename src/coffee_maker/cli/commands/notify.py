@@ -49,8 +49,8 @@ def run(args: Namespace, operations: Operations, output: Output) -> int:
     operations.prepare()
     draft = _draft(args, operations)
     created, new = operations.messages.notify_once(draft)
-    operations.messages.deliver_due()
     if not args.wait:
+        operations.messages.deliver_due()
         output.show("notify", shapes.notification(created), form="created" if new else "exists")
         return 0
     if created.answer is None and not output.json:  # there, standard error is for the one error
@@ -62,11 +62,12 @@ def run(args: Namespace, operations: Operations, output: Output) -> int:
 
 def _wait(created: Notification, patience: timedelta | None, operations: Operations, output: Output) -> int:
     """Print the answer. At the deadline the default, if there is one, and exit 75: nobody has answered."""
+    from coffee_maker.work.delivery import meanwhile
+
     long_running()
-    with _told(operations, created.id):
+    with _told(operations, created.id), meanwhile(operations.messages.deliver_due):
         settled = operations.messages.wait(created.id, timeout=patience)
-    data = shapes.notification(settled)
-    output.show("notify", data, form="answer")
+        output.show("notify", shapes.notification(settled), form="answer")
     if settled.answer is not None:
         return 0
     output.refuse(NoAnswerYet(id=settled.id, waited=shapes.waited(settled)))
