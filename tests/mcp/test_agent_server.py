@@ -178,6 +178,22 @@ def test_it_ends_when_its_input_is_closed_also_while_a_call_waits(sqlite_project
         assert server.process.stderr.read() == b""
 
 
+def test_a_client_that_dies_with_an_answer_under_way_is_no_bug(sqlite_project: Project) -> None:
+    project = sqlite_project
+    project.begin()
+    with project.raw() as server:
+        server.greet()
+        assert server.process.stdout is not None
+        assert server.process.stderr is not None
+        server.process.stdout.close()
+        server.process.stdout = None
+        server.send("tools/call", {"name": "note", "arguments": {"text": "Done before it died."}})
+        server.hang_up()
+        assert server.process.wait(PATIENCE) == 0
+        assert server.process.stderr.read() == b""
+    assert "Done before it died." in project.text
+
+
 def test_ctrl_c_ends_it_at_once(sqlite_project: Project) -> None:
     sqlite_project.begin()
     with sqlite_project.raw() as server:

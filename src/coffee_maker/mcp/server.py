@@ -115,12 +115,16 @@ class _Calls:
 
 
 def serve(served: Served) -> None:
-    """Serve until standard input is closed."""
+    """Serve until standard input is closed, or nobody reads the answers any more."""
     # Ctrl-C ends it at once: asyncio would wait for the next line of input first. What was acknowledged is durable.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     calls = _Calls(served)
     try:
         asyncio.run(_serve(served, calls))
+    except BaseExceptionGroup as group:
+        # The client is gone with an answer under way: the end of its input, said by the other stream.
+        if (others := group.split(BrokenPipeError)[1]) is not None:
+            raise others from None
     finally:
         calls.finish()
 
