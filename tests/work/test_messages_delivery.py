@@ -33,6 +33,14 @@ def test_delivered_once_in_order(store: Store) -> None:
     assert (delivery.state, delivery.outside_id, delivery.attempts) == ("delivered", f"outside-{made[0].id}", 1)
 
 
+def test_what_is_due_when_there_was_enough_is_left_to_the_next_one(store: Store) -> None:
+    post = Post(store, Told())
+    for _ in range(3):
+        post.messages.notify(draft())
+    assert post.messages.deliver_due(lambda: True) == 1
+    assert post.messages.deliver_due() == 2
+
+
 def test_a_failure_is_tried_again_later_and_then_given_up(store: Store) -> None:
     told = Told(failures=[failure() for _ in range(MAX_ATTEMPTS)])
     post = Post(store, told)
