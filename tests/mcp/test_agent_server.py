@@ -178,6 +178,22 @@ def test_it_ends_when_its_input_is_closed_also_while_a_call_waits(sqlite_project
         assert server.process.stderr.read() == b""
 
 
+def test_a_call_that_cannot_be_read_is_answered(sqlite_project: Project) -> None:
+    sqlite_project.begin()
+    with sqlite_project.raw() as server:
+        server.greet()
+        number = server.send("tools/call", {"name": "note", "arguments": {"text": "half an emoji: \ud83d"}})
+        server.line(b"null")  # so that a call without an answer is no wait without an end
+        view = server.send("tools/call", {"name": "view", "arguments": {}})
+        answer = server.answer()
+        assert (answer["id"], "Nothing was done" in answer["error"]["message"]) == (number, True)
+        assert (server.answer()["id"], server.answer()["id"]) == (None, view)
+        for line in (b"{", b'{"jsonrpc": "2.0", "id": "\\ud83d", "method": "ping"}'):
+            server.line(line)
+            assert server.answer()["id"] is None
+        assert server.call("view")["key"] == "PRIORITY-2"
+
+
 def test_a_client_that_dies_with_an_answer_under_way_is_no_bug(sqlite_project: Project) -> None:
     project = sqlite_project
     project.begin()

@@ -12,12 +12,16 @@ import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from threading import Event
 from typing import Any, NamedTuple, Protocol
 
 import mcp_types as types
+from anyio import BrokenResourceError, ClosedResourceError
 from mcp.server.lowlevel.server import Server
 from mcp.server.stdio import stdio_server
+from mcp.shared.message import SessionMessage
+from pydantic import ValidationError
 
 from coffee_maker import __version__
 from coffee_maker.core.errors import Refusal
@@ -138,7 +142,50 @@ async def _serve(served: Served, calls: _Calls) -> None:
         on_call_tool=calls.call,
     )
     async with stdio_server() as (incoming, outgoing):
-        await server.run(incoming, outgoing, server.create_initialization_options())
+        await server.run(_Answered(incoming, outgoing), outgoing, server.create_initialization_options())
+
+
+class _Answered:
+    """What comes in, where a line that is no message is answered as the protocol wants it: the SDK drops it without a
+    word, and its client waits for as long as it can."""
+
+    def __init__(self, incoming: Any, outgoing: Any) -> None:
+        self._incoming, self._outgoing = incoming, outgoing
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._incoming, name)
+
+    async def __aenter__(self) -> _Answered:
+        await self._incoming.__aenter__()
+        return self
+
+    async def __aexit__(self, *error: Any) -> Any:
+        return await self._incoming.__aexit__(*error)
+
+    def __aiter__(self) -> _Answered:
+        return self
+
+    async def __anext__(self) -> Any:
+        while isinstance(item := await self._incoming.__anext__(), ValidationError):
+            wrong = item.errors(include_url=False)[0]
+            if str(wrong["input"]).strip():  # an empty line says nothing
+                with suppress(BrokenResourceError, ClosedResourceError):  # nobody reads it any more
+                    await self._outgoing.send(SessionMessage(_unread(wrong)))
+        return item
+
+
+def _unread(wrong: Mapping[str, Any]) -> types.JSONRPCError:
+    """The answer to a line that could not be read; to its call, where `json` reads it (half of a surrogate pair)."""
+    given, number = wrong["input"], None
+    with suppress(ValueError, TypeError, KeyError, RecursionError):
+        named = (json.loads(given) if isinstance(given, str) else given)["id"]
+        if type(named) is int or (type(named) is str and named.encode()):  # half of a pair could not be sent back
+            number = named
+    told = types.ErrorData(
+        code=types.PARSE_ERROR if wrong["type"] == "json_invalid" else types.INVALID_REQUEST,
+        message=printable(f"The message could not be read: {wrong['msg']}. Nothing was done."),
+    )
+    return types.JSONRPCError(jsonrpc="2.0", id=number, error=told)
 
 
 def _shown(tool: Tool) -> types.Tool:
