@@ -385,6 +385,22 @@ def test_the_roadmap_is_left_out_also_when_the_agent_commits_it(project: Path, t
     assert (project / "made.py").exists()
 
 
+def test_the_roadmap_is_not_taken_back_where_the_person_stands_on_an_older_branch_by_now(
+    project: Path, tree: str
+) -> None:
+    git(project, "branch", "older")
+    write(project / "docs/ROADMAP.md", "newer words\n")
+    git(project, "add", "docs/ROADMAP.md")
+    git(project, "commit", "-qm", "newer words")
+    repo = repository(project)
+    worktree = repo.open_worktree(tree, BRANCH)
+    git(project, "checkout", "-q", "older")
+    assert not repo.stage(worktree, leave_out=("docs/ROADMAP.md",))  # nobody has changed anything there
+    write(Path(tree) / "made.txt", "made\n")
+    assert done(repo, worktree, leave_out=("docs/ROADMAP.md",))
+    assert git(project, "diff", "--name-only", "main", BRANCH) == "made.txt"
+
+
 def test_a_missing_identity_fails_nothing(project: Path, tree: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in PERSON:
         if name.endswith(("NAME", "EMAIL")):

@@ -128,8 +128,11 @@ class GitRepository:
     ) -> bool:
         """See the port. What the agent committed itself counts too; ignore rules are respected."""
         tree = self._on_its_branch(worktree)
-        # Where the agent merged what the person has committed since, that is as theirs as what it began with.
-        begun = tree.git.ask("merge-base", self._git.must("rev-parse", "HEAD^0"), "HEAD").text or worktree.base
+        # Where the agent merged what the person has committed since, that is as theirs as what it began with. A person
+        # who stands on an older commit by now, or on another branch, shares only what was before that.
+        begun = tree.git.ask("merge-base", self._git.must("rev-parse", "HEAD^0"), "HEAD").text
+        if not begun or tree.git.ask("merge-base", "--is-ancestor", worktree.base, begun).code != 0:
+            begun = worktree.base
         theirs, before = _inside(worktree, leave_out), worktree.tip or worktree.base
         return tree.stage(theirs, begun, _inside(worktree, left), since, before)
 
