@@ -15,7 +15,7 @@ from tests.adapters.git_states import PERSON
 from tests.stores import open_store
 from tests.work.daemon_kit import Doing, Project, in_thread, until, works
 
-from coffee_maker.core.errors import DatabaseGone, Refusal
+from coffee_maker.core.errors import DatabaseGone, GitFailed, Refusal
 from coffee_maker.core.items import Status
 from coffee_maker.core.ports import Stop
 from coffee_maker.core.questions import Draft, Kind, Source
@@ -99,6 +99,26 @@ def test_a_moment_without_the_database_is_no_reason_to_give_an_item_up(tmp_path:
         assert all(run.ended for run in project.runs(TWO)), told
         project.store.close()  # type: ignore[attr-defined]
     assert at > 20
+
+
+def test_what_was_given_up_is_not_called_complete_after_an_outage(tmp_path: Path, monkeypatch: Any) -> None:
+    """Its tests had passed, its commit has failed: the journal has the first alone."""
+    project, outages = a_project(tmp_path)
+
+    def refuse(_tree: object, _message: str) -> str | None:
+        outages.away.set()
+        raise GitFailed(command="commit", problem="no")
+
+    monkeypatch.setattr(project.repository, "commit", refuse)
+    thread = in_thread(project.daemon(Doing(works), tests=Doing(lambda _task, _stop: None)), once=True)
+    until(lambda: any("It goes on when the database answers" in words for words in project.told))
+    outages.away.clear()
+    thread.join(20)
+    assert not thread.is_alive()
+    assert project.status(TWO) is Status.MANUAL_REVIEW, project.told
+    assert [note.title for note in project.news()] == [f"{TWO} needs you"]
+    assert [run.outcome for run in project.runs(TWO)] == ["manual_review"]
+    project.store.close()  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("away", [False, True], ids=["at once", "while the database is away"])

@@ -213,7 +213,8 @@ def _read_again(job: Job) -> None:
         recorded = {one.step: one.result for one in tx.journal.newest(job.key) if one.pipeline == job.pipeline}
         if END not in recorded:
             job.check(tx)
-        job.results.update(recorded)
+        for step, result in recorded.items():  # only what is new: that the item was given up is in no journal
+            job.results.setdefault(step, result)
 
 
 def _work(job: Job) -> None:
