@@ -7,6 +7,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -167,6 +168,30 @@ def test_who_waits_for_an_answer_outlasts_it(tmp_path: Path) -> None:
     project.messages.respond(question.id, "green", by="ada", via="terminal")
     thread.join(20)
     assert answers == ["green"]
+    project.store.close()  # type: ignore[attr-defined]
+
+
+def test_who_waits_for_an_answer_for_a_time_does_not_wait_longer_for_a_database(tmp_path: Path) -> None:
+    project, outages = a_project(tmp_path)
+    question = project.messages.notify(Draft(source=Source.DAEMON, kind=Kind.QUESTION, message="Which colour?"))
+    looked, raised = threading.Event(), list[Refusal]()
+
+    def look() -> bool:
+        looked.set()
+        return False
+
+    def wait() -> None:
+        try:
+            project.messages.wait(question.id, timeout=timedelta(seconds=2), stop=look)
+        except Refusal as refusal:
+            raised.append(refusal)
+
+    thread = threading.Thread(target=wait, daemon=True)
+    thread.start()
+    assert looked.wait(20)
+    outages.away.set()
+    thread.join(20)
+    assert [type(one) for one in raised] == [DatabaseGone]
     project.store.close()  # type: ignore[attr-defined]
 
 

@@ -200,7 +200,8 @@ class Messages:
 
         `timeout` and `stop` only end this wait: `StillOpen` is raised and the question stays as it is (another may
         wait longer). To have a question expire, give its draft a deadline. A question that was dismissed meanwhile
-        raises `NotAnswerable`. A database that goes away meanwhile (a server that is restarted) is waited for, too.
+        raises `NotAnswerable`. A database that goes away meanwhile (a server that is restarted) is waited for, too,
+        within `timeout`; its refusal is raised then.
         """
         started = self._clock.now()
         begun, away = False, 0.0  # since when the database is
@@ -210,7 +211,8 @@ class Messages:
                     settled = self._look_or_rest(notification_id, wakeup, started, timeout, stop)
                 except _AWAY:
                     away = away or time.monotonic()
-                    if not begun or _asked(stop) or time.monotonic() - away > _AWAY_AT_MOST:
+                    over = timeout is not None and self._clock.now() - started >= timeout
+                    if not begun or over or _asked(stop) or time.monotonic() - away > _AWAY_AT_MOST:
                         raise
                     time.sleep(_LOOK_UP)
                     continue
