@@ -110,6 +110,14 @@ def test_a_work_tree_that_was_all_but_made(root: Path, repository: GitRepository
     finish(repository, root, repository.open_worktree(path, BRANCH))
 
 
+def test_a_work_tree_that_was_all_but_made_and_then_removed(root: Path, repository: GitRepository) -> None:
+    path = str(root.parent / "trees/x")
+    repository.open_worktree(path, BRANCH)
+    write(admin(root) / "locked", "initializing")
+    shutil.rmtree(path)
+    finish(repository, root, repository.open_worktree(path, BRANCH))
+
+
 def test_a_work_tree_of_which_nothing_was_made_is_not_kept_aside(root: Path, repository: GitRepository) -> None:
     path = root.parent / "trees/x"
     repository.open_worktree(str(path), BRANCH)

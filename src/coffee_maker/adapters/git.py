@@ -289,13 +289,14 @@ class GitRepository:
             admin = None
         if admin is None:
             _remove_begun(path)
+        else:
+            _unlock_made(admin)  # also where somebody removed the tree since: git adds none over it
         if not os.path.lexists(path):
             return None
         if admin is None:
             return move_aside(path)
         tree = self._tree(path, admin)
         tree.unlock()
-        _unlock_made(admin)
         if known and known.branch == ref and _leads_to(path, admin) and tree.is_clean():
             return None
         # A branch can be out in one work tree only: the one kept aside lets go of it, its files stay as they are.
