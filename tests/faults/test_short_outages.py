@@ -23,6 +23,7 @@ from coffee_maker.core.questions import Draft, Kind, Source
 from coffee_maker.core.records import Task
 from coffee_maker.store.common import SharedStore
 from coffee_maker.utils.connection import Databases
+from coffee_maker.work import steps
 from coffee_maker.work.daemon import Daemon
 
 TWO = "PRIORITY-2"
@@ -117,6 +118,30 @@ def test_what_was_given_up_is_not_called_complete_after_an_outage(tmp_path: Path
     thread.join(20)
     assert not thread.is_alive()
     assert project.status(TWO) is Status.MANUAL_REVIEW, project.told
+    assert [note.title for note in project.news()] == [f"{TWO} needs you"]
+    assert [run.outcome for run in project.runs(TWO)] == ["manual_review"]
+    project.store.close()  # type: ignore[attr-defined]
+
+
+def test_what_was_given_up_is_not_told_as_complete_by_the_next_daemon(tmp_path: Path, monkeypatch: Any) -> None:
+    """The first one ended between the report and the word to the person."""
+    project, _outages = a_project(tmp_path)
+
+    def refuse(_tree: object, _message: str) -> str | None:
+        raise GitFailed(command="commit", problem="no")
+
+    def dies(_job: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(project.repository, "commit", refuse)
+    with monkeypatch.context() as patched, suppress(RuntimeError):
+        patched.setattr(steps, "tell", dies)
+        project.daemon(Doing(works), tests=Doing(lambda _task, _stop: None)).run(once=True)
+    with project.store.writing() as tx:
+        for claim in tx.claims.held(project.clock.now()):
+            tx.claims.release(claim)
+    project.daemon(Doing(works), owner="daemon-2").run(once=True)
+    assert project.status(TWO) is Status.MANUAL_REVIEW
     assert [note.title for note in project.news()] == [f"{TWO} needs you"]
     assert [run.outcome for run in project.runs(TWO)] == ["manual_review"]
     project.store.close()  # type: ignore[attr-defined]

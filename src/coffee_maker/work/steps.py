@@ -276,6 +276,9 @@ def conclusion(job: Job) -> tuple[Status, str]:
             status, reason = Status.MANUAL_REVIEW, f"{reason}, but it could not be pushed: {published['failed']}"
         elif published.get("reason"):
             reason = f"{reason}; {published['reason']}"
+    reported = job.results.get(REPORT)
+    if reported is not None and reported["status"] != status.value:  # it was given up after its tests, before a crash
+        return Status(str(reported["status"])), str(reported["reason"])
     return status, reason
 
 
