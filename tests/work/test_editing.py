@@ -557,6 +557,33 @@ def test_the_marks_of_an_unfinished_git_merge_are_refused_until_it_is_settled(de
     desk.check_record()
 
 
+@pytest.mark.parametrize("before", ["```in a line```\n", "````\n```\n````\n", "Text\n", "```\nnever closed\n"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_merge_is_unfinished_also_below_what_only_looks_like_an_open_fence(desk: Desk, before: str, end: str) -> None:
+    desk.editing.reconcile()
+    desk.save_outside(f"{ROADMAP}\n{before}\n<<<<<<< HEAD\none\n=======\ntwo\n>>>>>>> branch\n".replace("\n", end))
+    with pytest.raises(RoadmapUnusable, match="unfinished git merge"):
+        complete(desk)
+
+
+@pytest.mark.parametrize(
+    "text", ["<<<<<<< HEAD\n>>>>>>> branch\n", "~~~\n<<<<<<< HEAD\n=======\n>>>>>>> branch\n~~~\n"]
+)
+def test_marks_that_are_no_unfinished_merge_hinder_nobody(desk: Desk, text: str) -> None:
+    desk.editing.reconcile()
+    desk.save_outside(f"{ROADMAP}\n{text}")
+    complete(desk)
+    assert text in desk.text
+
+
+def test_a_roadmap_that_was_taken_up_with_the_marks_of_a_merge_can_be_changed(desk: Desk) -> None:
+    desk.save_outside(f"{ROADMAP}\n<<<<<<< HEAD\none\n=======\ntwo\n>>>>>>> branch\n")
+    desk.editing.reconcile()
+    desk.save_outside(desk.text.replace("Told at length.", "Told shortly."))
+    complete(desk)
+    assert "Told shortly." in desk.text
+
+
 def test_a_checkout_after_an_old_copy_was_merged_is_a_return(desk: Desk) -> None:
     """An editor that once saved an old copy never had what was recorded after that."""
     desk.editing.reconcile()

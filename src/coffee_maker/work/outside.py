@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from coffee_maker.core.ancestry import bases_of
+from coffee_maker.core.blocks import scan
 from coffee_maker.core.document import Document
 from coffee_maker.core.errors import RoadmapUnusable
 from coffee_maker.core.lean import sha256
@@ -137,13 +138,12 @@ def _conflict(text: str) -> int | None:
     """The line in which the first conflict begins; None where there is none. Examples in code fences are none."""
     if "<<<<<<< " not in text:
         return None
-    begun, divided, fenced = None, False, False
-    for number, ended in enumerate(text.split("\n"), 1):
-        line = ended.rstrip("\r")
-        if line.startswith(("```", "~~~")) and begun is None:
-            fenced = not fenced
-        elif line.startswith("<<<<<<< ") and not fenced:
-            begun, divided = number, False
+    lines = [line.rstrip("\r") for line in text.split("\n")]
+    fenced = {number for fence in scan(lines).fences if fence.closed for number in range(fence.line, fence.end)}
+    begun, divided = None, False
+    for number, line in enumerate(lines):
+        if line.startswith("<<<<<<< ") and number not in fenced:
+            begun, divided = number + 1, False
         elif line == "=======" and begun is not None:
             divided = True
         elif line.startswith(">>>>>>> ") and divided:
