@@ -232,15 +232,27 @@ def test_the_roadmap_and_the_data_are_left_out(project: Path, tree: str) -> None
 
 
 @pytest.mark.parametrize("kind", [GitRepository], indirect=True)  # in a box the agent does not see our index
-@pytest.mark.parametrize("mark", ["--assume-unchanged", "--skip-worktree"])
-def test_a_change_that_git_was_told_not_to_see_is_committed(project: Path, tree: str, mark: str) -> None:
+@pytest.mark.parametrize("marks", [["assume-unchanged"], ["skip-worktree"], ["assume-unchanged", "skip-worktree"]])
+def test_a_change_that_git_was_told_not_to_see_is_committed(project: Path, tree: str, marks: list[str]) -> None:
     repo = repository(project)
     worktree = repo.open_worktree(tree, BRANCH)
-    git(Path(tree), "update-index", mark, "code.py", ".gitignore")
+    for mark in marks:  # git takes one of them at a time
+        git(Path(tree), "update-index", f"--{mark}", "code.py", ".gitignore")
     write(Path(tree) / "code.py", "two = 2\n")
     assert done(repo, worktree)
     assert git(project, "show", f"{BRANCH}:code.py") == "two = 2"
     assert git(project, "diff", "--name-only", "main", BRANCH) == "code.py"
+
+
+@pytest.mark.parametrize("kind", [GitRepository], indirect=True)
+def test_what_a_sparse_work_tree_leaves_out_is_not_taken_for_removed(project: Path, tree: str) -> None:
+    repo = repository(project)
+    worktree = repo.open_worktree(tree, BRANCH)
+    git(Path(tree), "sparse-checkout", "set", "elsewhere")
+    assert not (Path(tree) / "docs/ROADMAP.md").exists()
+    write(Path(tree) / "docs/made.md", "1\n")  # there where git adds only what it is told to
+    assert done(repo, worktree)
+    assert git(project, "diff", "--name-only", "main", BRANCH) == "docs/made.md"
 
 
 def test_what_comes_after_staging_is_not_committed(project: Path, tree: str) -> None:

@@ -289,6 +289,23 @@ def test_one_whose_first_thread_has_ended_is_no_dead_one(bench: Bench) -> None:
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
+def test_a_process_that_no_reading_of_proc_shows_is_waited_for() -> None:
+    """One that is being born, or whose parent is dying."""
+    hidden = (
+        "import os, time\n"
+        "from coffee_maker.adapters.agents import keeper\n"
+        "keeper._descendants = lambda agent: []\n"
+        "child = os.fork()\n"
+        "if not child:\n"
+        "    os.setpgid(0, 0)\n"
+        "    time.sleep(1)\n"
+        "    os._exit(7)\n"
+        "left, status = keeper._end_all(child, 20.0)\n"
+        "assert os.waitstatus_to_exitcode(status) == 7, status\n"
+    )
+    subprocess.run([sys.executable, "-c", hidden], check=True, timeout=60)
+
+
 def test_huge_output_is_bounded_and_its_end_is_kept(bench: Bench) -> None:
     result = bench.run("yes 0123456789 | head -c 20000000 || true; echo the end", max_output=1000)
     assert result.ok
