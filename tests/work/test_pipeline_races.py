@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import pytest
 from tests.adapters.git_states import write
 from tests.work.daemon_kit import Doing, Project, System, in_thread, until, works
 
+from coffee_maker.core.document import Document
 from coffee_maker.core.errors import (
     BranchInUse,
     ClaimLost,
@@ -70,6 +71,26 @@ def test_one_that_others_finished_since_it_was_chosen_is_not_begun_again(project
         assert not tx.journal.unfinished()
 
 
+def test_one_that_was_lost_while_it_was_chosen_is_not_begun(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a daemon that was frozen between its claim and its look at the roadmap: another has it by then."""
+    item = project.editing().read().item(TWO)
+    desk = project.desk(Doing(works), owner="first", lease=timedelta(milliseconds=1))
+    read, taken = desk.editing.read, []
+
+    def late() -> Document:
+        project.later(timedelta(hours=1))
+        taken.append(pipeline.claim(project.desk(Doing(works), owner="second"), item))
+        return read()
+
+    monkeypatch.setattr(desk.editing, "read", late)
+    assert pipeline.claim(desk, item) is None
+    (second,) = taken
+    assert second is not None
+    with project.store.reading() as tx:
+        assert tx.journal.unfinished() == {TWO: second.pipeline}
+        assert {entry.pipeline for entry in tx.journal.newest(TWO)} == {second.pipeline}
+
+
 @pytest.mark.parametrize(
     ("now", "another"),
     [("Delete the old tables", True), ("Write the parser of the settings", False), ("Write the parser", False)],
@@ -83,6 +104,7 @@ def test_what_was_approved_for_another_item_of_that_number_is_not_begun(
     asked = Draft(Source.DAEMON, Kind.QUESTION, "Push it?", item=TWO, idempotency_key=f"{job.pipeline}:push")
     number = project.messages.notify(asked).id
     job.note("approve", {"answer": "approve"})
+    job.note("begin", {"status": "in_progress"})  # and put back: what is planned now nobody has begun
     steps.give_back(job)
     text = project.root / "ROADMAP.md"
     write(text, text.read_text().replace("Write the parser", now))
@@ -91,11 +113,35 @@ def test_what_was_approved_for_another_item_of_that_number_is_not_begun(
     assert taken is not None
     assert (taken.pipeline != job.pipeline) == another
     assert ("approve" not in taken.results) == another
+    assert ("begin" not in taken.results) == another
     with project.store.reading() as tx:
         assert tx.journal.unfinished() == {TWO: taken.pipeline}
     told = "PRIORITY-2 is another item now; what was begun for Write the parser is left as it is"
     assert (told in project.told) == another
     assert (project.messages.get(number).state is State.DISMISSED) == another
+
+
+def test_one_that_is_done_and_not_told_is_told_also_when_it_got_another_title(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its daemon died in between: it had been left as another item's, its run as lost."""
+
+    def dies(_job: object) -> None:
+        raise RuntimeError
+
+    with monkeypatch.context() as patched, suppress(RuntimeError):
+        patched.setattr(steps, "tell", dies)
+        project.daemon(Doing(works)).run(once=True)
+    with project.store.writing() as tx:
+        for claim in tx.claims.held(project.clock.now()):
+            tx.claims.release(claim)
+    text = project.root / "ROADMAP.md"
+    write(text, text.read_text().replace("Write the parser", "Tokenizer"))
+    project.daemon(Doing(works), owner="second").run(once=True)
+    assert [note.title for note in project.news() if note.item == TWO] == [f"{TWO} is complete"]
+    assert [run.outcome for run in project.runs(TWO)] == ["complete"]
+    with project.store.reading() as tx:
+        assert TWO not in tx.journal.unfinished()
 
 
 def test_an_approval_does_not_count_for_what_has_the_number_since_it_was_asked(project: Project) -> None:

@@ -75,7 +75,8 @@ def claim(desk: Desk, item: Item) -> Taken | None:
     results = {entry.step: entry.result for entry in entries}
     if entries and END not in results:
         title = results.get("claim", {}).get("title")
-        if not isinstance(title, str) or not titles_differ(title, item.title):
+        # What is reported is only told: by whatever name, its person waits for the word.
+        if REPORT in results or not isinstance(title, str) or not titles_differ(title, item.title):
             return Taken(held, entries[0].pipeline, results, entries[0].at)
         return _begun(desk, held, item, _Other(entries[0].pipeline, title, results))
     return _begun(desk, held, item)  # only now: one that was finished by others meanwhile is not begun again
