@@ -52,11 +52,12 @@ class Away:
             raise DatabaseGone(name="notifications")
 
 
-def test_outages_without_a_step_in_between_are_for_a_person(job: Job) -> None:
-    away = Away(lambda _job: None, 1000)
+@pytest.mark.parametrize(("finished", "tried"), [(0, pipeline._OUTAGES + 1), (2, pipeline._OUTAGES + 2)])
+def test_outages_without_a_step_in_between_are_for_a_person(job: Job, finished: int, tried: int) -> None:
+    away = Away(lambda job: away.count <= finished and job.note(f"step {away.count}", {}), 50)
     with pytest.raises(DatabaseGone):
         pipeline._outlasting(job, away)
-    assert away.count == pipeline._OUTAGES + 1
+    assert away.count == tried
 
 
 def test_outages_with_a_step_in_between_are_outlasted_however_many_there_are(job: Job) -> None:
@@ -87,6 +88,15 @@ def test_who_has_lost_the_item_meanwhile_does_not_go_on(project: Project, job: J
     with pytest.raises(ClaimLost):
         pipeline._outlasting(job, away)
     assert away.count == 1
+
+
+def test_a_claim_that_is_lost_is_told_with_what_is_to_be_mended(project: Project, job: Job) -> None:
+    job.hold.lose("The lease was not renewed in time: the database is damaged")
+    done = pipeline.run(job)
+    assert done.outcome == "lost"
+    assert done.reason is not None
+    assert "is no longer held by daemon-1: The lease was not renewed in time: the database is damaged" in done.reason
+    assert any(done.reason in words for words in project.told)
 
 
 def test_the_database_of_runs_is_waited_for_too(project: Project, job: Job, monkeypatch: pytest.MonkeyPatch) -> None:

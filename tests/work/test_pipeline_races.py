@@ -26,7 +26,7 @@ from coffee_maker.core.errors import (
 from coffee_maker.core.items import Status
 from coffee_maker.core.ports import Stop, Store
 from coffee_maker.core.questions import Draft, Kind, Source, State
-from coffee_maker.core.records import AgentResult, Task
+from coffee_maker.core.records import AgentResult, Run, Task
 from coffee_maker.utils.connection import Databases
 from coffee_maker.work import pipeline, steps
 from coffee_maker.work.job import Desk, Job, Slots
@@ -104,6 +104,9 @@ def test_what_was_approved_for_another_item_of_that_number_is_not_begun(
     asked = Draft(Source.DAEMON, Kind.QUESTION, "Push it?", item=TWO, idempotency_key=f"{job.pipeline}:push")
     number = project.messages.notify(asked).id
     job.note("approve", {"answer": "approve"})
+    with project.store.runs() as runs:
+        started = Run(TWO, "daemon-1", "doing", "x", project.clock.now(), None, None, None, None, None, job.pipeline)
+        runs.start(started)
     job.note("begin", {"status": "in_progress"})  # and put back: what is planned now nobody has begun
     steps.give_back(job)
     text = project.root / "ROADMAP.md"
@@ -114,6 +117,7 @@ def test_what_was_approved_for_another_item_of_that_number_is_not_begun(
     assert (taken.pipeline != job.pipeline) == another
     assert ("approve" not in taken.results) == another
     assert ("begin" not in taken.results) == another
+    assert ([run.outcome for run in project.runs(TWO)] == ["lost"]) == another
     with project.store.reading() as tx:
         assert tx.journal.unfinished() == {TWO: taken.pipeline}
     told = "PRIORITY-2 is another item now; what was begun for Write the parser is left as it is"
