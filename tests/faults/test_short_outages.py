@@ -5,10 +5,12 @@ end right after its agent has ended, while an answer is waited for. What is fini
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -23,7 +25,7 @@ from coffee_maker.core.questions import Draft, Kind, Source
 from coffee_maker.core.records import Task
 from coffee_maker.store.common import SharedStore
 from coffee_maker.utils.connection import Databases
-from coffee_maker.work import steps
+from coffee_maker.work import messages, steps
 from coffee_maker.work.daemon import Daemon
 
 TWO = "PRIORITY-2"
@@ -217,6 +219,59 @@ def test_who_waits_for_an_answer_for_a_time_does_not_wait_longer_for_a_database(
     outages.away.set()
     thread.join(20)
     assert [type(one) for one in raised] == [DatabaseGone]
+    project.store.close()  # type: ignore[attr-defined]
+
+
+def test_who_begins_to_wait_while_it_is_away_is_told_at_once(tmp_path: Path) -> None:
+    project, outages = a_project(tmp_path)
+    outages.away.set()
+    with pytest.raises(DatabaseGone):
+        project.messages.wait(1, timeout=timedelta(seconds=30))
+    assert outages.refused == 1
+    project.store.close()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("ends", ["stopped", "away for too long", "away again"])
+def test_how_long_a_wait_outlasts_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ends: str) -> None:
+    project, outages = a_project(tmp_path)
+    question = project.messages.notify(Draft(source=Source.DAEMON, kind=Kind.QUESTION, message="Which colour?"))
+    now, looks, stopped = [1.0], [0], threading.Event()
+    monkeypatch.setattr(messages, "time", SimpleNamespace(monotonic=lambda: now[0], sleep=time.sleep))
+    came: list[object] = []
+
+    def stop() -> bool:
+        looks[0] += 1
+        return stopped.is_set()
+
+    def wait() -> None:
+        try:
+            came.append(project.messages.wait(question.id, stop=stop).answer)
+        except Refusal as refusal:
+            came.append(type(refusal))
+
+    def outage() -> None:
+        before = outages.refused
+        outages.away.set()
+        until(lambda: outages.refused > before + 1)
+
+    thread = threading.Thread(target=wait, daemon=True)
+    thread.start()
+    until(lambda: looks[0])
+    outage()
+    if ends == "stopped":
+        stopped.set()
+    elif ends == "away for too long":
+        now[0] += messages._AWAY_AT_MOST + 1
+    else:  # each outage has its own time
+        outages.away.clear()
+        before = looks[0]
+        until(lambda: looks[0] > before + 2)
+        now[0] += messages._AWAY_AT_MOST + 1
+        outage()
+        outages.away.clear()
+        project.messages.respond(question.id, "green", by="ada", via="terminal")
+    thread.join(20)
+    assert came == ["green" if ends == "away again" else DatabaseGone]
     project.store.close()  # type: ignore[attr-defined]
 
 

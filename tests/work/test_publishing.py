@@ -82,6 +82,7 @@ def test_every_version_is_logged_in_order_and_once(project: Project) -> None:
     assert "because" in message
     assert "Changed-By: ann" in message
     assert git(project.root, "log", "--format=%s", "main") == "first"
+    assert project.told == []  # a database that stands where the log does has not gone back
 
 
 def test_the_steps_of_one_outside_edit_are_one_version(project: Project) -> None:
