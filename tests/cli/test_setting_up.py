@@ -68,6 +68,10 @@ def test_a_linked_work_tree_gets_no_second_database_without_a_word(project: Proj
         assert refused.code == 1, words
         assert f"is a linked git work tree of {project.root}, whose database" in refused.err
         assert f"COFFEE_ROADMAP={project.root}/docs/ROADMAP.md COFFEE_DATA_DIR={project.root}/data" in refused.err
+    below = linked / "below"  # a project that is no top of its work tree
+    below.mkdir()
+    (below / "coffee-roadmap.toml").write_text('[data]\ndir = "../data"\n[roadmap]\npath = "../docs/ROADMAP.md"\n')
+    assert "is a linked git work tree of" in project.real("add", "Second", cwd=below).err
     assert not (linked / "data").exists()
     assert project.real("view", cwd=linked).code == 0
     shared = {"COFFEE_ROADMAP": str(project.roadmap), "COFFEE_DATA_DIR": str(project.root / "data")}

@@ -28,8 +28,8 @@ from coffee_maker.core.ports import Stop, Store
 from coffee_maker.core.questions import Draft, Kind, Source, State
 from coffee_maker.core.records import AgentResult, Run, Task
 from coffee_maker.utils.connection import Databases
-from coffee_maker.work import pipeline, steps
-from coffee_maker.work.job import Desk, Job, Slots
+from coffee_maker.work import accounts, pipeline, steps
+from coffee_maker.work.job import Desk, Job, Left, Slots
 from coffee_maker.work.supervisor import Hold, StopSign, Supervisor
 
 TWO = "PRIORITY-2"
@@ -146,6 +146,28 @@ def test_one_that_is_done_and_not_told_is_told_also_when_it_got_another_title(
     assert [run.outcome for run in project.runs(TWO)] == ["complete"]
     with project.store.reading() as tx:
         assert TWO not in tx.journal.unfinished()
+
+
+def test_another_item_that_has_the_number_since_it_was_approved_is_not_begun(project: Project) -> None:
+    """A checkout between the answer and the status: it had been set in progress."""
+    desk = project.desk(Doing(works))
+    job = claimed(project, desk)
+    text = project.root / "ROADMAP.md"
+    write(text, text.read_text().replace("Write the parser", "Delete the old tables"))
+    with pytest.raises(Left, match="another item has its number now"):
+        steps.begin(job)
+    assert project.status(TWO) is Status.PLANNED
+
+
+def test_the_run_of_an_agent_whose_end_is_noted_is_not_lost(project: Project) -> None:
+    """Its daemon died before it closed the run; the tests that come now say how it came out."""
+    job = claimed(project, project.desk(Doing(works)))
+    with project.store.runs() as runs:
+        runs.start(Run(TWO, "daemon-1", "doing", "x", project.clock.now(), None, None, None, None, None, job.pipeline))
+    job.results["agent:1"] = {"ok": True}
+    accounts.settle(job)
+    (run,) = project.runs(TWO)
+    assert (run.ended is not None, run.outcome, run.detail) == (True, None, None)
 
 
 def test_an_approval_does_not_count_for_what_has_the_number_since_it_was_asked(project: Project) -> None:
