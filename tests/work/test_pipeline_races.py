@@ -22,6 +22,7 @@ from coffee_maker.core.errors import (
     LockBusy,
     Refusal,
     RevisionChanged,
+    RoadmapUnusable,
 )
 from coffee_maker.core.items import Status
 from coffee_maker.core.ports import Stop, Store
@@ -204,6 +205,25 @@ def test_one_that_got_another_title_while_its_daemon_was_dead_is_not_left_in_pro
     project.messages.respond(project.messages.listing()[0].id, answer, by="ada", via="terminal")
     thread.join(20)
     assert project.status(TWO) is (Status.COMPLETE if answer == "approve" else Status.PLANNED)
+
+
+def test_one_that_is_built_in_the_middle_of_a_merge_is_reported_when_that_is_settled(project: Project) -> None:
+    """Not when the lease is over: nobody is at work on it any more."""
+    text = project.root / "ROADMAP.md"
+
+    def merges(task: Task, stop: Stop) -> None:
+        works(task, stop)
+        write(text, text.read_text() + "\n<<<<<<< HEAD\none\n=======\nother\n>>>>>>> branch\n")
+
+    agent = Doing(merges)
+    with pytest.raises(RoadmapUnusable, match="unfinished git merge"):
+        project.daemon(agent).run(once=True)
+    with project.store.reading() as tx:
+        assert not tx.claims.held(project.clock.now())
+    write(text, text.read_text().partition("\n<<<<<<<")[0])
+    project.daemon(agent, owner="second").run(once=True)
+    assert project.status(TWO) is Status.COMPLETE
+    assert len(agent.tasks) == 1
 
 
 def test_nothing_is_taken_up_where_runs_cannot_be_recorded(project: Project, sqlite_databases: Databases) -> None:

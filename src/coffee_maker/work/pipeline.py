@@ -154,7 +154,7 @@ def run(job: Job) -> Done:
 
 def _run(job: Job) -> Done:
     if REPORT not in job.results:
-        _begin(job)
+        _or_give_back(job, _begin)
         try:
             _outlasting(job, _work)
         except ClaimLost:
@@ -168,23 +168,29 @@ def _run(job: Job) -> Done:
             _give_up(job, f"{where} cannot be used: {problem.strerror or problem}. {_MEND}")
     elif "worktree" in job.results:
         job.worktree = accounts.read_worktree(job.results["worktree"])
-    _outlasting(job, _finish)
+    _or_give_back(job, lambda job: _outlasting(job, _finish))
     status, reason = steps.conclusion(job)
     job.desk.publish()
     return Done(job.key, status.value, reason)
 
 
-def _begin(job: Job) -> None:
+def _or_give_back(job: Job, work: Callable[[Job], None]) -> None:
+    """What cannot be done now (the roadmap is in the middle of a merge, say) is tried again later, by whoever is there:
+    the claim is given back, and nobody has to wait until its lease is over."""
     try:
-        job.once("approve", steps.approve)
-        job.once("clarify", steps.clarify)
-        job.begin("begin")
-        steps.begin(job)
-    except Refusal as refusal:
-        if isinstance(refusal, ClaimLost):
-            raise
+        work(job)
+    except ClaimLost:
+        raise
+    except Refusal:
         steps.give_back(job)
         raise
+
+
+def _begin(job: Job) -> None:
+    job.once("approve", steps.approve)
+    job.once("clarify", steps.clarify)
+    job.begin("begin")
+    steps.begin(job)
 
 
 def _outlasting(job: Job, work: Callable[[Job], None]) -> None:
