@@ -276,7 +276,7 @@ def test_an_empty_variable_counts_as_none(tmp_path: Path) -> None:
         ("[agent]\nmax_output = true\n", 2, "expected a size"),
         ('[agent]\ncommand = [""]\n', 2, "expected a command"),
         ("[roadmap]\nitem_pattern = '('\n", 2, "no regular expression"),
-        ("[roadmap]\nitem_pattern = 'x'\n", 2, "expected the named group (?P<id>...) and (?P<title>...) in it"),
+        ("[roadmap]\nitem_pattern = 'x'\n", 2, "it lacks the named group (?P<id>...) and (?P<title>...)"),
         (f"[roadmap]\nitem_pattern = '{'(' * 3000}'\n", 2, "no regular expression"),
         ("[channels]\ndesktop = 1\n", 1, "a section of its own"),
         ("[channels.desktop]\n", 1, "needs argv"),

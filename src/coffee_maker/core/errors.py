@@ -239,6 +239,10 @@ class DatabaseGone(TryAgain):
     default_hint = "Try again. If it stays away, look after the server: `coffee-roadmap db status`."
 
 
+DATABASE_AWAY = (DatabaseBusy, DatabaseGone, DatabaseUnusable)
+"""What a server that is restarted, or a disk that is full, raises for a moment."""
+
+
 class DataDirectoryUnusable(Refusal):
     """The data directory {directory} cannot be used: {problem}."""
 

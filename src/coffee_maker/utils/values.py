@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Callable
 
+from coffee_maker.core.errors import BadSetting
 from coffee_maker.core.lean import timedelta
 from coffee_maker.core.patterns import on_demand
 from coffee_maker.utils.durations import EXPECTED, parse_duration
@@ -34,14 +35,13 @@ def path(value: Any, base: str) -> str:
 
 
 def pattern(value: Any, base: str) -> str:
-    """A form of item headings; what it has to name is what `core.headings.compile_item_pattern` asks for."""
+    """A form of item headings, as `core.headings` takes it."""
+    from coffee_maker.core.headings import compile_item_pattern
+
     try:
-        compiled = re.compile(text(value, base))
-    except (re.error, RecursionError, OverflowError) as error:
-        raise WrongValue(f"it is no regular expression ({error})") from None
-    if missing := {"id", "title"} - compiled.groupindex.keys():
-        names = " and ".join(f"(?P<{name}>...)" for name in sorted(missing))
-        raise WrongValue(f"expected the named group {names} in it, as in '(?P<id>TASK-\\d+): (?P<title>.+)'")
+        compile_item_pattern(text(value, base))
+    except BadSetting as bad:
+        raise WrongValue(str(bad.values["problem"])) from None
     return str(value)
 
 

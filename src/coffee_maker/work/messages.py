@@ -12,10 +12,9 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 
 from coffee_maker.core.errors import (
+    DATABASE_AWAY,
     AlreadyAnswered,
     BadAnswer,
-    DatabaseBusy,
-    DatabaseGone,
     DatabaseUnusable,
     KeyTaken,
     NoAnswerYet,
@@ -52,7 +51,6 @@ _LOOK_AGAIN = 30.0
 and a suspended or corrected clock must not make it miss that."""
 _LOOK_UP = 0.5
 """Seconds between looks at `stop`: soon enough for Ctrl-C and for a lost lease, too seldom to cost anything."""
-_AWAY = (DatabaseBusy, DatabaseGone, DatabaseUnusable)
 _AWAY_AT_MOST = 600.0
 """Seconds that a wait outlasts a database that is away."""
 _RETRIES_LOOKED_FOR = timedelta(seconds=5)
@@ -209,7 +207,7 @@ class Messages:
             while True:
                 try:
                     settled = self._look_or_rest(notification_id, wakeup, started, timeout, stop)
-                except _AWAY:
+                except DATABASE_AWAY:
                     away = away or time.monotonic()
                     over = timeout is not None and self._clock.now() - started >= timeout
                     if not begun or over or _asked(stop) or time.monotonic() - away > _AWAY_AT_MOST:
@@ -237,7 +235,7 @@ class Messages:
         if (give_up is not None and now >= give_up) or _asked(stop):
             raise StillOpen(id=question.id, waited=_told(now - started))
         nearest = min((at for at in (question.deadline, give_up) if at is not None), default=None)
-        with suppress(*_AWAY):  # the next look says so
+        with suppress(*DATABASE_AWAY):  # the next look says so
             wakeup.wait(_pause(now, nearest, _LOOK_AGAIN if stop is None else _LOOK_UP))
         return None
 

@@ -14,11 +14,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from coffee_maker.core.ancestry import titles_differ
 from coffee_maker.core.errors import (
+    DATABASE_AWAY,
     AlreadyClaimed,
     ClaimLost,
-    DatabaseBusy,
-    DatabaseGone,
-    DatabaseUnusable,
     NoSpace,
     Refusal,
 )
@@ -202,7 +200,7 @@ def _outlasting(job: Job, work: Callable[[Job], None]) -> None:
         try:
             work(job)
             return
-        except (DatabaseBusy, DatabaseGone, DatabaseUnusable) as away:
+        except DATABASE_AWAY as away:
             outages = outages + 1 if len(job.results) == reached else 1
             if outages > _OUTAGES:
                 raise

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 
 from coffee_maker.core.errors import BareRepository, NotARepository, OutOfReach, SecondDatabase
 from coffee_maker.core.typed import NamedTuple
@@ -139,12 +138,8 @@ def refuse_second_database(settings: Settings) -> None:
 
 def _top_of_linked(folder: str) -> str | None:
     """The top of the work tree that a folder lies in, if its ``.git`` is a file."""
-    while not os.path.lexists(os.path.join(folder, ".git")):
-        parent = os.path.dirname(folder)
-        if parent == folder:
-            return None
-        folder = parent
-    return folder if os.path.isfile(os.path.join(folder, ".git")) else None
+    top = _top(folder)
+    return top if top and os.path.isfile(os.path.join(top, ".git")) else None
 
 
 def _main_work_tree(top: str) -> str | None:
@@ -222,12 +217,13 @@ def without_repository(folder: str) -> BareRepository | NotARepository:
 
 def inside_git(folder: str) -> bool:
     """Whether a folder lies in a git work tree, found without running git."""
-    with suppress(OSError):
-        while True:
-            if os.path.lexists(os.path.join(folder, ".git")):
-                return True
-            parent = os.path.dirname(folder)
-            if parent == folder:
-                break
-            folder = parent
-    return False
+    return _top(folder) is not None
+
+
+def _top(folder: str) -> str | None:
+    while not os.path.lexists(os.path.join(folder, ".git")):
+        parent = os.path.dirname(folder)
+        if parent == folder:
+            return None
+        folder = parent
+    return folder
